@@ -1,0 +1,6 @@
+//! muxvisor: a supervisor for fleets of AI coding agents whose process table is tmux.
+//!
+//! The rooms below are the map; `ARCHITECTURE.md` draws how they may know each other, and
+//! `tests/it/architecture.rs` holds them to it.
+
+pub mod model;

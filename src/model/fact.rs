@@ -1,0 +1,218 @@
+//! Facts: everything that was decided, in the order it was decided. A fact is in the ledger before
+//! anything is done about it.
+//!
+//! Runs are *logged*: their facts are kept and replayed through the same transition function that
+//! made them. Attempts and instances are *reconciled*: only their latest row is kept, and compared
+//! with what is found alive.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AttemptEnd, AttemptId, AttemptRow, InstanceRow, Moment, Order, Output, ProcessMark, RunId,
+    RunOutcome, RunState, SkipReason, StartReason, StopCause, Submission, TaskError, TaskId,
+};
+
+/// One thing that was decided or found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// Something about a run.
+    Run {
+        /// The run.
+        run: RunId,
+        /// What.
+        fact: RunFact,
+    },
+    /// Something about an attempt.
+    Attempt {
+        /// The attempt.
+        attempt: AttemptId,
+        /// What.
+        fact: AttemptFact,
+    },
+    /// An instance stands here.
+    Instance(InstanceRow),
+    /// An instance that is no longer configured and does not run.
+    InstanceRemoved {
+        /// Its name.
+        name: String,
+    },
+    /// Evidence that changes nothing, kept for `why`: a stale report, an alarm.
+    Noted {
+        /// What it is about: an instance, an attempt, `tmux`, `daemon`.
+        about: String,
+        /// One sentence.
+        text: String,
+    },
+}
+
+/// Something about a run or one of its tasks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunFact {
+    /// It exists.
+    Submitted(Box<Submission>),
+    /// It moved to another state; the ends are `Ended`.
+    Moved {
+        /// Where to.
+        state: RunState,
+        /// Why, for a pause: `user`, `recovery`, …
+        why: Option<String>,
+    },
+    /// All that a task needs is there; it waits for a slot.
+    TaskQueued {
+        /// The task.
+        task: TaskId,
+    },
+    /// An attempt for it is recorded in the same transaction.
+    TaskStarting {
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: AttemptId,
+        /// Number of the attempt, from 1.
+        n: u32,
+        /// The agent, or `command`.
+        agent: String,
+        /// 0 for the primary agent, 1 for the first fallback, …
+        agent_index: usize,
+        /// Why.
+        reason: StartReason,
+    },
+    /// Its agent runs.
+    TaskRunning {
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Its result was accepted. The ledger takes this once per task, and only from the attempt
+    /// that the task is waiting for.
+    TaskSucceeded {
+        /// The task.
+        task: TaskId,
+        /// The attempt; `None` for work that the daemon does itself.
+        attempt: Option<AttemptId>,
+        /// The result.
+        output: Output,
+    },
+    /// An attempt failed and another will be made.
+    TaskRetrying {
+        /// The task.
+        task: TaskId,
+        /// The attempt that failed.
+        attempt: AttemptId,
+        /// Why.
+        error: TaskError,
+        /// When the next one may start.
+        not_before: Moment,
+        /// Which agent it will use.
+        agent_index: usize,
+        /// Why it is made.
+        reason: StartReason,
+    },
+    /// It failed for good.
+    TaskFailed {
+        /// The task.
+        task: TaskId,
+        /// The last attempt; `None` when it failed before any.
+        attempt: Option<AttemptId>,
+        /// Why. `timeout` ends the task as `timeout`, everything else as `failed` (ruling Z5).
+        error: TaskError,
+    },
+    /// It will not be done.
+    TaskSkipped {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        reason: SkipReason,
+    },
+    /// It was stopped, by a person or because the plan said abort.
+    TaskCancelled {
+        /// The task.
+        task: TaskId,
+        /// `cancelled` or `stopped`.
+        reason: SkipReason,
+    },
+    /// A person asked for the end of the run.
+    CancelRequested,
+    /// The run is over.
+    Ended {
+        /// How.
+        outcome: RunOutcome,
+        /// The first error in dependency order, when everything failed (feature K6).
+        root_cause: Option<String>,
+    },
+}
+
+/// Something about an attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttemptFact {
+    /// It will be launched.
+    Intended(Box<Order>),
+    /// Its shim exists.
+    Launched {
+        /// The shim.
+        shim: ProcessMark,
+        /// Pane, if it has a window.
+        pane: Option<String>,
+        /// Window, if it has one.
+        window: Option<String>,
+    },
+    /// Its agent runs.
+    Started {
+        /// The agent.
+        process: ProcessMark,
+    },
+    /// A stop was asked for.
+    Stopping {
+        /// Why.
+        cause: StopCause,
+    },
+    /// It is over.
+    Ended(AttemptEnd),
+}
+
+/// A fact with its time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// On the ledger's clock.
+    pub at: Moment,
+    /// Wall clock, milliseconds since 1970; for people only.
+    pub wall_ms: i64,
+    /// What.
+    pub fact: Fact,
+}
+
+/// Where the ledger's clock stood, to carry it on in the next daemon or after a reboot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockMark {
+    /// `/proc/sys/kernel/random/boot_id` at that time.
+    pub boot_id: String,
+    /// Milliseconds since boot (suspend included).
+    pub boot_ms: u64,
+    /// Wall clock, milliseconds since 1970.
+    pub wall_ms: i64,
+    /// The ledger's clock.
+    pub moment: Moment,
+}
+
+impl AttemptRow {
+    /// The row of an attempt that was just recorded.
+    pub fn intended(order: Order, at: Moment) -> Self {
+        Self {
+            order,
+            state: super::AttemptState::Intended,
+            intended: at,
+            launched: None,
+            started: None,
+            shim: None,
+            process: None,
+            pane: None,
+            window: None,
+            stopping: None,
+            end: None,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The words of the house: ids, moments, outcomes, states, and the records that cross rooms.
+//!
+//! Nothing here decides or touches the outside. A word that two rooms need lives here, so that
+//! rooms never look sideways at each other.
+
+mod attempt;
+mod fact;
+mod finding;
+mod id;
+mod instance;
+mod moment;
+mod outcome;
+mod process_stat;
+mod record;
+mod run;
+
+pub use attempt::{
+    AttemptEnd, AttemptRow, AttemptState, Ending, Extract, Limits, Order, Owner, PromptBy,
+    ResultRule, ResultSource, StartReason, StopCause,
+};
+pub use fact::{AttemptFact, ClockMark, Entry, Fact, RunFact};
+pub use finding::{Finding, Severity};
+pub use id::{AttemptId, IdError, Mint, RunId, TaskId, Token, window_label};
+pub use instance::{Activity, Desired, InstanceRow, InstanceState};
+pub use moment::Moment;
+pub(crate) use outcome::words;
+pub use outcome::{ErrorKind, Outcome, signal_name, signal_number};
+pub use process_stat::ProcessStat;
+pub use record::{
+    ExecFailure, Exit, ProcessMark, ServerMark, Spec, Started, StdinFrom, StopSpec, StopStep,
+    TerminalSpec, Usage, files,
+};
+pub use run::{Output, RunOutcome, RunState, SkipReason, Submission, TaskError, TaskState};

@@ -1,0 +1,34 @@
+//! Time as a number: milliseconds on the ledger's own clock.
+
+use std::ops::Add;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A point on the ledger's clock, in milliseconds.
+///
+/// The clock runs with the machine (it counts suspend, and the wall clock cannot move it) and is
+/// carried on across daemon restarts and reboots, so that moments of all facts of one ledger can
+/// be compared. It never runs backwards. Only the `clock` room makes one from the real time.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// How long ago `earlier` was; zero when it lies ahead.
+    pub fn since(self, earlier: Moment) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Moment;
+
+    /// The moment that lies `span` ahead; the far end of time when the sum does not fit.
+    fn add(self, span: Duration) -> Moment {
+        let ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Moment(self.0.saturating_add(ms))
+    }
+}
