@@ -3,4 +3,6 @@
 //! The rooms below are the map; `ARCHITECTURE.md` draws how they may know each other, and
 //! `tests/it/architecture.rs` holds them to it.
 
+pub mod document;
 pub mod model;
+pub mod policy;

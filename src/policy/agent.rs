@@ -1,0 +1,285 @@
+//! An agent: a program that can do work, and the policies of its life (design §8, §10).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{PromptBy, ResultRule, StopSpec, words};
+
+words! {
+    /// Whether an agent is expected to end.
+    AgentType {
+        /// It ends when its work is done.
+        Oneshot = "oneshot",
+        /// It stands, and is kept alive.
+        Service = "service",
+    }
+}
+
+words! {
+    /// How an agent is talked to.
+    AgentMode {
+        /// It is given its work at the start and prints its answer.
+        Headless = "headless",
+        /// A person could sit at it.
+        Tui = "tui",
+    }
+}
+
+words! {
+    /// When an instance is restarted; systemd's words.
+    Restart {
+        /// Never.
+        No = "no",
+        /// After success.
+        OnSuccess = "on-success",
+        /// After anything but success.
+        OnFailure = "on-failure",
+        /// After a signal, core, time limit, watchdog or probe, but not after an exit code.
+        OnAbnormal = "on-abnormal",
+        /// After the watchdog.
+        OnWatchdog = "on-watchdog",
+        /// After a signal or core.
+        OnAbort = "on-abort",
+        /// Always.
+        Always = "always",
+    }
+}
+
+words! {
+    /// How the restart delay grows.
+    Delay {
+        /// It does not.
+        Constant = "constant",
+        /// It doubles.
+        Exponential = "exponential",
+        /// It is the sum of the two before.
+        Fibonacci = "fibonacci",
+    }
+}
+
+/// When a life counts as long enough to forget earlier restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResetAfter {
+    /// The larger of 60 s and twice the delay served last.
+    Auto,
+    /// A fixed span, in milliseconds.
+    Ms(u64),
+}
+
+words! {
+    /// What happens when the start limit is hit.
+    OnStartLimit {
+        /// The instance is `failed` until a person acts.
+        Fail = "fail",
+        /// It waits until the window has room again.
+        Delay = "delay",
+    }
+}
+
+/// The policies of an agent's life. Spans are in milliseconds; `None` is no limit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// When to restart.
+    pub restart: Restart,
+    /// The first restart delay.
+    pub restart_delay_ms: u64,
+    /// The largest restart delay.
+    pub restart_max_delay_ms: u64,
+    /// How it grows.
+    pub delay_function: Delay,
+    /// Added at random on top, as a share of the delay: 0.25 adds up to a quarter.
+    pub restart_jitter: f64,
+    /// When earlier restarts are forgotten, counted from the moment it ran.
+    pub restart_reset_after: ResetAfter,
+    /// How many starts by policy fit in the window.
+    pub start_limit_burst: u32,
+    /// The window; it slides.
+    pub start_limit_interval_ms: u64,
+    /// What happens then.
+    pub on_start_limit: OnStartLimit,
+    /// Exit codes that count as success.
+    pub success_codes: Vec<i32>,
+    /// Signals (by number) that count as success.
+    pub success_signals: Vec<i32>,
+    /// Codes after which there is no restart, whatever else is said.
+    pub restart_prevent_codes: Vec<i32>,
+    /// Signals (by number) after which there is no restart.
+    pub restart_prevent_signals: Vec<i32>,
+    /// Launch to running.
+    pub start_timeout_ms: Option<u64>,
+    /// Start to exit.
+    pub timeout_ms: Option<u64>,
+    /// Without output.
+    pub idle_timeout_ms: Option<u64>,
+    /// How to stop it.
+    pub stop: StopSpec,
+    /// Added to its `oom_score_adj`.
+    pub oom_score_adjust: i32,
+}
+
+/// The keys of an agent that may differ between its modes, as far as they were written down.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Invocation {
+    /// Program and arguments.
+    pub command: Option<Vec<String>>,
+    /// How the prompt reaches it.
+    pub prompt: Option<PromptBy>,
+    /// Inner terminal or pipes.
+    pub terminal: Option<bool>,
+    /// Where its result is looked for.
+    pub result: Option<ResultRule>,
+}
+
+/// What was written down for each mode. Kept beside what follows from it, so that an agent that
+/// extends this one can choose the other mode.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Modes {
+    /// For [`AgentMode::Headless`].
+    pub headless: Invocation,
+    /// For [`AgentMode::Tui`].
+    pub tui: Invocation,
+}
+
+/// A program that can do work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Agent {
+    /// Its name; may be `plugin@marketplace` (feature A19).
+    pub name: String,
+    /// One sentence about it.
+    pub description: String,
+    /// Program and arguments, with placeholders `{prompt}`, `{prompt_file}`, `{model}`,
+    /// `{result_file}`. A relative program with `/` is resolved against the file that names it.
+    /// This and the three that hold for a mode follow from `modes` by [`Agent::settle`].
+    pub command: Vec<String>,
+    /// Whether it is expected to end.
+    pub kind: AgentType,
+    /// How the prompt reaches it.
+    pub prompt: PromptBy,
+    /// Inner terminal or pipes.
+    pub terminal: bool,
+    /// Where its result is looked for.
+    pub result: ResultRule,
+    /// Whether success without a result is a failure; always so for a task with an output schema.
+    pub require_result: bool,
+    /// What it can do (feature I1).
+    pub capabilities: Vec<String>,
+    /// What it needs, in its own words (feature I15).
+    pub inputs: Vec<String>,
+    /// What it gives, in its own words.
+    pub outputs: Vec<String>,
+    /// Where its work flows next, by name.
+    pub downstream: Vec<String>,
+    /// How many of its attempts may run at once.
+    pub max_parallel: Option<u32>,
+    /// The model's name, for `{model}`.
+    pub model: Option<String>,
+    /// Added to its environment.
+    pub env: BTreeMap<String, String>,
+    /// Working directory; the submitter's (or the daemon's) when absent.
+    pub cwd: Option<PathBuf>,
+    /// How it is talked to; decides which of `modes` holds.
+    pub mode: AgentMode,
+    /// What was written down for each mode.
+    pub modes: Modes,
+    /// Whether the daemon starts it as an instance.
+    pub autostart: bool,
+    /// The policies of its life.
+    pub policy: Policy,
+}
+
+impl Default for Policy {
+    /// The policy of an agent that says nothing about it; the reasons are told in
+    /// `docs/configuration.md`.
+    fn default() -> Self {
+        Self {
+            restart: Restart::OnFailure,
+            restart_delay_ms: 1_000,
+            restart_max_delay_ms: 60_000,
+            delay_function: Delay::Exponential,
+            restart_jitter: 0.25,
+            restart_reset_after: ResetAfter::Auto,
+            start_limit_burst: 5,
+            start_limit_interval_ms: 600_000,
+            on_start_limit: OnStartLimit::Fail,
+            success_codes: vec![0],
+            success_signals: Vec::new(),
+            restart_prevent_codes: Vec::new(),
+            restart_prevent_signals: Vec::new(),
+            start_timeout_ms: Some(90_000),
+            timeout_ms: None,
+            idle_timeout_ms: None,
+            stop: StopSpec {
+                keys: Vec::new(),
+                signal: "SIGTERM".to_owned(),
+                timeout_ms: 10_000,
+                send_sighup: true,
+            },
+            oom_score_adjust: 500,
+        }
+    }
+}
+
+impl Agent {
+    /// An agent that says nothing about itself, not even a command.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            description: String::new(),
+            command: Vec::new(),
+            kind: AgentType::Oneshot,
+            prompt: PromptBy::Stdin,
+            terminal: false,
+            result: ResultRule::Tag,
+            require_result: false,
+            capabilities: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            downstream: Vec::new(),
+            max_parallel: None,
+            model: None,
+            env: BTreeMap::new(),
+            cwd: None,
+            mode: AgentMode::Headless,
+            modes: Modes::default(),
+            autostart: false,
+            policy: Policy::default(),
+        }
+    }
+
+    /// What was written down for the mode that holds.
+    pub fn written(&self) -> &Invocation {
+        match self.mode {
+            AgentMode::Headless => &self.modes.headless,
+            AgentMode::Tui => &self.modes.tui,
+        }
+    }
+
+    /// Works out command, prompt, terminal and result from what was written down for its mode.
+    ///
+    /// A placeholder in the command says how the prompt is meant to arrive. Without one, a service
+    /// is given none, an agent with a screen has it typed, and every other reads it.
+    pub fn settle(&mut self) {
+        let Invocation { command, prompt, terminal, result } = self.written().clone();
+        let service = self.kind == AgentType::Service;
+        let screen = self.mode == AgentMode::Tui;
+        self.command = command.unwrap_or_default();
+        let unsaid = match (self.takes("{prompt}"), self.takes("{prompt_file}")) {
+            (true, _) => PromptBy::Argv,
+            (false, true) => PromptBy::File,
+            (false, false) if service => PromptBy::None,
+            (false, false) if screen => PromptBy::Type,
+            (false, false) => PromptBy::Stdin,
+        };
+        self.prompt = prompt.unwrap_or(unsaid);
+        self.terminal = terminal.unwrap_or(service || screen);
+        self.result = result.unwrap_or(if service { ResultRule::None } else { ResultRule::Tag });
+    }
+
+    /// Whether its command holds that placeholder.
+    pub fn takes(&self, placeholder: &str) -> bool {
+        self.command.iter().any(|argument| argument.contains(placeholder))
+    }
+}

@@ -1,0 +1,98 @@
+//! Checks an agent whose keys were all read: its name, and whether the keys agree.
+
+use crate::document::{Span, Spanned, Table};
+use crate::model::{PromptBy, ResultRule};
+
+use super::agent::{Agent, AgentMode, AgentType, Modes};
+
+/// The longest name of an agent, in bytes; it becomes a part of window and file names.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Keys that can bring any contradiction about.
+const OF_MODES: &[&str] = &["mode", "headless", "tui", "type"];
+
+/// Checks the name in the header.
+pub(super) fn check_name(tables: &Table<'_>, name: &Spanned<String>) {
+    let text = name.value.as_str();
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.@".contains(c);
+    let complaint = if text == "command" {
+        "is what tasks without an agent are called".to_owned()
+    } else if text.len() > NAME_BYTES_MAX {
+        format!("is longer than {NAME_BYTES_MAX} bytes")
+    } else if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        "must begin with a letter or a digit".to_owned()
+    } else if !text.chars().all(allowed) {
+        "may hold letters, digits, `_`, `-`, `.` and `@` only".to_owned()
+    } else {
+        return;
+    };
+    let message = format!("the name of agent `{text}` {complaint}");
+    tables.findings().error("C02", name.span, message);
+}
+
+/// Checks whether the keys of an agent agree with each other. Each contradiction is told at the
+/// key of this table that brings it about.
+pub(super) fn check_agent(table: &Table<'_>, header: Span, agent: &Agent) {
+    if agent.command.is_empty() {
+        // A command that could not be read, or a base without any, was told there.
+        let has_any =
+            |modes: &Modes| modes.headless.command.is_some() || modes.tui.command.is_some();
+        let told = table.has("command") || table.has("extends") && !has_any(&agent.modes);
+        if !told {
+            let message = format!("agent `{}` has no `command`", agent.name);
+            let help = "name its program, or another agent that it `extends`";
+            table.findings().error("C03", header, message).help(help);
+        }
+        return;
+    }
+    let clash = |keys: &[&str], message: &str, help: &str| {
+        // Without any of the keys here, it is inherited and was told where it came from.
+        let key = keys.iter().chain(OF_MODES).find(|key| table.has(key));
+        if let Some(key) = key {
+            table.findings().error("C06", table.value_span(key), message).help(help);
+        }
+    };
+    if agent.autostart && agent.kind == AgentType::Oneshot {
+        let message = "`autostart` is for services, this agent is a oneshot";
+        clash(&["autostart", "type"], message, "add `type = \"service\"`");
+    }
+    check_prompt(agent, &clash);
+    if agent.takes("{model}") && agent.model.is_none() {
+        let message = "the command takes `{model}`, and there is no `model`";
+        clash(&["command", "model"], message, "add `model = \"...\"`");
+    }
+    if agent.mode == AgentMode::Tui && !agent.terminal {
+        clash(&["terminal", "mode"], "`mode = \"tui\"` needs a terminal", "leave `terminal` out");
+    }
+    if agent.require_result && agent.result == ResultRule::None {
+        let message = "a result is required, and `result = \"none\"` says that there is none";
+        clash(&["require_result", "result", "type"], message, "say where the result is found");
+    }
+}
+
+fn check_prompt(agent: &Agent, clash: &dyn Fn(&[&str], &str, &str)) {
+    let keys = &["prompt", "command", "terminal"];
+    match agent.prompt {
+        PromptBy::Argv if !agent.takes("{prompt}") => {
+            let message = "`prompt = \"argv\"` needs `{prompt}` in the command";
+            clash(keys, message, "add \"{prompt}\" to `command`");
+        }
+        PromptBy::File if !agent.takes("{prompt_file}") => {
+            let message = "`prompt = \"file\"` needs `{prompt_file}` in the command";
+            clash(keys, message, "add \"{prompt_file}\" to `command`");
+        }
+        // In the mode `tui` the missing terminal itself is told.
+        PromptBy::Type if !agent.terminal && agent.mode == AgentMode::Headless => {
+            let message = "`prompt = \"type\"` needs a terminal to type into";
+            clash(keys, message, "add `terminal = true`");
+        }
+        PromptBy::Argv | PromptBy::File | PromptBy::Type => {}
+        PromptBy::Stdin | PromptBy::None => {
+            if agent.takes("{prompt}") {
+                let word = agent.prompt.word();
+                let message = format!("the command takes `{{prompt}}`, but `prompt = \"{word}\"`");
+                clash(keys, &message, "leave `prompt` out, or write \"argv\"");
+            }
+        }
+    }
+}

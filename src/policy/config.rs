@@ -1,0 +1,154 @@
+//! Reads a configuration file: the settings of the daemon, and agents.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::{Document, Findings, Source, Table};
+use crate::model::{Finding, words};
+
+use super::agent::{Agent, Policy};
+use super::agents::{read_agents_from, read_defaults, read_max_parallel};
+use super::life::finite;
+use super::unsupported::{self, refuse};
+
+/// The code of most findings.
+const CODE: &str = "C01";
+/// The version of the format.
+const SCHEMA: u32 = 1;
+/// The configuration that every other one lies over.
+const BUILT_IN: &str = include_str!("../../config/default.toml");
+
+words! {
+    /// What SIGTERM does to agents.
+    OnTerm {
+        /// They live on, and the next daemon adopts them.
+        Detach = "detach",
+        /// They are stopped.
+        Stop = "stop",
+    }
+}
+
+words! {
+    /// Which windows stay when their agent has ended.
+    KeepWindow {
+        /// None.
+        Never = "never",
+        /// Those of failures.
+        OnFailure = "on-failure",
+        /// All.
+        Always = "always",
+    }
+}
+
+/// Settings of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaemonSettings {
+    /// What SIGTERM does to agents.
+    pub on_term: OnTerm,
+    /// How many attempts of all runs may live at once.
+    pub max_parallel: u32,
+    /// Which windows stay.
+    pub keep_window: KeepWindow,
+    /// How long they stay, in milliseconds.
+    pub keep_for_ms: u64,
+}
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// Version of the format: 1.
+    pub schema: u32,
+    /// Settings of the daemon.
+    pub daemon: DaemonSettings,
+    /// Every agent by its name, the built-in ones too.
+    pub agents: BTreeMap<String, Agent>,
+}
+
+impl Default for DaemonSettings {
+    fn default() -> Self {
+        Self {
+            on_term: OnTerm::Detach,
+            max_parallel: 128,
+            keep_window: KeepWindow::OnFailure,
+            keep_for_ms: 3_600_000,
+        }
+    }
+}
+
+impl Config {
+    /// The configuration that is compiled in: `config/default.toml`.
+    pub fn built_in() -> Self {
+        let source = Source::new("config/default.toml", BUILT_IN);
+        let nothing =
+            Self { schema: SCHEMA, daemon: DaemonSettings::default(), agents: BTreeMap::new() };
+        let (config, _) = Self::read(&source, Path::new("/"), &nothing);
+        config.expect("a unit test reads the compiled-in configuration")
+    }
+
+    /// Reads a file over other settings; no configuration when there is an error.
+    ///
+    /// Relative paths in it are resolved against `base_dir`, the directory of the file, which
+    /// should be absolute. The findings are all problems at once, in the order of the file.
+    pub fn read(
+        source: &Source,
+        base_dir: &Path,
+        defaults: &Config,
+    ) -> (Option<Config>, Vec<Finding>) {
+        let findings = Findings::new(source);
+        let config = Document::parse(source, CODE, &findings).map(|document| {
+            let mut root = document.root(&findings, CODE);
+            let config = read_root(&mut root, base_dir, defaults);
+            root.finish();
+            config
+        });
+        let config = config.filter(|_| !findings.has_errors());
+        (config, findings.finish())
+    }
+}
+
+fn read_root(root: &mut Table<'_>, base_dir: &Path, defaults: &Config) -> Config {
+    read_schema(root);
+    let mut daemon = defaults.daemon.clone();
+    if let Some(mut table) = root.table("daemon") {
+        read_daemon(&mut table, &mut daemon);
+        table.finish();
+    }
+    let mut blank = Agent::new("");
+    if let Some(mut table) = root.table("defaults") {
+        read_defaults(&mut table, &mut blank);
+        table.finish();
+    }
+    let mut inherited = defaults.agents.clone();
+    for agent in inherited.values_mut().filter(|agent| agent.policy == Policy::default()) {
+        // The built-in agents say nothing about policies, so `[defaults]` holds for them too.
+        agent.policy = blank.policy.clone();
+    }
+    refuse(root, unsupported::OF_THE_FILE);
+    let agents = read_agents_from(root, base_dir, &inherited, &blank);
+    Config { schema: SCHEMA, daemon, agents }
+}
+
+fn read_schema(root: &mut Table<'_>) {
+    if let Some(schema) = root.count("schema").filter(|schema| schema.value != SCHEMA) {
+        let message = format!("`schema` is {SCHEMA}, this file says {}", schema.value);
+        root.findings().error("C08", schema.span, message);
+    }
+}
+
+fn read_daemon(table: &mut Table<'_>, daemon: &mut DaemonSettings) {
+    if let Some(word) = table.word("on_term", OnTerm::ALL, OnTerm::word) {
+        daemon.on_term = word.value;
+    }
+    if let Some(count) = read_max_parallel(table) {
+        daemon.max_parallel = count;
+    }
+    if let Some(word) = table.word("keep_window", KeepWindow::ALL, KeepWindow::word) {
+        daemon.keep_window = word.value;
+    }
+    if let Some(ms) = finite(table, "keep_for") {
+        daemon.keep_for_ms = ms;
+    }
+    refuse(table, unsupported::OF_THE_DAEMON);
+}

@@ -1,0 +1,83 @@
+//! What an agent's definition means for one attempt: the order that launches and judges it.
+
+use std::path::PathBuf;
+
+use crate::model::{
+    AttemptId, Limits, Mint, Order, Owner, ResultRule, StartReason, Token, window_label,
+};
+
+use super::Agent;
+
+/// Who an attempt is and whom it works for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Its fence.
+    pub token: Token,
+    /// Whom it works for.
+    pub owner: Owner,
+    /// Number of the attempt of that owner, from 1.
+    pub n: u32,
+    /// Why it is made.
+    pub reason: StartReason,
+}
+
+impl Identity {
+    /// Mints the identity of an owner's next attempt.
+    pub fn mint(mint: &mut Mint, owner: Owner, n: u32, reason: StartReason) -> Self {
+        Self { attempt: mint.attempt_id(), token: mint.token(), owner, n, reason }
+    }
+}
+
+impl Agent {
+    /// The order for one attempt of this agent, without prompt and schema. `cwd` is the owner's
+    /// working directory, used when the agent names none.
+    pub fn order(&self, identity: Identity, cwd: PathBuf) -> Order {
+        let (session, label) = match &identity.owner {
+            Owner::Task { run, task } => (
+                run.to_string(),
+                window_label(&["wf", run.as_str(), task.as_str(), &self.name], &identity.attempt),
+            ),
+            Owner::Instance { name } => {
+                ("agents".to_owned(), window_label(&["agent", name], &identity.attempt))
+            }
+        };
+        Order {
+            attempt: identity.attempt,
+            token: identity.token,
+            owner: identity.owner,
+            n: identity.n,
+            reason: identity.reason,
+            agent: self.name.clone(),
+            label,
+            session,
+            windowed: true,
+            argv: self.argv(),
+            env: self.env.clone(),
+            cwd: self.cwd.clone().unwrap_or(cwd),
+            prompt: None,
+            prompt_by: self.prompt,
+            terminal: self.terminal,
+            result: self.result,
+            result_required: self.require_result && self.result != ResultRule::None,
+            schema: None,
+            success_codes: self.policy.success_codes.clone(),
+            success_signals: self.policy.success_signals.clone(),
+            stop: self.policy.stop.clone(),
+            limits: Limits {
+                start_ms: self.policy.start_timeout_ms,
+                run_ms: self.policy.timeout_ms,
+                idle_ms: self.policy.idle_timeout_ms,
+            },
+            oom_score_adjust: self.policy.oom_score_adjust,
+        }
+    }
+
+    /// The command with `{model}` filled in; what depends on the attempt's directory is filled in
+    /// at launch.
+    fn argv(&self) -> Vec<String> {
+        let model = self.model.as_deref().unwrap_or_default();
+        self.command.iter().map(|word| word.replace("{model}", model)).collect()
+    }
+}
