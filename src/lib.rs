@@ -5,4 +5,5 @@
 
 pub mod document;
 pub mod model;
+pub mod plan;
 pub mod policy;

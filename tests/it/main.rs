@@ -3,4 +3,6 @@
 mod architecture;
 mod configuration;
 mod demo_agents;
+mod plans;
+mod plans_of_any_kind;
 mod wait;

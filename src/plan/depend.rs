@@ -1,0 +1,269 @@
+//! Who waits for whom, and why: collects the dependencies of a plan and reports those that
+//! cannot be (E03, E04, E05, E09).
+
+use super::draft::{Draft, DraftTask, InputKind};
+use super::graph::{self, Wait};
+use super::names::{self, Target, Unknown};
+use super::reference::Written;
+use super::text::Text;
+use super::{DependsCause, Mode, OnPartialFailure};
+use crate::document::{Findings, Span, Spanned};
+
+/// The dependencies of a plan.
+#[derive(Debug)]
+pub(crate) struct Dependencies {
+    /// Of tasks, one per pair.
+    pub(crate) waits: Vec<Wait>,
+    /// Positions of the phases that each phase follows.
+    pub(crate) phases: Vec<Vec<usize>>,
+    /// Positions of the tasks whose output somebody reads.
+    pub(crate) read: Vec<bool>,
+}
+
+struct Collector<'d> {
+    draft: &'d Draft,
+    findings: &'d Findings<'d>,
+    waits: Vec<Wait>,
+    read: Vec<bool>,
+}
+
+/// Collects them all.
+pub(crate) fn collect(draft: &Draft, findings: &Findings<'_>) -> Dependencies {
+    let read = vec![false; draft.tasks.len()];
+    let mut collector = Collector { draft, findings, waits: Vec::new(), read };
+    for (at, task) in draft.tasks.iter().enumerate() {
+        for (text, written) in task.references() {
+            collector.reference(at, text, written);
+        }
+        collector.explicit(at, task);
+    }
+    collector.sequential();
+    let phases = phase_order(draft, findings);
+    collector.phases(&phases);
+    report_circles(
+        &graph::circles(draft.tasks.len(), &collector.waits),
+        |at| &draft.tasks[at].id.value,
+        findings,
+    );
+    let after = phases.iter().map(|waits| waits.iter().map(|wait| wait.on).collect()).collect();
+    Dependencies {
+        waits: graph::one_per_pair(&collector.waits),
+        phases: after,
+        read: collector.read,
+    }
+}
+
+impl Collector<'_> {
+    fn reference(&mut self, at: usize, text: &Text, written: &Written) {
+        let place = text.place(self.findings.source(), &written.range);
+        let target = match names::target(self.draft, written) {
+            Ok(target) => target,
+            Err(unknown) => {
+                let place = match unknown.step {
+                    Some(step) => text.place(self.findings.source(), &written.steps[step].1),
+                    None => place,
+                };
+                report_unknown(unknown, place, self.findings);
+                return;
+            }
+        };
+        match target {
+            Target::Output { task, .. } => {
+                self.read[task] = true;
+                let has_default = written.default.is_some();
+                if self.draft.tasks[task].settings.optional == Some(true) && !has_default {
+                    self.needs_default(task, place);
+                }
+                self.refer(at, task, !has_default, place);
+            }
+            Target::Status { task } | Target::Error { task } => self.refer(at, task, false, place),
+            Target::PhaseOutputs { phase } => self.refer_to_phase(at, phase, place),
+            Target::Input { name, .. } => self.input(&name, written, place),
+        }
+    }
+
+    /// What may be absent needs something to stand in for it.
+    fn input(&self, name: &str, written: &Written, place: Span) {
+        let Some(input) = self.draft.inputs.get(name) else { return };
+        let always = input.required || input.default.is_some() || input.kind == InputKind::List;
+        if !always && written.default.is_none() {
+            let message = format!("input `{name}` may be absent, and this reader gives no default");
+            self.findings
+                .error("E09", place, message)
+                .help("add `?? '…'` before the brace, or make the input required");
+        }
+    }
+
+    fn needs_default(&self, task: usize, place: Span) {
+        let id = &self.draft.tasks[task].id.value;
+        self.findings
+            .error("E09", place, format!("`{id}` is optional, and this reader gives no default"))
+            .help("add `?? 'not available'` before the brace");
+    }
+
+    fn refer(&mut self, at: usize, on: usize, hard: bool, place: Span) {
+        let (reader, other) = (&self.draft.tasks[at], &self.draft.tasks[on]);
+        let id = reader.called();
+        if at == on {
+            self.findings.error("E05", place, format!("{id} refers to itself"));
+        } else if self.is_later(at, on) {
+            let phase = &self.draft.phases[reader.phase].id.value;
+            let other = &other.id.value;
+            let message = format!(
+                "{id} refers to `{other}`, which comes later in the sequential phase `{phase}`"
+            );
+            self.findings.error("E05", place, message);
+        } else {
+            let cause = DependsCause::Reference;
+            self.waits.push(Wait { node: at, on, cause, hard, place });
+        }
+    }
+
+    fn refer_to_phase(&mut self, at: usize, phase: usize, place: Span) {
+        let tasks = self.draft.phases[phase].tasks.clone();
+        if tasks.contains(&at) {
+            let (id, phase) = (self.draft.tasks[at].called(), &self.draft.phases[phase].id.value);
+            let message = format!("{id} refers to all of its own phase `{phase}`");
+            self.findings.error("E05", place, message);
+            return;
+        }
+        for on in tasks {
+            self.read[on] = true;
+            let cause = DependsCause::Reference;
+            self.waits.push(Wait { node: at, on, cause, hard: false, place });
+        }
+    }
+
+    fn is_later(&self, at: usize, on: usize) -> bool {
+        let phase = self.draft.tasks[at].phase;
+        self.draft.tasks[on].phase == phase && on > at && self.draft.mode(phase) == Mode::Sequential
+    }
+
+    fn explicit(&mut self, at: usize, task: &DraftTask) {
+        for name in &task.depends_on {
+            match names::task(self.draft, &name.value) {
+                Ok(on) if on == at => {
+                    let message = format!("`{}` depends on itself", task.id.value);
+                    self.findings.error("E05", name.span, message);
+                }
+                Ok(on) => {
+                    let cause = DependsCause::Explicit;
+                    self.waits.push(Wait { node: at, on, cause, hard: true, place: name.span });
+                }
+                Err(unknown) => {
+                    let place = name.span.narrowed(self.findings.source(), &name.value);
+                    report_unknown(unknown, place, self.findings);
+                }
+            }
+        }
+    }
+
+    /// A step of a pipeline needs the one before (feature K16), and so does a step of a phase
+    /// that gives up on the first failure; elsewhere the order is all that matters.
+    fn sequential(&mut self) {
+        for (at, phase) in self.draft.phases.iter().enumerate() {
+            if self.draft.mode(at) != Mode::Sequential {
+                continue;
+            }
+            let hard =
+                self.draft.is_pipeline() || phase.on_partial_failure == OnPartialFailure::Abort;
+            for node in phase.tasks.clone().skip(1) {
+                let place = self.draft.tasks[node].id.span;
+                let cause = DependsCause::Sequential;
+                self.waits.push(Wait { node, on: node - 1, cause, hard, place });
+            }
+        }
+    }
+
+    fn phases(&mut self, order: &[Vec<Wait>]) {
+        for wait in order.iter().flatten() {
+            for node in self.draft.phases[wait.node].tasks.clone() {
+                for on in self.draft.phases[wait.on].tasks.clone() {
+                    self.waits.push(Wait { node, on, ..*wait });
+                }
+            }
+        }
+    }
+}
+
+/// Which phases each phase follows, without those that make a circle. In a pipeline, a phase
+/// that does not say follows the one before.
+fn phase_order(draft: &Draft, findings: &Findings<'_>) -> Vec<Vec<Wait>> {
+    let mut waits = Vec::new();
+    for (node, phase) in draft.phases.iter().enumerate() {
+        let hard = draft.is_pipeline();
+        let mut wait = |on, place| {
+            waits.push(Wait { node, on, cause: DependsCause::Phase, hard, place });
+        };
+        match &phase.after {
+            None if hard && node > 0 => wait(node - 1, phase.id.span),
+            None => {}
+            Some(names) => {
+                for name in names {
+                    match names::phase(draft, &name.value) {
+                        Ok(on) if on == node => {
+                            let message = format!("phase `{}` depends on itself", phase.id.value);
+                            findings.error("E05", name.span, message);
+                        }
+                        Ok(on) => wait(on, name.span),
+                        Err(unknown) => {
+                            let place = name.span.narrowed(findings.source(), &name.value);
+                            report_unknown(unknown, place, findings);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let circles = graph::circles(draft.phases.len(), &waits);
+    report_circles(&circles, |at| &draft.phases[at].id.value, findings);
+    let inside = |wait: &Wait| circles.iter().flatten().any(|other| other.node == wait.node);
+    waits.retain(|wait| !inside(wait));
+    let mut order = vec![Vec::new(); draft.phases.len()];
+    for wait in graph::one_per_pair(&waits) {
+        order[wait.node].push(wait);
+    }
+    order
+}
+
+fn report_unknown(unknown: Unknown, place: Span, findings: &Findings<'_>) {
+    findings.error(unknown.code, place, unknown.message).maybe_help(unknown.help);
+}
+
+/// One finding per circle, with a line per wait.
+fn report_circles<'d>(
+    circles: &[Vec<Wait>],
+    name: impl Fn(usize) -> &'d String,
+    findings: &Findings<'_>,
+) {
+    for circle in circles {
+        let names: Vec<&String> = circle.iter().map(|wait| name(wait.node)).collect();
+        let path: Vec<&str> = names.iter().chain(names.first()).map(|name| name.as_str()).collect();
+        let place = circle.iter().map(|wait| wait.place).min().unwrap_or_default();
+        let mut problem =
+            findings.error("E04", place, format!("dependency cycle: {}", path.join(" -> ")));
+        let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
+        for wait in circle {
+            let (node, on) = (name(wait.node), name(wait.on));
+            let line = findings.line(wait.place);
+            problem = problem.note(format!(
+                "{node:width$} waits for {on:width$} ({}, line {line})",
+                cause_word(wait.cause),
+            ));
+        }
+    }
+}
+
+const fn cause_word(cause: DependsCause) -> &'static str {
+    match cause {
+        DependsCause::Reference => "reference",
+        DependsCause::Explicit => "depends_on",
+        DependsCause::Phase => "phase order",
+        DependsCause::Sequential => "sequential",
+    }
+}
+
+/// The places of names, for findings about them.
+pub(crate) fn place_of(name: &Spanned<String>, findings: &Findings<'_>) -> Span {
+    name.span.narrowed(findings.source(), &name.value)
+}

@@ -1,0 +1,121 @@
+//! How long a plan should take: its tasks laid out on `max_parallel` lanes, in the order in which
+//! they become free to start. Time that a task is expected to take counts; where nobody said, its
+//! time limit does, and the estimate is an upper bound.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::{Plan, Task};
+
+/// An estimate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Estimate {
+    /// About that many milliseconds.
+    About(u64),
+    /// No more than that, because time limits had to be used.
+    AtMost(u64),
+    /// Nobody said, and there is no limit.
+    Unknown,
+}
+
+impl Estimate {
+    /// For one task.
+    pub(crate) fn of_task(task: &Task) -> Self {
+        match (task.expected_ms, task.timeout_ms) {
+            (Some(ms), _) => Estimate::About(ms),
+            (None, Some(ms)) => Estimate::AtMost(ms),
+            (None, None) => Estimate::Unknown,
+        }
+    }
+
+    /// The milliseconds, if there are any.
+    pub(crate) const fn ms(self) -> Option<u64> {
+        match self {
+            Estimate::About(ms) | Estimate::AtMost(ms) => Some(ms),
+            Estimate::Unknown => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Estimate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Estimate::About(ms) => f.write_str(&span(*ms)),
+            Estimate::AtMost(ms) => write!(f, "~{} at most", span(*ms)),
+            Estimate::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+/// Minutes, as the plans of people have them; seconds for what is shorter.
+fn span(ms: u64) -> String {
+    match ms.div_ceil(1000) {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds => format!("{} min", (seconds + 30) / 60),
+    }
+}
+
+/// For the whole plan. `needs` are the positions of the tasks that each task waits for.
+pub(crate) fn of_plan(plan: &Plan, needs: &[Vec<usize>]) -> Estimate {
+    let estimates: Vec<Estimate> = plan.tasks.iter().map(Estimate::of_task).collect();
+    let spans: Option<Vec<u64>> = estimates.iter().map(|estimate| estimate.ms()).collect();
+    let Some(spans) = spans else { return Estimate::Unknown };
+    let total = makespan(&spans, needs, plan.max_parallel.max(1) as usize);
+    if estimates.iter().any(|estimate| matches!(estimate, Estimate::AtMost(_))) {
+        Estimate::AtMost(total)
+    } else {
+        Estimate::About(total)
+    }
+}
+
+/// When the last task ends, if free tasks start in the order of the file.
+fn makespan(spans: &[u64], needs: &[Vec<usize>], lanes: usize) -> u64 {
+    let mut open: Vec<usize> = needs.iter().map(Vec::len).collect();
+    let mut readers = vec![Vec::new(); spans.len()];
+    for (node, needed) in needs.iter().enumerate() {
+        for on in needed {
+            readers[*on].push(node);
+        }
+    }
+    let mut free: BinaryHeap<Reverse<usize>> =
+        (0..spans.len()).filter(|node| open[*node] == 0).map(Reverse).collect();
+    let mut running: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
+    let mut now = 0u64;
+    loop {
+        while running.len() < lanes {
+            let Some(Reverse(node)) = free.pop() else { break };
+            running.push(Reverse((now.saturating_add(spans[node]), node)));
+        }
+        let Some(Reverse((end, node))) = running.pop() else { return now };
+        now = end;
+        for reader in &readers[node] {
+            open[*reader] -= 1;
+            if open[*reader] == 0 {
+                free.push(Reverse(*reader));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_and_dependencies_make_the_length() {
+        let needs = vec![vec![], vec![], vec![], vec![0, 1]];
+        let spans = [5, 3, 4, 10];
+        assert_eq!(makespan(&spans, &needs, 3), 15);
+        assert_eq!(makespan(&spans, &needs, 2), 15);
+        assert_eq!(makespan(&spans, &needs, 1), 22);
+        assert_eq!(makespan(&[], &[], 1), 0);
+    }
+
+    #[test]
+    fn spans_are_told_in_minutes() {
+        assert_eq!(span(300_000), "5 min");
+        assert_eq!(span(90_000), "2 min");
+        assert_eq!(span(2_500), "3 s");
+        assert_eq!(Estimate::AtMost(900_000).to_string(), "~15 min at most");
+    }
+}

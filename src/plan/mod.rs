@@ -1,0 +1,62 @@
+//! Reads a plan, checks all of it, and gives every problem at once, or the plan in the form that
+//! a run is made of.
+//!
+//! Pure: it is given texts, the agents, and a way to ask whether a program exists.
+//!
+//! ```text
+//! Source --read, task, settings--> Draft --ids, depend, pattern, staff, advice--> findings
+//!                                    \--assemble--> Plan --show, resolve--> ...
+//! ```
+//!
+//! | code | says | found in |
+//! | --- | --- | --- |
+//! | E01 | syntax, unknown key, wrong type or value | `read`, `task`, `settings`, `values` |
+//! | E02 | an id is malformed, reserved or given twice | `ids` |
+//! | E03 | a name that is not there, a field that an output does not have | `names` |
+//! | E04 | a dependency cycle | `depend` |
+//! | E05 | a reference to itself, or to what comes later in a sequential phase | `depend` |
+//! | E06 | an agent that is unknown, has no program, or is its own fallback | `staff` |
+//! | E07 | the plan has not the shape of its `pattern` | `pattern` |
+//! | E09 | a reader of something optional gives no default | `depend` |
+//! | E11 | the shape of an output or the type of an entry point means nothing | `output`, `task` |
+//! | E12 | known, and not run by this version | `read`, `task`, `settings`, `names` |
+//! | W01 | a prompt of more than 500 words | `advice` |
+//! | W02 | a task of more than 15 min, or a timeout shorter than expected | `advice` |
+//! | W03 | more than six at once | `read` |
+//! | W04 | an output that nobody reads | `advice` |
+
+mod advice;
+mod assemble;
+mod check;
+mod compiled;
+mod depend;
+mod draft;
+mod estimate;
+mod graph;
+mod ids;
+mod names;
+mod output;
+mod pattern;
+mod read;
+mod reader;
+mod reference;
+mod resolve;
+mod schema;
+mod settings;
+mod show;
+mod staff;
+mod surroundings;
+mod task;
+mod text;
+mod values;
+
+pub use check::{Checked, check};
+pub use compiled::{
+    Approval, DependsCause, DependsOn, Edge, EntryPoint, InputUse, InputValue, Mode,
+    OnPartialFailure, OutputAs, Phase, Plan, RetryWait, Task, TaskAgent, Template, TemplatePart,
+    Work,
+};
+pub use resolve::{Lookup, MissingField, as_text, resolve, resolve_input, resolve_text};
+pub use schema::example;
+pub use show::{show, show_json};
+pub use surroundings::Surroundings;

@@ -1,0 +1,217 @@
+//! Reads the outermost keys of a plan, its phases and its inputs.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::draft::{Draft, DraftPhase, DraftTask, InputDraft, InputKind, Pattern};
+use super::reader::{Reader, not_yet, plain_text, required_text, unsupported};
+use super::settings::Settings;
+use super::task;
+use super::{Approval, Mode, OnPartialFailure};
+use crate::document::{Span, Spanned, Table};
+use crate::policy::read_agents;
+
+/// More attempts than this at once are refused.
+pub(crate) const MAX_PARALLEL: u32 = 1024;
+
+/// The keys of a plan that the engine does not run yet.
+const UNSUPPORTED: &[&str] =
+    &["budget", "limits", "on", "on_finish", "stages", "stop_after_failures", "templates"];
+
+/// The keys of a phase that the engine does not run yet.
+const UNSUPPORTED_IN_PHASE: &[&str] =
+    &["gather_timeout", "hook", "max_parallel", "min_success", "uses", "when"];
+
+/// Reads the whole plan; what is wrong is reported, and replaced by something harmless.
+pub(crate) fn plan(mut root: Table<'_>, reader: &Reader<'_>) -> Draft {
+    unsupported(&mut root, UNSUPPORTED);
+    let name = required_text(&mut root, "plan");
+    let goal = plain_text(&mut root, "goal").unwrap_or_default();
+    let pattern = root.word("pattern", Pattern::ALL, Pattern::word);
+    let max_parallel = max_parallel(&mut root);
+    let approvals = [Approval::None, Approval::Plan, Approval::EachPhase];
+    let approval = root.word("approval", &approvals, approval_word);
+    if let Some(each) = approval.as_ref().filter(|approval| approval.value == Approval::EachPhase) {
+        not_yet(root.findings(), each.span, "approval = \"each-phase\"");
+    }
+    let defaults = defaults(&mut root, reader);
+    let inputs_span = root.key_span("inputs");
+    let inputs = inputs(&mut root);
+    let known = reader.surroundings.agents;
+    let agents = read_agents(&mut root, reader.surroundings.base_dir, known);
+    let (phases, tasks) = phases(&mut root, &defaults, reader);
+    root.finish();
+    Draft {
+        name: name.map(|name| name.value).unwrap_or_default(),
+        goal,
+        pattern,
+        max_parallel,
+        approval: approval.map_or(Approval::Plan, |approval| approval.value),
+        phases,
+        tasks,
+        inputs,
+        inputs_span,
+        agents,
+    }
+}
+
+fn max_parallel(root: &mut Table<'_>) -> Option<u32> {
+    let count = root.count("max_parallel")?;
+    if !(1..=MAX_PARALLEL).contains(&count.value) {
+        let message =
+            format!("`max_parallel` must be between 1 and {MAX_PARALLEL}, not {}", count.value);
+        root.findings().error("E01", count.span, message);
+        return None;
+    }
+    if count.value > 6 {
+        let message = format!("{} agents at once get into each other's way", count.value);
+        root.findings().warning("W03", count.span, message).help("3 to 6 is the sweet spot");
+    }
+    Some(count.value)
+}
+
+const fn approval_word(approval: Approval) -> &'static str {
+    match approval {
+        Approval::None => "none",
+        Approval::Plan => "plan",
+        Approval::EachPhase => "each-phase",
+    }
+}
+
+fn defaults(root: &mut Table<'_>, reader: &Reader<'_>) -> Settings {
+    let Some(mut table) = root.table("defaults") else { return Settings::default() };
+    let settings = Settings::read(&mut table, reader);
+    table.finish();
+    settings
+}
+
+/// `[[phase]]`, or `[[task]]` as the one phase `main`.
+fn phases(
+    root: &mut Table<'_>,
+    defaults: &Settings,
+    reader: &Reader<'_>,
+) -> (Vec<DraftPhase>, Vec<DraftTask>) {
+    let (mut phases, mut tasks) = (Vec::new(), Vec::new());
+    let place = root.key_span("task");
+    let loose = root.tables("task");
+    let written = root.tables("phase");
+    if !loose.is_empty() {
+        if !written.is_empty() {
+            root.findings()
+                .error("E01", place, "`[[task]]` stands beside `[[phase]]`")
+                .help("put it into a phase: `[[phase.task]]`");
+        }
+        tasks.extend(loose.into_iter().map(|table| task::read(table, 0, defaults, reader)));
+        phases.push(main_phase(place, tasks.len()));
+    }
+    for table in written {
+        let at = phases.len();
+        phases.push(phase(table, at, defaults, reader, &mut tasks));
+    }
+    if tasks.is_empty() {
+        root.findings()
+            .error("E01", Span::default(), "the plan has no tasks")
+            .help("add a `[[task]]`");
+    }
+    (phases, tasks)
+}
+
+fn main_phase(place: Span, tasks: usize) -> DraftPhase {
+    DraftPhase {
+        id: Spanned::new("main".to_owned(), place),
+        mode: None,
+        after: None,
+        on_partial_failure: OnPartialFailure::Continue,
+        tasks: 0..tasks,
+    }
+}
+
+fn phase(
+    mut table: Table<'_>,
+    at: usize,
+    defaults: &Settings,
+    reader: &Reader<'_>,
+    tasks: &mut Vec<DraftTask>,
+) -> DraftPhase {
+    unsupported(&mut table, UNSUPPORTED_IN_PHASE);
+    let id = required_text(&mut table, "id").unwrap_or(Spanned::new(String::new(), table.span()));
+    let mode = table.word("execution_mode", &[Mode::Parallel, Mode::Sequential], mode_word);
+    let after = table.texts("depends_on_phases");
+    let policies = [OnPartialFailure::Continue, OnPartialFailure::Abort];
+    let policy = table.word("on_partial_failure", &policies, policy_word);
+    let first = tasks.len();
+    for inner in table.tables("task") {
+        tasks.push(task::read(inner, at, defaults, reader));
+    }
+    if tasks.len() == first && !table.has("task") {
+        let message = match id.value.as_str() {
+            "" => "a phase without id has no tasks".to_owned(),
+            id => format!("phase `{id}` has no tasks"),
+        };
+        table.findings().error("E01", id.span, message).help("add a `[[phase.task]]`");
+    }
+    table.finish();
+    let on_partial_failure = policy.map_or(OnPartialFailure::Continue, |policy| policy.value);
+    DraftPhase { id, mode, after, on_partial_failure, tasks: first..tasks.len() }
+}
+
+const fn mode_word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Parallel => "parallel",
+        Mode::Sequential => "sequential",
+    }
+}
+
+const fn policy_word(policy: OnPartialFailure) -> &'static str {
+    match policy {
+        OnPartialFailure::Continue => "continue",
+        OnPartialFailure::Abort => "abort",
+    }
+}
+
+fn inputs(root: &mut Table<'_>) -> BTreeMap<String, InputDraft> {
+    let entries = root.table("inputs").map(|mut table| table.entries()).unwrap_or_default();
+    let read = entries.into_iter().filter_map(|(name, value)| {
+        let mut table = value.table()?;
+        let kinds = [
+            InputKind::String,
+            InputKind::Number,
+            InputKind::Boolean,
+            InputKind::File,
+            InputKind::List,
+        ];
+        let kind = table.word("type", &kinds, InputKind::word);
+        let required = table.flag("required");
+        table.text("description");
+        let default = table.value("default").map(|value| Spanned::new(value.json(), value.span()));
+        table.finish();
+        let kind = kind.map_or(InputKind::String, |kind| kind.value);
+        let required = required.is_some_and(|required| required.value);
+        Some((name.value.clone(), InputDraft { name, kind, required, default }))
+    });
+    read.collect()
+}
+
+impl InputKind {
+    /// As it is written.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            InputKind::String => "string",
+            InputKind::Number => "number",
+            InputKind::Boolean => "boolean",
+            InputKind::File => "file",
+            InputKind::List => "list",
+        }
+    }
+
+    /// Whether a default may be of that value.
+    pub(crate) fn fits(self, value: &Json) -> bool {
+        match self {
+            InputKind::String | InputKind::File => value.is_string(),
+            InputKind::Number => value.is_number(),
+            InputKind::Boolean => value.is_boolean(),
+            InputKind::List => value.is_array(),
+        }
+    }
+}
