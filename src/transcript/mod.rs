@@ -1,0 +1,21 @@
+//! The transcript: what an agent wrote, and the result in it (design §5, fixed rules). Pure.
+//!
+//! ```text
+//! bytes --escapes--> text --tags--> opening and closing tags --scan--> the last complete pair
+//! ```
+//!
+//! It works on the raw log, where a line is as long as the agent made it, and in bounded memory,
+//! whatever an agent writes.
+
+mod echo;
+mod escapes;
+mod plain;
+mod scan;
+mod tag;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use plain::{plain, tail};
+pub use scan::{Scanner, Settings};
+pub use value::value_of;
