@@ -7,4 +7,6 @@ pub mod document;
 pub mod model;
 pub mod plan;
 pub mod policy;
+pub mod supervisor;
 pub mod transcript;
+pub mod workflow;

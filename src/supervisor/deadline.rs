@@ -1,0 +1,116 @@
+//! What happens by itself when time passes: limits that strike, launches that are tried again,
+//! silence that is asked about, windows that are closed. Deadlines are data; the daemon waits for
+//! the earliest and then asks.
+
+use std::time::Duration;
+
+use crate::model::{AttemptId, AttemptState, Moment, StopCause};
+
+use super::{Action, Attempt, Supervisor};
+
+/// How long a window that somebody looks at is left alone at least, before the next look.
+const WINDOW_AGAIN: Duration = Duration::from_secs(1);
+
+impl Attempt {
+    /// When a time limit strikes, and which.
+    pub(super) fn limit_deadline(&self) -> Option<(Moment, StopCause)> {
+        let after = |from: Option<Moment>, ms: Option<u64>, cause| {
+            Some((from? + Duration::from_millis(ms?), cause))
+        };
+        let limits = &self.row.order.limits;
+        match self.row.state {
+            AttemptState::Starting => {
+                after(self.row.launched, limits.start_ms, StopCause::StartTimeout)
+            }
+            AttemptState::Running => after(self.row.started, limits.run_ms, StopCause::Timeout),
+            AttemptState::Intended | AttemptState::Stopping | AttemptState::Ended => None,
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Moment> {
+        let limit = self.limit_deadline().map(|(at, _)| at);
+        [limit, self.launch_again, self.ask_quiet].into_iter().flatten().min()
+    }
+}
+
+impl Supervisor {
+    /// The next moment at which [`super::Event::DeadlineReached`] is wanted.
+    pub fn next_deadline(&self) -> Option<Moment> {
+        let attempts = self.attempts.values().filter_map(Attempt::next_deadline);
+        let windows = self.windows.values().map(|(at, _)| *at);
+        let waits = self.instances.values().filter(|_| !self.closing);
+        let instances = waits.filter_map(|row| row.not_before);
+        attempts.chain(windows).chain(instances).min()
+    }
+
+    /// Takes the answer to [`Action::AskQuiet`].
+    pub(super) fn heard(
+        &mut self,
+        now: Moment,
+        id: &AttemptId,
+        quiet_ms: u64,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
+        let Some(idle_ms) = attempt.row.order.limits.idle_ms else { return };
+        if attempt.row.state != AttemptState::Running {
+            return;
+        }
+        if quiet_ms >= idle_ms {
+            return self.stop(now, id, StopCause::IdleTimeout, out);
+        }
+        attempt.ask_quiet = Some(now + Duration::from_millis(idle_ms - quiet_ms));
+    }
+
+    /// A window that is still there is looked at again, after its time or at least a moment.
+    pub(super) fn window_left(&mut self, now: Moment, window: String, success: bool) {
+        self.keep_window(now + WINDOW_AGAIN, window, success);
+    }
+
+    /// Remembers when the window of an ended attempt is to be closed.
+    pub(super) fn keep_window(&mut self, now: Moment, window: String, success: bool) {
+        let keep = if success { self.settings.keep_success } else { self.settings.keep_failure };
+        if let Some(keep) = keep {
+            self.windows.insert(window, (now + keep, success));
+        }
+    }
+
+    pub(super) fn deadline_reached(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let due: Vec<AttemptId> = self
+            .attempts
+            .iter()
+            .filter(|(_, attempt)| attempt.next_deadline().is_some_and(|at| at <= now))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in due {
+            self.attempt_due(now, &id, out);
+        }
+        let windows: Vec<String> = self
+            .windows
+            .iter()
+            .filter(|(_, (at, _))| *at <= now)
+            .map(|(window, _)| window.clone())
+            .collect();
+        for window in windows {
+            let (_, success) = self.windows.remove(&window).expect("it was just listed");
+            out.push(Action::CloseWindow { window, success });
+        }
+        self.backoffs_over(now, out);
+    }
+
+    fn attempt_due(&mut self, now: Moment, id: &AttemptId, out: &mut Vec<Action>) {
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
+        if let Some((at, cause)) = attempt.limit_deadline()
+            && at <= now
+        {
+            return self.stop(now, id, cause, out);
+        }
+        if attempt.launch_again.is_some_and(|at| at <= now) {
+            return self.launch_now(now, id, out);
+        }
+        if attempt.ask_quiet.is_some_and(|at| at <= now) {
+            attempt.ask_quiet = None;
+            out.push(Action::AskQuiet { attempt: id.clone() });
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! Standing instances: what a person wants of them against what is, and what the restart policy
+//! says when one ends.
+//!
+//! ```text
+//!            Start                      Started
+//! stopped ──────────> starting ───────────────────> running
+//!    ^                   │  ^                          │
+//!    │ Stop              │  │ delay over               │ ended
+//!    │                   v  │                          v
+//!    ├────────────── stopping   backoff <────────── (policy) ──────> failed
+//!    └──────────────────────────────┘ Stop
+//! ```
+//!
+//! An operator's stop beats every timer. Starts that a person asks for are never limited and never
+//! counted.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{
+    AttemptEnd, AttemptId, AttemptRow, AttemptState, Desired, Fact, InstanceRow, InstanceState,
+    Moment, Outcome, Owner, StartReason, StopCause,
+};
+use crate::policy::{Agent, AgentType, Decision, Identity, RestartCounters, decide};
+
+use super::{Action, Answer, InstanceRequest, Supervisor};
+
+impl Supervisor {
+    /// Takes the configured agents: standing ones become known, and `autostart` ones are started
+    /// once, when they are seen for the first time. What a person stopped stays stopped.
+    pub(super) fn configured(&mut self, now: Moment, agents: Vec<Agent>, out: &mut Vec<Action>) {
+        self.agents = agents.into_iter().map(|agent| (agent.name.clone(), agent)).collect();
+        let fresh: Vec<(String, bool)> = self
+            .agents
+            .values()
+            .filter(|agent| agent.kind == AgentType::Service)
+            .filter(|agent| !self.instances.contains_key(&agent.name))
+            .map(|agent| (agent.name.clone(), agent.autostart))
+            .collect();
+        for (name, autostart) in fresh {
+            self.instances.insert(name.clone(), blank(&name));
+            if autostart {
+                self.want_up(now, &name, StartReason::First, out);
+            }
+        }
+        self.forget_unconfigured(out);
+    }
+
+    /// What is no longer configured and does not live is forgotten; what lives is, when it ends.
+    fn forget_unconfigured(&mut self, out: &mut Vec<Action>) {
+        let lives = |row: &InstanceRow| {
+            row.attempt.as_ref().is_some_and(|attempt| self.attempts.contains_key(attempt))
+        };
+        let service = |name: &str| {
+            self.agents.get(name).is_some_and(|agent| agent.kind == AgentType::Service)
+        };
+        let gone: Vec<String> = self
+            .instances
+            .values()
+            .filter(|row| !service(&row.name) && !lives(row))
+            .map(|row| row.name.clone())
+            .collect();
+        for name in gone {
+            self.instances.remove(&name);
+            out.push(Action::Record(Fact::InstanceRemoved { name }));
+        }
+    }
+
+    /// Answers a person.
+    pub(super) fn asked(
+        &mut self,
+        now: Moment,
+        name: &str,
+        request: InstanceRequest,
+        out: &mut Vec<Action>,
+    ) -> Answer {
+        let Some(row) = self.instances.get(name) else { return self.no_such_instance(name) };
+        let live = row.attempt.clone().filter(|id| self.attempts.contains_key(id));
+        match request {
+            InstanceRequest::Start => match (row.state, live) {
+                (InstanceState::Blocked, _) => Answer::Denied(row.why.clone()),
+                (InstanceState::Stopping, Some(_)) => {
+                    self.update(name, "starts again when it has stopped", out, |row| {
+                        row.desired = Desired::Up;
+                    });
+                    Answer::Accepted
+                }
+                (_, Some(_)) => Answer::AlreadySo,
+                (_, None) => {
+                    self.want_up(now, name, StartReason::Manual, out);
+                    Answer::Accepted
+                }
+            },
+            InstanceRequest::Stop => self.asked_to_stop(now, name, live, out),
+            InstanceRequest::Restart => {
+                if row.state == InstanceState::Blocked {
+                    return Answer::Denied(row.why.clone());
+                }
+                match live {
+                    Some(attempt) => {
+                        self.update(name, "stopping, to be restarted", out, |row| {
+                            row.desired = Desired::Up;
+                            row.state = InstanceState::Stopping;
+                        });
+                        self.stop(now, &attempt, StopCause::Restarting, out);
+                    }
+                    None => self.want_up(now, name, StartReason::Manual, out),
+                }
+                Answer::Accepted
+            }
+            InstanceRequest::ResetFailed => {
+                if row.state != InstanceState::Failed && row.starts.is_empty() && row.streak == 0 {
+                    return Answer::AlreadySo;
+                }
+                // Only a state that came of them changes with them.
+                let failed = row.state == InstanceState::Failed;
+                let why =
+                    if failed { "failures forgotten on request" } else { &row.why }.to_owned();
+                self.update(name, &why, out, |row| {
+                    forget_failures(row);
+                    if failed {
+                        row.state = InstanceState::Stopped;
+                        row.desired = Desired::Down;
+                    }
+                });
+                Answer::Accepted
+            }
+        }
+    }
+
+    fn no_such_instance(&self, name: &str) -> Answer {
+        Answer::Denied(match self.agents.get(name) {
+            Some(_) => format!(
+                "agent `{name}` is of type oneshot: only agents of type \"service\" can be \
+                 started, stopped and restarted"
+            ),
+            None => format!("no agent of type \"service\" is called `{name}`"),
+        })
+    }
+
+    fn asked_to_stop(
+        &mut self,
+        now: Moment,
+        name: &str,
+        live: Option<AttemptId>,
+        out: &mut Vec<Action>,
+    ) -> Answer {
+        let row = self.instances.get(name).expect("the caller found it");
+        if row.desired == Desired::Down && live.is_none() && row.state == InstanceState::Stopped {
+            return Answer::AlreadySo;
+        }
+        let (state, why) = match (row.state, &live) {
+            // What cannot be killed still stands in the way, and why it does must stay readable.
+            (InstanceState::Blocked, _) => (InstanceState::Blocked, row.why.clone()),
+            (_, Some(_)) => (InstanceState::Stopping, "stopping on request".to_owned()),
+            (_, None) => (InstanceState::Stopped, "stopped on request".to_owned()),
+        };
+        self.update(name, &why, out, |row| {
+            row.desired = Desired::Down;
+            row.not_before = None;
+            row.state = state;
+        });
+        if let Some(attempt) = live {
+            self.stop_or_kill(now, &attempt, out);
+        }
+        Answer::Accepted
+    }
+
+    /// Starts it because a person or the configuration wants it up: failures are forgotten.
+    fn want_up(&mut self, now: Moment, name: &str, reason: StartReason, out: &mut Vec<Action>) {
+        if let Some(row) = self.instances.get_mut(name) {
+            row.desired = Desired::Up;
+            forget_failures(row);
+        }
+        self.start_instance(now, name, reason, out);
+    }
+
+    fn start_instance(&mut self, now: Moment, name: &str, why: StartReason, out: &mut Vec<Action>) {
+        if self.closing {
+            return self.comes_back(now, name, out);
+        }
+        let Some(agent) = self.agents.get(name) else { return self.forget_unconfigured(out) };
+        let number = self.instances.get(name).map_or(1, |row| row.attempts + 1);
+        let owner = Owner::Instance { name: name.to_owned() };
+        let identity = Identity::mint(&mut self.mint, owner, number, why);
+        // `.` stands for the daemon's own directory; the daemon fills it in at launch.
+        let order = agent.order(identity, PathBuf::from("."));
+        self.update(name, &format!("starting ({why})"), out, |row| {
+            row.state = InstanceState::Starting;
+            row.attempt = Some(order.attempt.clone());
+            row.attempts = number;
+            row.not_before = None;
+        });
+        self.launch(now, order, out);
+    }
+
+    pub(super) fn instance_running(
+        &mut self,
+        owner: &Owner,
+        id: &AttemptId,
+        out: &mut Vec<Action>,
+    ) {
+        let Owner::Instance { name } = owner else { return };
+        if self.instances.get(name).is_some_and(|row| row.attempt.as_ref() == Some(id)) {
+            self.update(name, "running", out, |row| row.state = InstanceState::Running);
+        }
+    }
+
+    pub(super) fn instance_blocked(&mut self, owner: &Owner, message: &str, out: &mut Vec<Action>) {
+        let Owner::Instance { name } = owner else { return };
+        self.update(name, message, out, |row| row.state = InstanceState::Blocked);
+    }
+
+    /// Decides what follows the end of an instance's attempt.
+    pub(super) fn instance_ended(
+        &mut self,
+        now: Moment,
+        name: &str,
+        attempt: &AttemptRow,
+        end: &AttemptEnd,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(row) = self.instances.get(name) else { return };
+        if row.attempt.as_ref() != Some(&attempt.order.attempt) {
+            return;
+        }
+        let desired = row.desired;
+        if let Some(row) = self.instances.get_mut(name) {
+            row.outcome = Some(end.outcome);
+        }
+        if desired == Desired::Down {
+            let mut why = "stopped on request".to_owned();
+            if end.outcome != Outcome::Cancelled {
+                why = format!("{why}; {}", end.message);
+            }
+            self.update(name, &why, out, |row| row.state = InstanceState::Stopped);
+            return self.forget_unconfigured(out);
+        }
+        if self.closing {
+            return self.comes_back(now, name, out);
+        }
+        match (attempt.stopping, end.outcome) {
+            (Some(StopCause::Restarting | StopCause::Cancelled), _) => {
+                self.want_up(now, name, StartReason::Manual, out);
+            }
+            (None, Outcome::Cancelled) => self.update(name, &end.message, out, |row| {
+                row.desired = Desired::Down;
+                row.state = InstanceState::Stopped;
+            }),
+            (
+                None
+                | Some(
+                    StopCause::Timeout
+                    | StopCause::IdleTimeout
+                    | StopCause::StartTimeout
+                    | StopCause::Submitted,
+                ),
+                _,
+            ) => {
+                self.apply_restart_policy(now, name, attempt, end, out);
+            }
+        }
+    }
+
+    /// Nothing is started any more; the next daemon does it.
+    fn comes_back(&mut self, now: Moment, name: &str, out: &mut Vec<Action>) {
+        self.update(name, "down with the daemon; comes back with it", out, |row| {
+            row.state = InstanceState::Backoff;
+            row.not_before = Some(now);
+        });
+    }
+
+    fn apply_restart_policy(
+        &mut self,
+        now: Moment,
+        name: &str,
+        attempt: &AttemptRow,
+        end: &AttemptEnd,
+        out: &mut Vec<Action>,
+    ) {
+        // Between 0 and 1, from the 53 bits that a float holds.
+        let random = (self.mint.number() >> 11) as f64 / (1_u64 << 53) as f64;
+        let (Some(row), Some(agent)) = (self.instances.get(name), self.agents.get(name)) else {
+            return self.forget_unconfigured(out);
+        };
+        let ran = attempt.started.map(|started| now.since(started));
+        let ran_ms = ran.map(|ran| u64::try_from(ran.as_millis()).unwrap_or(u64::MAX));
+        match decide(&agent.policy, &RestartCounters::of(row), end, ran_ms, now, random) {
+            Decision::No { why } => {
+                let failed = end.outcome != Outcome::Success;
+                self.rest(name, failed, &format!("{}; {why}", end.message), out);
+            }
+            Decision::LimitHit { why } => {
+                self.rest(name, true, &format!("{}; {why}", end.message), out);
+            }
+            Decision::After { delay_ms, counters, why } => {
+                let why = format!("{}; {why}", end.message);
+                self.update(name, &why, out, |row| {
+                    row.state = InstanceState::Backoff;
+                    row.not_before = Some(now + Duration::from_millis(delay_ms));
+                    counters.keep(row);
+                });
+            }
+        }
+    }
+
+    /// The policy leaves it alone, until a person acts.
+    fn rest(&mut self, name: &str, failed: bool, why: &str, out: &mut Vec<Action>) {
+        self.update(name, why, out, |row| {
+            row.state = if failed { InstanceState::Failed } else { InstanceState::Stopped };
+        });
+    }
+
+    /// Starts every instance whose restart delay is over.
+    pub(super) fn backoffs_over(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let waits = self.instances.values().filter(|_| !self.closing);
+        let due: Vec<String> = waits
+            .filter(|row| row.not_before.is_some_and(|at| at <= now))
+            .map(|row| row.name.clone())
+            .collect();
+        for name in due {
+            let row = self.instances.get_mut(&name).expect("it was just listed");
+            row.not_before = None;
+            self.start_instance(now, &name, StartReason::Restart, out);
+        }
+    }
+
+    /// Whether a live attempt of this instance is in the given state.
+    pub fn instance_attempt(&self, name: &str) -> Option<(&AttemptRow, AttemptState)> {
+        let id = self.instances.get(name)?.attempt.as_ref()?;
+        self.attempt(id).map(|row| (row, row.state))
+    }
+
+    /// Changes a row, says why, and writes it down.
+    fn update(
+        &mut self,
+        name: &str,
+        why: &str,
+        out: &mut Vec<Action>,
+        change: impl FnOnce(&mut InstanceRow),
+    ) {
+        let Some(row) = self.instances.get_mut(name) else { return };
+        change(row);
+        why.clone_into(&mut row.why);
+        out.push(Action::Record(Fact::Instance(row.clone())));
+    }
+}
+
+fn blank(name: &str) -> InstanceRow {
+    InstanceRow {
+        name: name.to_owned(),
+        desired: Desired::Down,
+        state: InstanceState::Stopped,
+        attempt: None,
+        attempts: 0,
+        restarts: 0,
+        streak: 0,
+        starts: Vec::new(),
+        not_before: None,
+        last_delay_ms: 0,
+        outcome: None,
+        why: "never started".to_owned(),
+    }
+}
+
+/// A restart that is under way stays under way.
+fn forget_failures(row: &mut InstanceRow) {
+    RestartCounters::default().keep(row);
+}

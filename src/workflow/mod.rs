@@ -1,0 +1,308 @@
+//! Decides what becomes of runs, phases and tasks. Takes events and a moment, returns actions.
+//!
+//! Deterministic: no clock, no IO, no async, no logging; randomness comes from a seeded mint. It
+//! orders attempts and hears how they ended; who runs them, and where, it does not know (design
+//! §14). Runs are logged: [`Workflow::replay`] replays their facts through [`Run::apply`].
+
+mod dispatch;
+mod event;
+mod prompt;
+mod results;
+mod retry;
+mod run;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use event::{Action, Event};
+pub use results::{document, finals};
+pub use run::{IllegalFact, Run, Task};
+
+use crate::model::{
+    AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState,
+    SkipReason, StopCause, Submission, TaskError, TaskId, TaskState, signal_name,
+};
+use crate::plan::{Approval, OnPartialFailure, OutputAs};
+
+/// All runs that have not ended.
+#[derive(Clone, Debug)]
+pub struct Workflow {
+    runs: BTreeMap<RunId, Run>,
+    mint: Mint,
+    /// How many attempts of tasks may be live at once, over all runs.
+    live_max: usize,
+    /// Runs whose live attempts were already told to stop because the plan says abort. Lost with
+    /// the daemon, which then tells them once more.
+    stopping: BTreeSet<RunId>,
+}
+
+/// A run that cannot be taken up again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("run {run} cannot be taken up again: {why}")]
+pub struct Unreadable {
+    /// Which.
+    pub run: RunId,
+    /// Why.
+    pub why: String,
+}
+
+impl Workflow {
+    /// A workflow without runs.
+    pub fn new(live_max: usize, mint: Mint) -> Self {
+        Self { runs: BTreeMap::new(), mint, live_max, stopping: BTreeSet::new() }
+    }
+
+    /// Rebuilds a run from its facts, in order.
+    ///
+    /// # Errors
+    /// When the facts do not fit the plan or each other.
+    pub fn replay(run: &RunId, facts: &[(Moment, RunFact)]) -> Result<Run, Unreadable> {
+        let unreadable = |why: String| Unreadable { run: run.clone(), why };
+        let Some(((at, RunFact::Submitted(submission)), rest)) = facts.split_first() else {
+            return Err(unreadable("its first fact is not its submission".to_owned()));
+        };
+        let mut found = Run::submitted(*at, (**submission).clone())
+            .map_err(|error| unreadable(format!("its plan cannot be read: {error}")))?;
+        for (at, fact) in rest {
+            found.apply(*at, fact).map_err(|illegal| unreadable(illegal.to_string()))?;
+        }
+        Ok(found)
+    }
+
+    /// Takes up a run that an earlier daemon left.
+    pub fn adopt(&mut self, run: Run) {
+        self.runs.insert(run.id.clone(), run);
+    }
+
+    /// Takes one event and says what to do about it.
+    pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
+        let mut out = Vec::new();
+        match event {
+            Event::Submitted(submission) => self.submitted(now, *submission, &mut out),
+            Event::Approved { run, yes } => self.approved(now, &run, yes, &mut out),
+            Event::CancelAsked { run } => self.cancel(now, &run, &mut out),
+            Event::AttemptRunning { run, attempt } => {
+                self.attempt_running(now, &run, &attempt, &mut out);
+            }
+            Event::AttemptEnded { run, attempt, end, value, tail, log } => {
+                let report = Report { attempt, end, value, tail, log };
+                self.attempt_ended(now, &run, report, &mut out);
+            }
+            Event::DeadlineReached => {}
+        }
+        self.settle(now, &mut out);
+        out
+    }
+
+    /// The next moment at which [`Event::DeadlineReached`] is wanted: the end of a retry wait.
+    pub fn next_deadline(&self) -> Option<Moment> {
+        let waits = |run: &Run| run.tasks.values().filter_map(|task| task.not_before).min();
+        self.runs.values().filter(|run| run.state == RunState::Running).filter_map(waits).min()
+    }
+
+    /// The run, if it has not ended.
+    pub fn run(&self, id: &RunId) -> Option<&Run> {
+        self.runs.get(id)
+    }
+
+    /// All runs that have not ended, by id.
+    pub fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values()
+    }
+
+    /// Takes out the runs that have ended; they live on in the ledger.
+    pub fn take_ended(&mut self) -> Vec<Run> {
+        let ended: Vec<RunId> =
+            self.runs.values().filter(|run| run.state.is_end()).map(|run| run.id.clone()).collect();
+        ended.iter().filter_map(|id| self.runs.remove(id)).collect()
+    }
+
+    fn submitted(&mut self, now: Moment, submission: Submission, out: &mut Vec<Action>) {
+        let id = submission.run.clone();
+        let asks = submission.needs_approval;
+        let fact = RunFact::Submitted(Box::new(submission.clone()));
+        let run = Run::submitted(now, submission).expect("the checker made this plan just now");
+        out.push(Action::Record(Fact::Run { run: id.clone(), fact }));
+        let asks = asks && run.plan.approval != Approval::None;
+        self.runs.insert(id.clone(), run);
+        let planning = RunFact::Moved { state: RunState::Planning, why: None };
+        self.record(now, &id, planning, out);
+        let state = if asks { RunState::AwaitingApproval } else { RunState::Running };
+        self.record(now, &id, RunFact::Moved { state, why: None }, out);
+    }
+
+    fn approved(&mut self, now: Moment, id: &RunId, yes: bool, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        if run.state != RunState::AwaitingApproval {
+            return;
+        }
+        if yes {
+            let fact = RunFact::Moved { state: RunState::Running, why: None };
+            self.record(now, id, fact, out);
+        } else {
+            self.cancel(now, id, out);
+        }
+    }
+
+    fn cancel(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        if run.state.is_end() || run.cancelling {
+            return;
+        }
+        self.record(now, id, RunFact::CancelRequested, out);
+        self.stop_all(now, id, SkipReason::Cancelled, out);
+    }
+
+    /// Ends what has not ended: what waits at once, what runs by a stop. A task that runs is
+    /// written off when its attempt is proven gone.
+    fn stop_all(&mut self, now: Moment, id: &RunId, reason: SkipReason, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        let open: Vec<(TaskId, Option<AttemptId>)> = run
+            .tasks
+            .iter()
+            .filter(|(_, task)| !task.state.is_end())
+            .map(|(id, task)| (id.clone(), task.attempt.clone().filter(|_| task.is_live())))
+            .collect();
+        for (task, live) in open {
+            match live {
+                Some(attempt) => out.push(Action::Stop { attempt, cause: StopCause::Cancelled }),
+                None if reason == SkipReason::Stopped => {
+                    self.record(now, id, RunFact::TaskSkipped { task, reason }, out);
+                }
+                None => self.record(now, id, RunFact::TaskCancelled { task, reason }, out),
+            }
+        }
+    }
+
+    fn attempt_running(
+        &mut self,
+        now: Moment,
+        id: &RunId,
+        attempt: &AttemptId,
+        out: &mut Vec<Action>,
+    ) {
+        let starting = |task: &TaskId| {
+            let task = self.runs.get(id).and_then(|run| run.task(task));
+            task.is_some_and(|task| task.state == TaskState::Starting)
+        };
+        if let Some(task) = self.waiting_task(id, attempt).filter(starting) {
+            let attempt = attempt.clone();
+            self.record(now, id, RunFact::TaskRunning { task, attempt }, out);
+        }
+    }
+
+    fn attempt_ended(&mut self, now: Moment, id: &RunId, report: Report, out: &mut Vec<Action>) {
+        let Some(task) = self.waiting_task(id, &report.attempt) else {
+            let about = report.attempt.to_string();
+            let text = "the end of an attempt that no task waits for was dropped".to_owned();
+            return out.push(Action::Record(Fact::Noted { about, text }));
+        };
+        let random = self.mint.number();
+        let run = self.runs.get(id).expect("its task was found");
+        let outcome = report.end.outcome;
+        let fact = if outcome == Outcome::Success {
+            let output = Output::of(output_value(run, &task, &report));
+            RunFact::TaskSucceeded { task, attempt: Some(report.attempt), output }
+        } else if outcome == Outcome::Cancelled {
+            let reason = if run.cancelling { SkipReason::Cancelled } else { SkipReason::Stopped };
+            RunFact::TaskCancelled { task, reason }
+        } else {
+            after_failure(now, run, task, report, random)
+        };
+        self.record(now, id, fact, out);
+    }
+
+    /// The live task that waits for this attempt; none for a stale report.
+    fn waiting_task(&self, id: &RunId, attempt: &AttemptId) -> Option<TaskId> {
+        let waits = |task: &Task| task.is_live() && task.attempt.as_ref() == Some(attempt);
+        let run = self.runs.get(id)?;
+        run.tasks.iter().find(|(_, task)| waits(task)).map(|(id, _)| id.clone())
+    }
+
+    /// Moves a run and writes that down.
+    fn record(&mut self, now: Moment, id: &RunId, fact: RunFact, out: &mut Vec<Action>) {
+        let run = self.runs.get_mut(id).expect("facts are only made for runs that exist");
+        run.apply(now, &fact).expect("decisions follow the state they were made on");
+        out.push(Action::Record(Fact::Run { run: id.clone(), fact }));
+    }
+}
+
+/// What a failed attempt means for its task.
+fn after_failure(now: Moment, run: &Run, task: TaskId, report: Report, random: u64) -> RunFact {
+    let plan = run.plan.task(&task).expect("facts fit the plan");
+    let state = run.tasks.get(&task).expect("facts fit the plan");
+    let error = report.error();
+    let next = if run.winding_down() {
+        retry::Next::GiveUp
+    } else {
+        retry::after(plan, state, error.outcome, report.end.code, random)
+    };
+    let attempt = report.attempt;
+    match next {
+        retry::Next::Again { agent_index, wait, reason } => {
+            let not_before = now + wait;
+            RunFact::TaskRetrying { task, attempt, error, not_before, agent_index, reason }
+        }
+        retry::Next::GiveUp => RunFact::TaskFailed { task, attempt: Some(attempt), error },
+    }
+}
+
+/// What is reported about an attempt that is over.
+struct Report {
+    attempt: AttemptId,
+    end: AttemptEnd,
+    value: Option<serde_json::Value>,
+    tail: String,
+    log: std::path::PathBuf,
+}
+
+impl Report {
+    fn error(&self) -> TaskError {
+        TaskError {
+            outcome: self.end.outcome,
+            message: self.end.message.clone(),
+            exit_code: self.end.code,
+            signal: self.end.signal.map(signal_name),
+            tail: self.tail.clone(),
+            log: Some(self.log.clone()),
+        }
+    }
+}
+
+impl Run {
+    /// Whether tasks may be queued and started.
+    fn takes_work(&self) -> bool {
+        self.state == RunState::Running && !self.winding_down()
+    }
+
+    /// Whether nothing new is to be started, because the end was asked for or the plan said abort.
+    fn winding_down(&self) -> bool {
+        self.cancelling || self.aborted()
+    }
+
+    /// Whether a task failed in a phase that says abort.
+    fn aborted(&self) -> bool {
+        self.tasks().any(|(plan, task)| {
+            let failed = matches!(task.state, TaskState::Failed | TaskState::Timeout);
+            let phase = self.plan.phase(&plan.phase);
+            failed
+                && !plan.optional
+                && phase.is_some_and(|phase| phase.on_partial_failure == OnPartialFailure::Abort)
+        })
+    }
+}
+
+/// The output of a task: its result, or how a command ended.
+fn output_value(run: &Run, task: &TaskId, report: &Report) -> serde_json::Value {
+    let plan = run.plan.task(task).expect("facts fit the plan");
+    match plan.output_as {
+        OutputAs::Report => serde_json::json!({
+            "exit_code": report.end.code,
+            "tail": report.tail,
+            "log": report.log,
+        }),
+        OutputAs::Text | OutputAs::Json => report.value.clone().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,123 @@
+//! The prompt of an attempt: self-contained (features G3–G8), because an agent shares no memory
+//! with anybody. Text that comes from other agents is fenced data and is never expanded again.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use crate::model::{ResultRule, TaskError};
+use crate::plan::Task;
+
+/// What a prompt is made of, references already resolved.
+pub(super) struct Parts<'a> {
+    /// The task.
+    pub(super) task: &'a Task,
+    /// Where it is to enter: the type, and the value with its references resolved.
+    pub(super) entry: Option<(&'a str, String)>,
+    /// Its description.
+    pub(super) description: &'a str,
+    /// Its constraints.
+    pub(super) constraints: &'a [String],
+    /// What it is given, by name.
+    pub(super) inputs: &'a [(String, Value)],
+    /// Why the attempt before failed, and its number.
+    pub(super) previous: Option<(u32, &'a TaskError)>,
+    /// How the result is to be handed back.
+    pub(super) result: ResultRule,
+    /// The letters of the result tag, for prompts that are typed and thus echoed.
+    pub(super) tag: Option<&'a str>,
+}
+
+/// Renders it as Markdown: Role, Task, Entry Point, Constraints, Input, Output Format, Output Interface.
+pub(super) fn render(parts: &Parts<'_>) -> String {
+    let mut out = String::new();
+    if let Some(role) = &parts.task.role {
+        section(&mut out, "Role", role);
+    }
+    section(&mut out, "Task", parts.description);
+    if let Some((kind, value)) = &parts.entry {
+        section(&mut out, "Entry Point", &format!("{kind}: `{value}`"));
+    }
+    if !parts.constraints.is_empty() {
+        let lines: Vec<String> = parts.constraints.iter().map(|c| format!("- {c}")).collect();
+        section(&mut out, "Constraints", &lines.join("\n"));
+    }
+    if !parts.inputs.is_empty() {
+        let inputs: Vec<String> = parts.inputs.iter().map(|(n, v)| input(n, v)).collect();
+        section(&mut out, "Input", &inputs.join("\n\n"));
+    }
+    if let Some((n, error)) = parts.previous {
+        section(&mut out, "Previous attempt", &previous(n, error));
+    }
+    section(&mut out, "Output Format", &output_format(parts));
+    section(&mut out, "Output Interface", &interface(parts));
+    out
+}
+
+fn section(out: &mut String, title: &str, body: &str) {
+    let gap = if out.is_empty() { "" } else { "\n" };
+    writeln!(out, "{gap}## {title}\n\n{}", body.trim_end()).expect("a String takes all text");
+}
+
+fn input(name: &str, value: &Value) -> String {
+    let (kind, text) = match value {
+        Value::String(text) => ("", text.clone()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            ("json", serde_json::to_string_pretty(value).expect("a value is JSON"))
+        }
+    };
+    let fence = fence_for(&text);
+    format!("### {name}\n\n{fence}{kind}\n{}\n{fence}", text.trim_end_matches('\n'))
+}
+
+/// A fence longer than any run of backticks within, so that data cannot close it.
+fn fence_for(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(longest.max(2) + 1)
+}
+
+/// At most about 300 words (research 5.2), the end of the log being the most telling.
+fn previous(n: u32, error: &TaskError) -> String {
+    let mut text = format!("Attempt {n} failed ({}): {}.", error.outcome, error.message);
+    let tail: Vec<&str> = error.tail.lines().rev().take(40).collect();
+    let tail: Vec<&str> = tail.into_iter().rev().collect();
+    let tail = tail.join("\n");
+    if !tail.trim().is_empty() {
+        let start = tail.char_indices().rev().nth(1999).map_or(0, |(at, _)| at);
+        let tail = &tail[start..];
+        let fence = fence_for(tail);
+        write!(text, " Its last lines were:\n\n{fence}\n{}\n{fence}", tail.trim_end())
+            .expect("a String takes all text");
+    }
+    text.push_str("\n\nDo not repeat that mistake.");
+    text
+}
+
+fn output_format(parts: &Parts<'_>) -> String {
+    let key = parts.task.output_key.as_deref();
+    let named = key.map_or_else(String::new, |key| format!(" (`{key}`)"));
+    match &parts.task.output {
+        Some(schema) => {
+            let schema = serde_json::to_string_pretty(schema).expect("a schema is JSON");
+            format!("JSON{named} that fits this schema:\n\n```json\n{schema}\n```")
+        }
+        None => format!("Text{named}."),
+    }
+}
+
+fn interface(parts: &Parts<'_>) -> String {
+    match parts.result {
+        ResultRule::Tag => {
+            let id = parts.tag.map_or_else(String::new, |tag| format!(" id=\"{tag}\""));
+            format!(
+                "When you are done, print the result once, between `<result{id}>` and \
+                 `</result>`, or hand it in with `muxvisor submit FILE`."
+            )
+        }
+        ResultRule::Submit => "When you are done, hand the result in with \
+             `muxvisor submit FILE`, or write it to the file named by `$MUXVISOR_RESULT`."
+            .to_owned(),
+        ResultRule::Stdout => "Everything you print is the result: print nothing else.".to_owned(),
+        ResultRule::None => "No result is expected.".to_owned(),
+    }
+}

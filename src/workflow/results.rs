@@ -1,0 +1,207 @@
+//! The `execution_results` document of a run (features O1–O7, rulings Z17, Z19), and what people
+//! are shown as its merged result.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::model::{ErrorKind, Moment, RunOutcome, SkipReason, TaskError, TaskId, TaskState};
+use crate::plan::{self, DependsCause, DependsOn, Plan, Work};
+
+use super::{Run, Task};
+
+/// The document, alone on stdout of `run --json`. `now` stands in for the end of a run that goes
+/// on; `started_at` is its start in RFC 3339, which only the ledger knows.
+pub fn document(run: &Run, started_at: Option<&str>, now: Moment) -> Value {
+    let end = run.ended.unwrap_or(now);
+    let duration = run.started.map_or(0, |started| ms(end, started));
+    let mut results = json!({
+        "schema_version": 1,
+        "plan_id": run.id,
+        "plan": run.plan.name,
+        "status": status(run),
+        "state": run.state,
+        "cancelled": run.outcome == Some(RunOutcome::Cancelled),
+        "root_cause": run.root_cause,
+        "duration_ms": duration,
+        "phases": run.plan.phases.iter().map(|p| phase(run, p, end)).collect::<Vec<_>>(),
+        "summary": summary(run),
+        "usage": { "agents": agents(run) },
+    });
+    if let Some(at) = started_at {
+        results["started_at"] = json!(at);
+    }
+    json!({ "execution_results": results })
+}
+
+/// The tasks whose output no other task reads: together they are the result (features O5, O7).
+pub fn finals(plan: &Plan) -> Vec<TaskId> {
+    let reads = |need: &&DependsOn| need.cause == DependsCause::Reference;
+    let read: BTreeSet<&TaskId> = plan
+        .tasks
+        .iter()
+        .flat_map(|task| task.needs.iter().filter(reads))
+        .map(|need| &need.task)
+        .collect();
+    let unread = plan.tasks.iter().filter(|task| !read.contains(&task.id));
+    unread.map(|task| task.id.clone()).collect()
+}
+
+fn ms(end: Moment, start: Moment) -> u64 {
+    u64::try_from(end.since(start).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A run that goes on, or that was cancelled, has not completed.
+fn status(run: &Run) -> &'static str {
+    match run.outcome {
+        Some(RunOutcome::Completed) => "completed",
+        Some(RunOutcome::Partial) | None => "partial",
+        Some(RunOutcome::Failed | RunOutcome::Cancelled) => "failed",
+    }
+}
+
+fn phase(run: &Run, phase: &plan::Phase, end: Moment) -> Value {
+    let tasks: Vec<(&plan::Task, &Task)> =
+        run.tasks().filter(|(plan, _)| plan.phase == phase.id).collect();
+    let of = |state: TaskState| tasks.iter().filter(|(_, t)| t.state == state).count();
+    let successful = of(TaskState::Success);
+    let left_out = tasks.iter().filter(|(_, t)| task_status(t.state) == "skipped").count();
+    // What failed and was optional leaves its phase whole.
+    let spared = tasks.iter().filter(|(_, t)| t.skip == Some(SkipReason::Optional)).count();
+    let at_work = tasks.iter().any(|(_, t)| !t.state.is_end() && t.started.is_some());
+    let status = match () {
+        () if successful == tasks.len() => "completed",
+        () if successful > 0 && successful + spared == tasks.len() => "completed",
+        () if successful > 0 || at_work => "partial",
+        () if left_out == tasks.len() => "skipped",
+        () => "failed",
+    };
+    let start = tasks.iter().filter_map(|(_, task)| task.started).min();
+    let over = tasks.iter().map(|(_, task)| task.ended.unwrap_or(end)).max().unwrap_or(end);
+    json!({
+        "phase_id": phase.id,
+        "status": status,
+        "duration_ms": start.map_or(0, |start| ms(over, start)),
+        "tasks": tasks.iter().map(|(plan, task)| task_result(plan, task, end)).collect::<Vec<_>>(),
+    })
+}
+
+fn task_result(plan: &plan::Task, task: &Task, end: Moment) -> Value {
+    let mut result = json!({
+        "task_id": plan.id,
+        "status": task_status(task.state),
+        "plugin_used": task.agent,
+        "attempt_number": task.n,
+        "duration_ms": task.started.map_or(0, |started| ms(task.ended.unwrap_or(end), started)),
+        "output": task.output.as_ref().map(|output| &output.value),
+        "error": error(task),
+    });
+    if let Some(reason) = skip_reason(task) {
+        result["skip_reason"] = json!(reason);
+    }
+    result
+}
+
+/// The seed's four words (ruling Z4). What was not done, for whatever reason, is `skipped`.
+fn task_status(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Success => "success",
+        TaskState::Failed => "failed",
+        TaskState::Timeout => "timeout",
+        TaskState::Skipped
+        | TaskState::Cancelled
+        | TaskState::Blocked
+        | TaskState::Ready
+        | TaskState::Queued
+        | TaskState::Starting
+        | TaskState::Running
+        | TaskState::RetryWait
+        | TaskState::Waiting => "skipped",
+    }
+}
+
+fn skip_reason(task: &Task) -> Option<SkipReason> {
+    match task.state {
+        TaskState::Skipped | TaskState::Cancelled => task.skip,
+        TaskState::Success
+        | TaskState::Failed
+        | TaskState::Timeout
+        | TaskState::Blocked
+        | TaskState::Ready
+        | TaskState::Queued
+        | TaskState::Starting
+        | TaskState::Running
+        | TaskState::RetryWait
+        | TaskState::Waiting => None,
+    }
+}
+
+fn error(task: &Task) -> Value {
+    match (task.state, &task.error) {
+        (TaskState::Success, _) | (_, None) => Value::Null,
+        (_, Some(error)) => error_value(error),
+    }
+}
+
+fn error_value(error: &TaskError) -> Value {
+    json!({
+        "kind": error.outcome.kind().unwrap_or(ErrorKind::Exit),
+        "outcome": error.outcome,
+        "message": error.message,
+        "exit_code": error.exit_code,
+        "signal": error.signal,
+        "log": error.log.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+    })
+}
+
+fn summary(run: &Run) -> Value {
+    let of = |word: &str| run.tasks().filter(|(_, t)| task_status(t.state) == word).count();
+    let timeout = of("timeout");
+    let retried = run.tasks().filter(|(_, task)| task.n > 1).count();
+    let fell_back = run.tasks().filter(|(plan, task)| worked_by_fallback(plan, task)).count();
+    json!({
+        "total_tasks": run.plan.tasks.len(),
+        "successful": of("success"),
+        "failed": of("failed") + timeout,
+        "skipped": of("skipped"),
+        "timeout": timeout,
+        "retried": retried,
+        "fell_back": fell_back,
+        "gaps": gaps(run),
+    })
+}
+
+/// Whether its last attempt was made by another agent than the first; the one that it would have
+/// gone on with may never have started.
+fn worked_by_fallback(plan: &plan::Task, task: &Task) -> bool {
+    match &plan.work {
+        Work::Agent { agents } => {
+            let primary = agents.first().map(|agent| &agent.name);
+            task.agent.is_some() && task.agent.as_ref() != primary
+        }
+        Work::Command { .. } => false,
+    }
+}
+
+/// What is missing, and why, for whoever reads the result (features K9, K11).
+fn gaps(run: &Run) -> Vec<Value> {
+    run.tasks()
+        .filter(|(_, task)| task.state.is_end() && task.state != TaskState::Success)
+        .map(|(plan, task)| {
+            let reason = match (&task.error, task.skip) {
+                (Some(error), Some(SkipReason::Optional) | None) => {
+                    format!("{}: {}", error.outcome, error.message)
+                }
+                (_, Some(skip)) => format!("skipped: {skip}"),
+                (None, None) => task.state.to_string(),
+            };
+            json!({ "task": plan.id, "reason": reason })
+        })
+        .collect()
+}
+
+fn agents(run: &Run) -> usize {
+    let used: BTreeSet<&String> =
+        run.tasks.values().filter_map(|task| task.agent.as_ref()).collect();
+    used.len()
+}

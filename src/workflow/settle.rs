@@ -1,0 +1,182 @@
+//! Brings every run to rest after an event: which tasks can start, which never will, and which
+//! runs are over. Repeats until nothing changes, since every step may open the next.
+
+use std::collections::BTreeSet;
+
+use crate::model::{
+    Moment, RunFact, RunId, RunOutcome, RunState, SkipReason, TaskError, TaskId, TaskState,
+};
+use crate::plan::{self, DependsOn};
+
+use super::{Action, Run, Task, Workflow};
+
+/// What the dependencies of a blocked task say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readiness {
+    /// Something it waits for is not over.
+    Waits,
+    /// It can start.
+    Ready,
+    /// Something it needs was not done.
+    Never,
+}
+
+impl Workflow {
+    pub(super) fn settle(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let ids: Vec<RunId> = self.runs.keys().cloned().collect();
+        loop {
+            let before = out.len();
+            for id in &ids {
+                self.settle_run(now, id, out);
+            }
+            self.dispatch(now, out);
+            if out.len() == before {
+                return;
+            }
+        }
+    }
+
+    fn settle_run(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        if run.state == RunState::Running && run.aborted() && !run.cancelling {
+            self.abort(now, id, out);
+        }
+        let Some(run) = self.runs.get(id) else { return };
+        if run.takes_work() {
+            self.open_tasks(now, id, out);
+        }
+        self.finish(now, id, out);
+    }
+
+    /// Stops what is left of a run whose plan says abort, once.
+    fn abort(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        if self.stopping.insert(id.clone()) {
+            self.stop_all(now, id, SkipReason::Stopped, out);
+        }
+    }
+
+    fn open_tasks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let run = self.runs.get(id).expect("the caller found it");
+        let mut facts = Vec::new();
+        for (plan, task) in run.tasks() {
+            let task_id = plan.id.clone();
+            match task.state {
+                TaskState::Blocked => match readiness(run, &plan.needs) {
+                    Readiness::Waits => {}
+                    Readiness::Ready => facts.push(RunFact::TaskQueued { task: task_id }),
+                    Readiness::Never => facts
+                        .push(RunFact::TaskSkipped { task: task_id, reason: SkipReason::Upstream }),
+                },
+                TaskState::RetryWait if task.not_before.is_none_or(|at| at <= now) => {
+                    facts.push(RunFact::TaskQueued { task: task_id });
+                }
+                // Told as a failure first, so that the reason is on record.
+                TaskState::Failed | TaskState::Timeout if plan.optional => {
+                    facts.push(RunFact::TaskSkipped { task: task_id, reason: SkipReason::Optional })
+                }
+                TaskState::RetryWait
+                | TaskState::Ready
+                | TaskState::Queued
+                | TaskState::Starting
+                | TaskState::Running
+                | TaskState::Waiting
+                | TaskState::Success
+                | TaskState::Failed
+                | TaskState::Timeout
+                | TaskState::Skipped
+                | TaskState::Cancelled => {}
+            }
+        }
+        for fact in facts {
+            self.record(now, id, fact, out);
+        }
+    }
+
+    /// Ends a run whose tasks are all over.
+    fn finish(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        let over = run.tasks.values().all(|task| task.state.is_end());
+        if run.state.is_end() || !over {
+            return;
+        }
+        let (outcome, root_cause) = outcome(run);
+        if matches!(run.state, RunState::Running | RunState::Paused) {
+            let fact = RunFact::Moved { state: RunState::Completing, why: None };
+            self.record(now, id, fact, out);
+        }
+        self.record(now, id, RunFact::Ended { outcome, root_cause }, out);
+        self.stopping.remove(id);
+    }
+
+    /// Fails a task before any attempt, because what it needs cannot be given to it.
+    pub(super) fn fail_before_start(
+        &mut self,
+        now: Moment,
+        id: &RunId,
+        task: TaskId,
+        error: TaskError,
+        out: &mut Vec<Action>,
+    ) {
+        self.record(now, id, RunFact::TaskFailed { task, attempt: None, error }, out);
+    }
+}
+
+/// A hard dependency must have succeeded; a soft one must only be over. Nothing is given up
+/// before all of them are over, so that order also holds among tasks that are skipped.
+fn readiness(run: &Run, needs: &[DependsOn]) -> Readiness {
+    let state = |need: &DependsOn| run.task(&need.task).map(|task| task.state);
+    if needs.iter().any(|need| state(need).is_some_and(|state| !state.is_end())) {
+        return Readiness::Waits;
+    }
+    let missing = |need: &DependsOn| need.hard && state(need) != Some(TaskState::Success);
+    if needs.iter().any(missing) { Readiness::Never } else { Readiness::Ready }
+}
+
+/// How a run ended (features K6, K19): all that had to succeed did; or nothing did, or the plan
+/// said abort; or something between.
+fn outcome(run: &Run) -> (RunOutcome, Option<String>) {
+    if run.cancelling {
+        return (RunOutcome::Cancelled, None);
+    }
+    let required = || run.tasks().filter(|(plan, _)| !plan.optional);
+    let whole = required().all(|(_, task)| task.state == TaskState::Success);
+    let some = run.tasks().any(|(_, task)| task.state == TaskState::Success);
+    // Where everything was optional and everything failed, nothing was completed.
+    if whole && (some || !run.tasks().any(|(_, task)| has_failed(task))) {
+        return (RunOutcome::Completed, None);
+    }
+    if some && !run.aborted() {
+        return (RunOutcome::Partial, None);
+    }
+    (RunOutcome::Failed, root_cause(run))
+}
+
+/// The first error in the order of dependencies, and among those that do not depend on each other
+/// in the order of the plan.
+fn root_cause(run: &Run) -> Option<String> {
+    let failed = run.tasks().filter(|(_, task)| has_failed(task));
+    let (plan, task) = failed.into_iter().find(|(plan, _)| !is_behind_a_failure(run, plan))?;
+    let error = task.error.as_ref()?;
+    Some(format!("{}: {}", plan.id, error.message))
+}
+
+/// Whether it failed for good; what was optional is skipped then.
+fn has_failed(task: &Task) -> bool {
+    matches!(task.state, TaskState::Failed | TaskState::Timeout)
+        || task.skip == Some(SkipReason::Optional)
+}
+
+/// Whether anything failed on the way to this task.
+fn is_behind_a_failure(run: &Run, plan: &plan::Task) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut way: Vec<&TaskId> = plan.needs.iter().map(|need| &need.task).collect();
+    while let Some(id) = way.pop() {
+        if run.task(id).is_some_and(has_failed) {
+            return true;
+        }
+        if let Some(earlier) = run.plan.task(id).filter(|_| seen.insert(id)) {
+            way.extend(earlier.needs.iter().map(|need| &need.task));
+        }
+    }
+    false
+}

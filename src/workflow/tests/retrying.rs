@@ -1,0 +1,122 @@
+//! What follows a failed attempt.
+
+use super::super::retry::{Next, after};
+use super::*;
+use crate::model::StartReason;
+
+/// The attempts of a task that keeps ending like this: agent and reason of each.
+fn attempts(keys: &str, outcome: Outcome, code: i32) -> Vec<String> {
+    let mut bench = Bench::of(&one_task(keys));
+    let mut made = Vec::new();
+    while let Some(order) = bench.orders.get("a") {
+        made.push(format!("{} {}", order.agent, order.reason));
+        assert!(made.len() < 30, "this never ends: {made:?}");
+        bench.end("a", outcome, Some(code), None);
+        bench.pass(3_600_000);
+    }
+    assert!(bench.run().state.is_end());
+    made
+}
+
+/// Features K1, K3, F2-F4, rulings Z1, Z8: retries with the same agent, then the fallbacks in
+/// order, each with one attempt.
+#[test]
+fn retries_come_first_and_then_the_fallbacks_in_order() {
+    let keys = "fallback = [\"codex\", \"gemini\"]";
+    let all = ["claude first", "claude retry", "claude retry", "codex fallback", "gemini fallback"];
+    for outcome in [Outcome::ExitCode, Outcome::Signal, Outcome::Malformed, Outcome::NoResult] {
+        assert_eq!(attempts(keys, outcome, 1), all, "{outcome}");
+    }
+    assert_eq!(attempts("retries = 0", Outcome::ExitCode, 1), ["claude first"]);
+}
+
+/// Features K4, F5, ruling Z1: a timeout is retried once.
+#[test]
+fn timeouts_use_at_most_their_own_retries() {
+    let once = ["claude first", "claude retry"];
+    assert_eq!(attempts("", Outcome::Timeout, 1), once);
+    let thrice = attempts("retries_on_timeout = 3\nretries = 3", Outcome::Timeout, 1);
+    assert_eq!(thrice.len(), 4);
+    let keys = "retries = 0\nretries_on_timeout = 0\nfallback = [\"codex\"]";
+    assert_eq!(attempts(keys, Outcome::Timeout, 1), ["claude first", "codex fallback"]);
+}
+
+/// Three in a row are made again without using a retry, and then it is enough, although `lost` is
+/// among the outcomes that are retried.
+#[test]
+fn lost_attempts_use_no_retry_and_do_not_go_on_for_ever() {
+    let lost = ["claude first", "claude lost", "claude lost", "claude lost"];
+    assert_eq!(attempts("", Outcome::Lost, 1), lost);
+    let mut with_fallback = attempts("fallback = [\"codex\"]", Outcome::Lost, 1);
+    assert_eq!(
+        with_fallback.split_off(4),
+        ["codex fallback", "codex lost", "codex lost", "codex lost"]
+    );
+    let mut bench = Bench::of(&one_task("retries = 1\nretry_wait = \"1ms\""));
+    for outcome in [Outcome::Lost, Outcome::ExitCode, Outcome::Lost, Outcome::Lost, Outcome::Lost] {
+        bench.fail("a", outcome);
+        bench.pass(1_000);
+    }
+    bench.fail("a", Outcome::ExitCode);
+    assert_eq!(bench.task("a").state, TaskState::Failed, "one retry was used, by the exit code");
+    assert_eq!(bench.task("a").n, 6);
+}
+
+#[test]
+fn some_exit_codes_and_outcomes_are_not_worth_a_retry() {
+    let keys = "no_retry_exit = [2, 64]\nfallback = [\"codex\"]";
+    assert_eq!(attempts(keys, Outcome::ExitCode, 64), ["claude first", "codex fallback"]);
+    assert_eq!(attempts(keys, Outcome::ExitCode, 1).len(), 4);
+    assert_eq!(attempts("retry_on = [\"timeout\"]", Outcome::ExitCode, 1), ["claude first"]);
+    assert_eq!(attempts("retry_on = [\"timeout\"]", Outcome::Timeout, 1).len(), 2);
+}
+
+/// Ruling Z5: the task ends `timeout` only when its last attempt did.
+#[test]
+fn the_last_attempt_names_the_end() {
+    for (outcomes, state) in [
+        ([Outcome::Timeout, Outcome::ExitCode], TaskState::Failed),
+        ([Outcome::ExitCode, Outcome::Timeout], TaskState::Timeout),
+    ] {
+        let mut bench = Bench::of(&one_task("retries = 1"));
+        for outcome in outcomes {
+            bench.fail("a", outcome);
+            bench.pass(60_000);
+        }
+        assert_eq!(bench.task("a").state, state);
+    }
+}
+
+#[test]
+fn waits_grow_up_to_their_cap_and_jitter_only_adds() {
+    let plan = plan(&one_task(
+        "retries = 9\nretry_wait = { first = \"1s\", factor = 2.0, max = \"5s\", jitter = true }",
+    ));
+    let mut task = Bench::of(&one_task("")).task("a").clone();
+    for (used, least) in [(0, 1_000), (1, 2_000), (2, 4_000), (3, 5_000), (8, 5_000)] {
+        task.used = used;
+        for (random, most) in [(0, least), (999, least * 5 / 4)] {
+            let next = after(&plan.tasks[0], &task, Outcome::ExitCode, Some(1), random);
+            let Next::Again { wait, reason, .. } = next else { panic!("{next:?}") };
+            let ms = u64::try_from(wait.as_millis()).unwrap();
+            assert!(least <= ms && ms <= most, "{ms} after {used}");
+            assert_eq!(reason, StartReason::Retry);
+        }
+    }
+}
+
+/// A wait that will not end in an attempt wakes nobody: the daemon would turn in a circle.
+#[test]
+fn a_wait_that_was_given_up_is_no_deadline() {
+    let text = "plan = \"p\"\ngoal = \"g\"\n[defaults]\nagent = \"claude\"\n[[phase]]\nid = \"one\"\non_partial_failure = \"abort\"\n\
+        [[phase.task]]\nid = \"a\"\ndescription = \"x\"\nretry_wait = \"10s\"\n\
+        [[phase.task]]\nid = \"b\"\ndescription = \"x\"\nretries = 0\n\
+        [[phase.task]]\nid = \"c\"\ndescription = \"x\"\n";
+    let mut bench = Bench::of(text);
+    bench.fail("a", Outcome::ExitCode);
+    assert!(bench.workflow.next_deadline().is_some());
+    bench.fail("b", Outcome::ExitCode);
+    assert_eq!(bench.task("a").state, TaskState::Skipped);
+    assert_eq!(bench.stops, 1, "the third still has to go");
+    assert_eq!(bench.workflow.next_deadline(), None);
+}
