@@ -7,6 +7,7 @@ pub mod document;
 pub mod model;
 pub mod plan;
 pub mod policy;
+pub mod shim;
 pub mod supervisor;
 pub mod transcript;
 pub mod workflow;

@@ -1,3 +1,12 @@
-//! The binary.
+//! The binary. A shim is recognised before anything else exists: it forks, and must stay small.
+#![expect(clippy::disallowed_methods, reason = "only `main` ends the process")]
 
-fn main() {}
+use std::path::Path;
+
+fn main() {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|word| word == "shim") {
+        let dir = args.next().unwrap_or_default();
+        std::process::exit(muxvisor::shim::run(Path::new(&dir)));
+    }
+}

@@ -5,4 +5,5 @@ mod configuration;
 mod demo_agents;
 mod plans;
 mod plans_of_any_kind;
+mod shim;
 mod wait;

@@ -1,0 +1,7 @@
+//! The real shim, as a process: what it records, whom it stops, and what it survives.
+
+mod bench;
+mod ends;
+mod output;
+mod stops;
+mod windows;

@@ -1,0 +1,231 @@
+//! The shim in a window: a terminal that the test owns, as tmux would own it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use muxvisor::shim::{self, Request};
+use nix::pty::{Winsize, openpty};
+use nix::sys::signal::Signal;
+
+use super::bench::{Bench, number};
+use crate::wait::wait_for;
+
+/// The outer terminal.
+struct Outer {
+    master: File,
+    slave: Option<OwnedFd>,
+    shown: Arc<Mutex<String>>,
+}
+
+impl Outer {
+    fn open() -> Self {
+        let size = Winsize { ws_row: 33, ws_col: 77, ws_xpixel: 0, ws_ypixel: 0 };
+        let pair = openpty(&size, None).unwrap();
+        for fd in [&pair.master, &pair.slave] {
+            use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+            fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
+        }
+        Self { master: pair.master.into(), slave: Some(pair.slave), shown: Arc::default() }
+    }
+
+    /// Starts the shim on it; from then on only the shim holds the other side.
+    fn start(&mut self, bench: &mut Bench) {
+        bench.start_on(&self.slave.take().unwrap());
+    }
+
+    /// Reads what is shown, as tmux does.
+    fn read_along(&self) {
+        let (mut master, shown) = (self.master.try_clone().unwrap(), Arc::clone(&self.shown));
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = master.read(&mut buffer) {
+                shown.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..n]));
+            }
+        });
+    }
+
+    fn wait_for(&self, text: &str) {
+        wait_for(&format!("`{text}` in the window"), || self.shown.lock().unwrap().contains(text));
+    }
+
+    fn press(&mut self, bytes: &[u8]) {
+        self.master.write_all(bytes).unwrap();
+    }
+
+    fn resize(&self, columns: u16, rows: u16) {
+        let size = rustix_size(columns, rows);
+        rustix::termios::tcsetwinsize(&self.master, size).unwrap();
+    }
+}
+
+fn rustix_size(columns: u16, rows: u16) -> rustix::termios::Winsize {
+    rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+}
+
+#[test]
+fn the_window_shows_the_agent_and_gives_it_its_size() {
+    let mut outer = Outer::open();
+    let mut bench = Bench::script("stty size; read -r line; echo \"got $line\"");
+    outer.start(&mut bench);
+    outer.read_along();
+    outer.wait_for("33 77\r\n");
+    outer.press(b"hello\r");
+    outer.wait_for("got hello\r\n");
+    bench.finish();
+    assert_eq!(bench.log(), "33 77\r\nhello\r\ngot hello\r\n");
+    assert_eq!(*outer.shown.lock().unwrap(), bench.log());
+}
+
+#[test]
+fn a_window_over_pipes_shows_both_streams() {
+    let mut outer = Outer::open();
+    let mut bench = Bench::script("echo out; echo err >&2").piped();
+    outer.start(&mut bench);
+    outer.read_along();
+    bench.finish();
+    outer.wait_for("out\r\n");
+    outer.wait_for("err\r\n");
+    assert_eq!(bench.log().len(), 8);
+}
+
+/// Fault 40: the keys that would break a process reach the agent, and only the agent.
+#[test]
+fn control_keys_reach_the_agent_and_never_the_shim() {
+    let mut outer = Outer::open();
+    let mut bench = Bench::script(
+        "trap 'echo int' INT; trap 'echo quit' QUIT; trap 'echo tstp' TSTP; echo ready
+         while :; do sleep 0.05; done",
+    );
+    outer.start(&mut bench);
+    outer.read_along();
+    outer.wait_for("ready");
+    for (key, word) in [(b"\x03", "int"), (b"\x1c", "quit"), (b"\x1a", "tstp")] {
+        outer.press(key);
+        outer.wait_for(&format!("{word}\r\n"));
+    }
+    let status = bench.status();
+    assert!(status.running && !status.stopping && status.windowed);
+    bench.ask(&Request::Kill);
+    bench.finish();
+}
+
+/// Fault 40: there is no shell to bring a suspended agent back, so the shim does.
+#[test]
+fn an_agent_that_suspends_itself_on_ctrl_z_goes_on() {
+    let mut outer = Outer::open();
+    let mut bench = Bench::script(
+        "stty -isig; trap 'echo back' CONT; echo ready; read -r line; kill -STOP $$; echo alive; read -r line",
+    );
+    outer.start(&mut bench);
+    outer.read_along();
+    outer.wait_for("ready");
+    outer.press(b"\x1a\r");
+    outer.wait_for("alive");
+    outer.press(b"\r");
+    bench.finish();
+    assert_eq!(bench.exit().code, Some(0));
+}
+
+#[test]
+fn a_resized_window_resizes_the_agent() {
+    let mut outer = Outer::open();
+    let mut bench =
+        Bench::script("trap 'stty size' WINCH; echo ready; while :; do sleep 0.05; done");
+    outer.start(&mut bench);
+    outer.read_along();
+    outer.wait_for("ready");
+    outer.resize(120, 50);
+    outer.wait_for("50 120\r\n");
+    bench.ask(&Request::Kill);
+    bench.finish();
+}
+
+/// Fault 15: the server is gone, so nobody wanted the agent to end.
+#[test]
+fn an_agent_outlives_the_tmux_server() {
+    let mut outer = Outer::open();
+    let mut bench = Bench::script("read -r line; echo \"after $line\"; read -r line; exit 6");
+    let mut server = shim::mark_of(own_pid()).unwrap();
+    server.start_ticks += 1;
+    bench.spec.server = Some(server);
+    outer.start(&mut bench);
+    assert!(bench.status().windowed);
+    drop(outer);
+    wait_for("the window to be gone", || !bench.status().windowed);
+    bench.ask(&Request::Send { text: "all".to_owned(), enter: true });
+    bench.wait_for_log("after all\r\n");
+    assert!(!bench.status().stopping && !bench.has_ended());
+    bench.ask(&Request::Keys { keys: vec!["Enter".to_owned()] });
+    bench.finish();
+    let exit = bench.exit();
+    assert_eq!((exit.code, exit.window_closed), (Some(6), false));
+}
+
+/// Fault 20: the server lives, so somebody closed the window: an operator's stop.
+#[test]
+fn a_closed_window_is_a_stop() {
+    let mut outer = Outer::open();
+    let mut bench = Bench::script("trap 'exit 8' TERM; trap '' HUP; while :; do sleep 0.05; done");
+    bench.spec.stop.timeout_ms = 10_000;
+    bench.spec.server = shim::mark_of(own_pid());
+    outer.start(&mut bench);
+    bench.status();
+    drop(outer);
+    bench.finish();
+    let exit = bench.exit();
+    assert!(exit.window_closed);
+    assert_eq!(exit.code, Some(8));
+    assert_eq!(exit.stop[1].step, "SIGTERM");
+}
+
+/// SIGHUP says the same as the end of the window.
+#[test]
+fn a_hangup_under_a_living_server_is_a_stop() {
+    let mut outer = Outer::open();
+    let mut bench = Bench::script("trap '' HUP; while :; do sleep 0.05; done");
+    bench.spec.server = shim::mark_of(own_pid());
+    outer.start(&mut bench);
+    outer.read_along();
+    bench.status();
+    bench.signal(Signal::SIGHUP);
+    bench.finish();
+    let exit = bench.exit();
+    assert!(exit.window_closed);
+    assert_eq!(exit.signal, Some(number("SIGTERM")));
+}
+
+/// Fault 66: nobody reads the window, and the agent does not notice.
+#[test]
+fn a_stuck_window_does_not_stall_the_agent() {
+    let mut outer = Outer::open();
+    let mut bench = Bench::script("yes 0123456789abcde | head -c 5000000; echo done");
+    outer.start(&mut bench);
+    bench.wait_for_log("done\r\n");
+    bench.finish();
+    let exit = bench.exit();
+    assert_eq!(exit.code, Some(0));
+    assert_eq!(exit.log_bytes, 5_000_000 / 16 * 17 + 6);
+    assert!(!exit.log_gap);
+}
+
+/// Once the window takes bytes again it shows the newest, and how much is missing.
+#[test]
+fn a_window_that_recovers_says_what_is_missing() {
+    let mut outer = Outer::open();
+    let mut bench = Bench::script("yes 0123456789abcde | head -c 1000000; echo done; read -r line");
+    outer.start(&mut bench);
+    bench.wait_for_log("done\r\n");
+    outer.read_along();
+    outer.wait_for("bytes not shown]\r\n");
+    outer.wait_for("done\r\n");
+    outer.press(b"\r");
+    bench.finish();
+}
+
+fn own_pid() -> i32 {
+    i32::try_from(std::process::id()).unwrap()
+}
