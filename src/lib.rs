@@ -9,5 +9,6 @@ pub mod plan;
 pub mod policy;
 pub mod shim;
 pub mod supervisor;
+pub mod tmux;
 pub mod transcript;
 pub mod workflow;

@@ -6,4 +6,5 @@ mod demo_agents;
 mod plans;
 mod plans_of_any_kind;
 mod shim;
+mod tmux;
 mod wait;
