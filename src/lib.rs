@@ -4,6 +4,7 @@
 //! `tests/it/architecture.rs` holds them to it.
 
 pub mod document;
+pub mod ledger;
 pub mod model;
 pub mod plan;
 pub mod policy;

@@ -1,0 +1,66 @@
+//! Writes one fact: its event, and the rows that change with it. Runs inside a batch's savepoint.
+
+mod attempts;
+mod forget;
+mod runs;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::failure::{Error, sql};
+use super::statement::{Subject, change, event, json};
+use crate::model::{ClockMark, Entry, Fact, InstanceRow, RunId};
+
+/// Writes one entry.
+pub(super) fn entry(db: &Connection, entry: &Entry) -> Result<(), Error> {
+    match &entry.fact {
+        Fact::Run { run, fact } => runs::write(db, entry, run, fact),
+        Fact::Attempt { attempt, fact } => attempts::write(db, entry, attempt, fact),
+        Fact::Instance(row) => instance(db, row),
+        Fact::InstanceRemoved { name } => {
+            change(db, "DELETE FROM instance WHERE name = ?1", params![name]).map(drop)
+        }
+        Fact::Noted { about, text } => event(db, entry, Subject::Thing(about), "noted", Some(text)),
+    }
+}
+
+/// Takes an ended run out.
+pub(super) fn forget(db: &Connection, run: &RunId) -> Result<(), Error> {
+    forget::run(db, run)
+}
+
+/// Keeps where the clock stands.
+pub(super) fn clock(db: &Connection, mark: &ClockMark) -> Result<(), Error> {
+    meta(db, "clock", &json(mark)?)
+}
+
+/// Counts this recovery as one that did not finish; says how many before it did not.
+pub(super) fn begin_recovery(db: &Connection) -> Result<u32, Error> {
+    let text = "SELECT value FROM meta WHERE key = 'recovering'";
+    let before = db.query_row(text, [], |row| row.get::<_, String>(0)).optional();
+    let before = before.map_err(sql("read the ledger"))?;
+    let before: u32 = before.and_then(|text| text.parse().ok()).unwrap_or(0);
+    match meta(db, "recovering", &before.saturating_add(1).to_string()) {
+        // Agents must be found again even when there is no room to count this.
+        Ok(()) | Err(Error::Disk { .. }) => Ok(before),
+        Err(other) => Err(other),
+    }
+}
+
+/// Starts the count of unfinished recoveries anew.
+pub(super) fn end_recovery(db: &Connection) -> Result<(), Error> {
+    meta(db, "recovering", "0")
+}
+
+fn meta(db: &Connection, key: &str, value: &str) -> Result<(), Error> {
+    let text = "INSERT INTO meta (key, value) VALUES (?1, ?2)
+                ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    change(db, text, params![key, value]).map(drop)
+}
+
+fn instance(db: &Connection, row: &InstanceRow) -> Result<(), Error> {
+    let text = "INSERT INTO instance (name, desired, state, row) VALUES (?1, ?2, ?3, ?4)
+                ON CONFLICT (name) DO UPDATE SET desired = excluded.desired,
+                    state = excluded.state, row = excluded.row";
+    let values = params![row.name, row.desired.word(), row.state.word(), json(row)?];
+    change(db, text, values).map(drop)
+}
