@@ -3,6 +3,7 @@
 //! The rooms below are the map; `ARCHITECTURE.md` draws how they may know each other, and
 //! `tests/it/architecture.rs` holds them to it.
 
+pub mod control;
 pub mod document;
 pub mod ledger;
 pub mod model;

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod configuration;
+mod control;
 mod demo_agents;
 mod plans;
 mod plans_of_any_kind;

@@ -1,0 +1,225 @@
+//! The client's end, blocking, for the command line and other small programs. Every request has a
+//! connection of its own.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::unistd::geteuid;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::event::WatchEvent;
+use super::frame::{self, Decoder, FrameError, REPLY_BYTES_MAX, REQUEST_BYTES_MAX};
+use super::message::{Failure, Reply, Request};
+use super::socket::{self, SocketError};
+
+/// How long the answer to a short request may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("no daemon answers at {path}: {source}")]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The path is too long.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// Somebody else's program listens.
+    #[error("{path} is served by user {uid}, and we are another; nothing was sent")]
+    Foreign {
+        /// The socket.
+        path: PathBuf,
+        /// The user.
+        uid: u32,
+    },
+    /// The daemon went away before it answered.
+    #[error("the connection to the daemon was lost: {0}")]
+    Lost(io::Error),
+    /// The request does not fit, or the answer is none.
+    #[error("the daemon and this client do not understand each other: {0}")]
+    Frame(#[from] FrameError),
+    /// It answered that it did not do it.
+    #[error(transparent)]
+    Refused(#[from] Failure),
+}
+
+/// What a watched run says next.
+#[derive(Debug)]
+pub enum Step {
+    /// Something happened.
+    Event(Box<WatchEvent>),
+    /// The daemon has said all.
+    Done(Value),
+    /// The descriptor that was given to interrupt the wait is readable.
+    Interrupted,
+}
+
+/// A daemon, by its socket.
+#[derive(Clone, Debug)]
+pub struct Client {
+    path: PathBuf,
+}
+
+impl Client {
+    /// The daemon at `path`; nothing is opened yet.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The socket.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Sends a request and waits for its answer.
+    ///
+    /// # Errors
+    /// When nobody answers, or the answer is an error.
+    pub fn ask(&self, request: &Request) -> Result<Value, ClientError> {
+        let mut line = self.watch(request)?;
+        loop {
+            match line.next_step(None)? {
+                Step::Done(value) => return Ok(value),
+                Step::Event(_) | Step::Interrupted => {}
+            }
+        }
+    }
+
+    /// As [`Client::ask`], with the answer as the view that belongs to the request.
+    ///
+    /// # Errors
+    /// As there, and when the answer is another.
+    pub fn ask_for<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ClientError> {
+        let value = self.ask(request)?;
+        Ok(serde_json::from_value(value).map_err(|e| FrameError::Content(e.to_string()))?)
+    }
+
+    /// Sends a request whose answer comes in steps.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub fn watch(&self, request: &Request) -> Result<Line, ClientError> {
+        let mut stream = self.connect()?;
+        let bytes = frame::encode(request, REQUEST_BYTES_MAX)?;
+        stream.set_read_timeout(patience(request)).map_err(ClientError::Lost)?;
+        stream.set_write_timeout(Some(ANSWER_WITHIN)).map_err(ClientError::Lost)?;
+        // A daemon that is full answers and closes before it reads; its answer is still there.
+        let sent = stream.write_all(&bytes);
+        let line = Line { stream, decoder: Decoder::new(REPLY_BYTES_MAX) };
+        match sent {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(ClientError::Lost(error))
+            }
+            Ok(()) | Err(_) => Ok(line),
+        }
+    }
+
+    fn connect(&self) -> Result<UnixStream, ClientError> {
+        socket::check_length(&self.path)?;
+        let unreachable = |source| ClientError::Unreachable { path: self.path.clone(), source };
+        let stream = UnixStream::connect(&self.path).map_err(unreachable)?;
+        let peer =
+            getsockopt(&stream, PeerCredentials).map_err(|errno| unreachable(errno.into()))?;
+        let us = geteuid();
+        if peer.uid() != us.as_raw() && !us.is_root() {
+            return Err(ClientError::Foreign { path: self.path.clone(), uid: peer.uid() });
+        }
+        Ok(stream)
+    }
+}
+
+/// How long the answer may take; `None` for those that last as long as what they are about.
+const fn patience(request: &Request) -> Option<Duration> {
+    match request {
+        Request::Watch { .. }
+        | Request::Wait { .. }
+        | Request::Down { .. }
+        | Request::Stop { .. }
+        | Request::Restart { .. }
+        | Request::Shutdown { .. } => None,
+        Request::Hello
+        | Request::Ps
+        | Request::Submit(_)
+        | Request::Approve { .. }
+        | Request::Cancel { .. }
+        | Request::Runs { .. }
+        | Request::Show { .. }
+        | Request::Results { .. }
+        | Request::Up { .. }
+        | Request::Start { .. }
+        | Request::ResetFailed { .. }
+        | Request::Why { .. }
+        | Request::Attach { .. }
+        | Request::Logs { .. }
+        | Request::Agents => Some(ANSWER_WITHIN),
+    }
+}
+
+/// A connection whose request is sent.
+#[derive(Debug)]
+pub struct Line {
+    stream: UnixStream,
+    decoder: Decoder,
+}
+
+impl Line {
+    /// Waits for the next step, or until `interrupt` is readable.
+    ///
+    /// # Errors
+    /// When the connection is lost, or the answer is an error.
+    pub fn next_step(&mut self, interrupt: Option<BorrowedFd<'_>>) -> Result<Step, ClientError> {
+        loop {
+            if let Some(content) = self.decoder.next_frame()? {
+                return match frame::decode(&content)? {
+                    Reply::Ok(value) => Ok(Step::Done(value)),
+                    Reply::Error(failure) => Err(failure.into()),
+                    Reply::Event(event) => Ok(Step::Event(event)),
+                };
+            }
+            if interrupt.is_some_and(|fd| self.interrupted_by(fd)) {
+                return Ok(Step::Interrupted);
+            }
+            self.read_more()?;
+        }
+    }
+
+    fn interrupted_by(&self, interrupt: BorrowedFd<'_>) -> bool {
+        let mut ready = [
+            PollFd::new(interrupt, PollFlags::POLLIN),
+            PollFd::new(self.stream.as_fd(), PollFlags::POLLIN),
+        ];
+        // A signal that has nothing to do with `interrupt` ends the poll too.
+        while poll(&mut ready, PollTimeout::NONE) == Err(Errno::EINTR) {}
+        ready[0].any().unwrap_or(false)
+    }
+
+    fn read_more(&mut self) -> Result<(), ClientError> {
+        let mut bytes = [0; 16 << 10];
+        match self.stream.read(&mut bytes) {
+            Ok(0) => Err(ClientError::Lost(io::ErrorKind::UnexpectedEof.into())),
+            Ok(count) => {
+                self.decoder.feed(&bytes[..count]);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let seconds = ANSWER_WITHIN.as_secs();
+                let late = format!("no answer within {seconds} s");
+                Err(ClientError::Lost(io::Error::new(io::ErrorKind::TimedOut, late)))
+            }
+            Err(error) => Err(ClientError::Lost(error)),
+        }
+    }
+}

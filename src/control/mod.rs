@@ -1,0 +1,18 @@
+//! The control socket: how clients talk to the daemon, and what they say.
+//!
+//! It carries requests and replies and bounds what a peer can cost; it decides nothing. The daemon
+//! binds a [`Listener`] and gets [`Call`]s; every command line is a [`Client`].
+
+mod client;
+mod event;
+pub mod frame;
+pub mod message;
+mod server;
+mod socket;
+pub mod view;
+
+pub use client::{Client, ClientError, Line, Step};
+pub use event::WatchEvent;
+pub use message::{Environment, Failure, FailureKind, Reply, Request, Submit};
+pub use server::{CONNECTIONS_MAX, Call, EVENTS_WAITING_MAX, Gone, Listener, Peer, Responder};
+pub use socket::{PATH_BYTES_MAX, SocketError, check_length, check_private, private_directory};
