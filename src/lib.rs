@@ -3,13 +3,17 @@
 //! The rooms below are the map; `ARCHITECTURE.md` draws how they may know each other, and
 //! `tests/it/architecture.rs` holds them to it.
 
+pub mod cli;
+pub mod clock;
 pub mod control;
+pub mod daemon;
 pub mod document;
 pub mod ledger;
 pub mod model;
 pub mod plan;
 pub mod policy;
 pub mod shim;
+pub mod signals;
 pub mod supervisor;
 pub mod tmux;
 pub mod transcript;

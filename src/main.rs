@@ -2,11 +2,13 @@
 #![expect(clippy::disallowed_methods, reason = "only `main` ends the process")]
 
 use std::path::Path;
+use std::process::ExitCode;
 
-fn main() {
+fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     if args.next().is_some_and(|word| word == "shim") {
         let dir = args.next().unwrap_or_default();
         std::process::exit(muxvisor::shim::run(Path::new(&dir)));
     }
+    muxvisor::cli::main(std::env::args_os())
 }

@@ -1,0 +1,54 @@
+//! Reads the configuration file and has it checked.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::failure::{invalid, unreadable};
+use super::home::ConfigFile;
+use crate::control::Failure;
+use crate::document::Source;
+use crate::model::Finding;
+use crate::policy::Config;
+
+/// Longer files are neither plans nor configuration.
+const BYTES_MAX: u64 = 2 << 20;
+
+/// The configuration, or its problems as a failure.
+pub(crate) fn load(file: &ConfigFile) -> Result<Config, Failure> {
+    let (config, findings) = check(file)?;
+    config.ok_or_else(|| {
+        let name = format!("the configuration {}", file.path.display());
+        invalid(&name, findings).hint("`muxvisor check` shows it alone")
+    })
+}
+
+/// Checks it. Without a file, the compiled-in configuration stands alone.
+pub(crate) fn check(file: &ConfigFile) -> Result<(Option<Config>, Vec<Finding>), Failure> {
+    let built_in = Config::built_in();
+    let text = match read_text(&file.path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !file.named => {
+            return Ok((Some(built_in), Vec::new()));
+        }
+        Err(error) => return Err(unreadable(&file.path, &error)),
+    };
+    let source = Source::new(file.path.display().to_string(), text);
+    let base_dir = file.path.parent().unwrap_or(Path::new("/"));
+    Ok(Config::read(&source, base_dir, &built_in))
+}
+
+/// Reads a text file of a size that a person can have written.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    // A device has no length, and may have no end.
+    fs::File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > BYTES_MAX {
+        let most = BYTES_MAX >> 20;
+        return Err(io::Error::other(format!("it is larger than {most} MiB, the most allowed")));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let place = error.utf8_error().valid_up_to();
+        io::Error::other(format!("it is no text: byte {} is not UTF-8", place + 1))
+    })
+}

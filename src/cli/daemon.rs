@@ -1,0 +1,71 @@
+//! `daemon`: becomes the daemon, in the foreground, or detached when a client started it.
+
+use std::fs;
+
+use super::autostart::{YIELDED, program};
+use super::configuration;
+use super::desk::Desk;
+use super::failure::COMPLETED;
+use crate::control::{Failure, FailureKind};
+use crate::daemon::{self, ConfigSource, Settings};
+
+/// How to be the daemon.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Leave the terminal of whoever started us; what is said goes to the log
+    #[arg(long, hide = true)]
+    detached: bool,
+}
+
+/// Runs until it is told to end.
+pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
+    let place = desk.place()?;
+    let file = desk.config()?;
+    let config = configuration::load(&file)?;
+    if args.detached {
+        detach();
+    }
+    let settings = Settings {
+        home: place.home,
+        config,
+        config_source: ConfigSource::new(move || configuration::load(&file)),
+        program: program(),
+        env: desk.shell.environment().0,
+        cwd: desk.shell.cwd.clone(),
+    };
+    match daemon::run(settings) {
+        Ok(()) => Ok(COMPLETED),
+        // The client that started us waits for the other one, or for its end.
+        Err(error @ daemon::Error::AlreadyRunning { .. }) if args.detached => {
+            desk.voice.note(&error.to_string());
+            Ok(YIELDED)
+        }
+        Err(error) => Err(failure(error)),
+    }
+}
+
+/// Cuts the ties to the client: its session, and descriptors that it left open for us by mistake
+/// (a pipe of its caller would never see its end).
+fn detach() {
+    // Fails only for the leader of a group, which has no ties to cut.
+    let _ = nix::unistd::setsid();
+    let Ok(open) = fs::read_dir("/proc/self/fd") else { return };
+    let numbers: Vec<i32> =
+        open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        let _ = nix::unistd::close(number);
+    }
+}
+
+/// What a daemon's failure means to whoever started it.
+fn failure(error: daemon::Error) -> Failure {
+    let kind = match error {
+        daemon::Error::Home(_) | daemon::Error::Socket(_) => FailureKind::Usage,
+        daemon::Error::AlreadyRunning { .. } | daemon::Error::Ledger(_) => FailureKind::Failed,
+        daemon::Error::Tmux(_) => FailureKind::Unreachable,
+        daemon::Error::Ledgered(_)
+        | daemon::Error::System { .. }
+        | daemon::Error::Contradiction(_) => FailureKind::Internal,
+    };
+    Failure::new(kind, error.to_string())
+}

@@ -1,0 +1,226 @@
+//! The command line: one file per command, and what they share.
+//!
+//! It reads arguments, asks the daemon, and shows answers; it decides nothing about agents. Exit
+//! codes and JSON shapes are a contract (`docs/command-line.md`).
+
+mod approve;
+mod attach;
+mod autostart;
+mod check;
+mod columns;
+mod configuration;
+mod daemon;
+mod deadline;
+mod desk;
+mod doctor;
+mod failure;
+mod follow;
+mod harvest;
+mod home;
+mod logs;
+mod plan;
+mod progress;
+mod ps;
+mod reading;
+mod results;
+mod run;
+mod runs;
+mod shell;
+mod show;
+mod submit;
+mod units;
+mod voice;
+mod wait;
+mod why;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::control::Failure;
+use desk::{Desk, Places};
+use shell::Shell;
+use voice::Voice;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  completed
+   1  failed
+   2  wrong usage, invalid plan or configuration
+   3  partial: something succeeded, something did not
+   4  cancelled
+   5  waiting for a person, and not on a terminal
+  10  no daemon or no tmux to be reached
+  70  internal error
+ 130  Ctrl-C: `run` watches no longer, the run goes on
+
+Commands that need the daemon start it. `ps`, `doctor`, `check`, `plan` and `submit` never do.
+With --json the document stands alone on standard output, errors as {\"error\": ...} too.";
+
+/// Supervises fleets of AI coding agents; its process table is tmux.
+#[derive(Debug, Parser)]
+#[command(name = "muxvisor", bin_name = "muxvisor", version, after_long_help = EXIT_CODES)]
+#[command(max_term_width = 100, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    places: Places,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a plan: check it, show it, ask, watch it, print its result
+    Run(run::Args),
+    /// Check or show a plan without running it
+    #[command(subcommand)]
+    Plan(plan::Verb),
+    /// List instances and live attempts
+    Ps(ps::Args),
+    /// Go into the tmux window of an instance, run or task
+    Attach(attach::Args),
+    /// Print what an agent wrote
+    Logs(logs::Args),
+    /// List the runs
+    Runs(runs::Args),
+    /// Show a run with its tasks
+    Show(show::Args),
+    /// Print what a run produced
+    Results(results::Args),
+    /// Wait until a run is over, or something is in a state
+    Wait(wait::Args),
+    /// Approve or reject a run that waits for a person
+    Approve(approve::Approve),
+    /// Stop a run's agents and end it
+    Cancel(approve::Cancel),
+    /// Want instances running, those that start by themselves or those named
+    Up(units::Any),
+    /// Want instances stopped, all or those named; it stays so
+    Down(units::Any),
+    /// Start instances
+    Start(units::Named),
+    /// Stop instances; they stay stopped
+    Stop(units::Named),
+    /// Stop instances and start them again
+    Restart(units::Named),
+    /// Forget an instance's restarts, so that it may start again
+    ResetFailed(units::One),
+    /// Explain why an instance, run or task stands where it stands
+    Why(why::Args),
+    /// Print every problem of a configuration file
+    Check(check::Args),
+    /// Look at everything the daemon stands on, and say what is wrong
+    Doctor(doctor::Args),
+    /// Be the daemon, in the foreground
+    Daemon(daemon::Args),
+    /// Hand in a result (inside an agent)
+    Submit(submit::Args),
+}
+
+/// Runs the command that the arguments name, the program's own name first.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let shell = Shell::read();
+    match Arguments::try_parse_from(&arguments) {
+        Ok(Arguments { places, verb }) => {
+            let voice = Voice::new(verb.json(), &shell);
+            let desk = Desk::new(places, shell, voice);
+            verb.run(&desk).unwrap_or_else(|failure| voice.fail(&failure)).into()
+        }
+        Err(error) => misused(&error, &arguments, &shell).into(),
+    }
+}
+
+/// Help and version are answers; anything else is a failure, as a document if one was wanted.
+fn misused(error: &clap::Error, arguments: &[OsString], shell: &Shell) -> u8 {
+    let wants_document = arguments.iter().any(|argument| argument == "--json");
+    if !error.use_stderr() || !wants_document {
+        let _ = error.print();
+        return u8::try_from(error.exit_code()).unwrap_or(2);
+    }
+    let text = error.render().to_string();
+    let mut lines = text.lines().map(str::trim);
+    // What is wrong may go on in the lines below, such as the names of what is missing.
+    let message: Vec<&str> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    let message = message.join(" ").trim_start_matches("error: ").to_owned();
+    let hint = lines.find_map(|line| line.strip_prefix("tip: ")).unwrap_or("see `muxvisor --help`");
+    Voice::new(true, shell).fail(&failure::usage(message).hint(hint))
+}
+
+impl Verb {
+    fn run(&self, desk: &Desk) -> Result<u8, Failure> {
+        match self {
+            Verb::Run(args) => run::run(args, desk),
+            Verb::Plan(verb) => plan::run(verb, desk),
+            Verb::Ps(args) => ps::run(args, desk),
+            Verb::Attach(args) => attach::run(args, desk),
+            Verb::Logs(args) => logs::run(args, desk),
+            Verb::Runs(args) => runs::run(args, desk),
+            Verb::Show(args) => show::run(args, desk),
+            Verb::Results(args) => results::run(args, desk),
+            Verb::Wait(args) => wait::run(args, desk),
+            Verb::Approve(args) => approve::approve(args, desk),
+            Verb::Cancel(args) => approve::cancel(args, desk),
+            Verb::Up(args) => units::up(args, desk),
+            Verb::Down(args) => units::down(args, desk),
+            Verb::Start(args) => units::start(args, desk),
+            Verb::Stop(args) => units::stop(args, desk),
+            Verb::Restart(args) => units::restart(args, desk),
+            Verb::ResetFailed(args) => units::reset_failed(args, desk),
+            Verb::Why(args) => why::run(args, desk),
+            Verb::Check(args) => check::run(args, desk),
+            Verb::Doctor(args) => doctor::run(args, desk),
+            Verb::Daemon(args) => daemon::run(args, desk),
+            Verb::Submit(args) => submit::run(args, desk),
+        }
+    }
+
+    /// Whether standard output is to carry a document.
+    const fn json(&self) -> bool {
+        match self {
+            Verb::Run(args) => args.json,
+            Verb::Plan(verb) => verb.json(),
+            Verb::Ps(args) => args.json,
+            Verb::Attach(args) => args.json,
+            Verb::Logs(args) => args.json,
+            Verb::Runs(args) => args.json,
+            Verb::Show(args) => args.json,
+            Verb::Results(args) => args.json,
+            Verb::Wait(args) => args.json,
+            Verb::Approve(args) => args.json,
+            Verb::Cancel(args) => args.json,
+            Verb::Up(args) | Verb::Down(args) => args.json,
+            Verb::Start(args) | Verb::Stop(args) | Verb::Restart(args) => args.json,
+            Verb::ResetFailed(args) => args.json,
+            Verb::Why(args) => args.json,
+            Verb::Check(args) => args.json,
+            Verb::Doctor(args) => args.json,
+            Verb::Daemon(_) => false,
+            Verb::Submit(args) => args.json,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    /// Flags for the home stand before or after the verb.
+    #[test]
+    fn global_flags_stand_anywhere() {
+        for line in
+            ["muxvisor --home h ps", "muxvisor ps --home h", "muxvisor plan show p --home h"]
+        {
+            let parsed = Arguments::try_parse_from(line.split(' ')).unwrap();
+            assert!(format!("{:?}", parsed.places).contains("\"h\""), "{line}");
+        }
+    }
+}

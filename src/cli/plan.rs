@@ -1,0 +1,111 @@
+//! `plan check` and `plan show`. Neither needs a daemon.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::desk::Desk;
+use super::failure::{COMPLETED, invalid, stops};
+use super::reading::{Look, PlanFile, input, inputs};
+use crate::control::{Failure, FailureKind};
+use crate::document;
+use crate::model::Finding;
+use crate::plan;
+
+/// What to do with a plan.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Verb {
+    /// Print every problem of plans, with its place and what to do
+    Check(Check),
+    /// Print a plan as it would be approved: tasks, dependencies, order
+    Show(Show),
+}
+
+/// Which plans to check.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Check {
+    /// Plan files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Check it as with demo agents
+    #[arg(long)]
+    demo: bool,
+    /// Print the document instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which plan to show.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    /// A plan file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Show it with demo agents
+    #[arg(long)]
+    demo: bool,
+    /// A value for one of its inputs
+    #[arg(long = "input", value_name = "K=V", value_parser = input)]
+    inputs: Vec<(String, String)>,
+    /// Print the document instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Verb {
+    /// Whether a document is asked for.
+    pub(crate) const fn json(&self) -> bool {
+        match self {
+            Verb::Check(args) => args.json,
+            Verb::Show(args) => args.json,
+        }
+    }
+}
+
+/// Does it.
+pub(crate) fn run(verb: &Verb, desk: &Desk) -> Result<u8, Failure> {
+    match verb {
+        Verb::Check(args) => check(args, desk),
+        Verb::Show(args) => show(args, desk),
+    }
+}
+
+fn check(args: &Check, desk: &Desk) -> Result<u8, Failure> {
+    let look = Look { demo: args.demo, ..Look::default() };
+    let mut findings = Vec::new();
+    for file in &args.files {
+        findings.extend(PlanFile::read(desk, file)?.check(desk, file, &look)?.findings);
+    }
+    let names: Vec<String> = args.files.iter().map(|file| file.display().to_string()).collect();
+    report(&names.join(", "), findings, desk)
+}
+
+/// Tells what was found in files; shared with `check`.
+pub(crate) fn report(what: &str, findings: Vec<Finding>, desk: &Desk) -> Result<u8, Failure> {
+    let stops = stops(&findings);
+    if desk.voice.json && stops {
+        return Err(invalid(what, findings));
+    }
+    if desk.voice.json {
+        desk.voice.document(&json!({ "ok": true, "findings": findings }))?;
+        return Ok(COMPLETED);
+    }
+    for finding in &findings {
+        desk.voice.say(&format!("{}\n", document::render(finding)));
+    }
+    let tally =
+        if findings.is_empty() { "no problems".to_owned() } else { document::tally(&findings) };
+    desk.voice.say(&format!("{what}: {tally}"));
+    Ok(if stops { FailureKind::Invalid.exit_code() } else { COMPLETED })
+}
+
+fn show(args: &Show, desk: &Desk) -> Result<u8, Failure> {
+    let look = Look { demo: args.demo, inputs: inputs(&args.inputs)?, ..Look::default() };
+    let plan = PlanFile::read(desk, &args.file)?.accept(desk, &args.file, &look)?;
+    if desk.voice.json {
+        desk.voice.document(&plan::show_json(&plan))?;
+    } else {
+        desk.voice.data(plan::show(&plan).as_bytes())?;
+    }
+    Ok(COMPLETED)
+}

@@ -1,0 +1,331 @@
+//! Shows a run while it goes (feature L9): a line for everything that is over, and on a terminal a
+//! moving one for everything that runs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::columns::span;
+use super::voice::{Colour, Voice};
+use crate::control::WatchEvent;
+use crate::control::view::{RunView, TaskView};
+use crate::model::{RunState, SkipReason, StartReason, TaskError, TaskId, TaskState};
+
+/// How much of what a failed agent said last is shown; `logs` shows all of it.
+const TAIL_LINES: usize = 15;
+const TAIL_COLUMNS: usize = 200;
+
+/// How often the moving lines move.
+const EVERY: Duration = Duration::from_millis(120);
+
+/// What a person was told about a task last; a snapshot after a lost connection tells only the
+/// rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Running(u32),
+    Waiting(u32),
+    Over,
+}
+
+/// The show.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    voice: Voice,
+    told: BTreeMap<TaskId, Told>,
+    expected: BTreeMap<TaskId, u64>,
+    moving: Option<Moving>,
+}
+
+/// A task that started.
+struct Start<'e> {
+    task: &'e TaskId,
+    agent: &'e str,
+    n: u32,
+    since_ms: u64,
+}
+
+impl Progress {
+    /// A show; `on_terminal` when somebody sees standard error.
+    pub(crate) fn new(voice: Voice, on_terminal: bool) -> Self {
+        let moving = on_terminal.then(Moving::default);
+        Self { voice, told: BTreeMap::new(), expected: BTreeMap::new(), moving }
+    }
+
+    /// Shows what happened.
+    pub(crate) fn show(&mut self, event: &WatchEvent) {
+        match event {
+            WatchEvent::Snapshot { run } => self.catch_up(run),
+            WatchEvent::RunMoved { state, why } => self.moved(*state, why.as_deref()),
+            WatchEvent::TaskQueued { task } => {
+                self.told.entry(task.clone()).or_insert(Told::Nothing);
+            }
+            WatchEvent::TaskStarted { task, n, agent, .. } => {
+                self.started(&Start { task, agent, n: *n, since_ms: 0 });
+            }
+            WatchEvent::TaskRetrying { task, error, reason, agent, in_ms } => {
+                self.retrying(task, error, *reason, agent, *in_ms);
+            }
+            WatchEvent::TaskSucceeded { task, agent, attempts, elapsed_ms } => {
+                self.succeeded(task, agent, *attempts, *elapsed_ms);
+            }
+            WatchEvent::TaskFailed { task, agent, attempts, error, elapsed_ms, state: _ } => {
+                self.failed(task, agent.as_deref(), *attempts, error, *elapsed_ms);
+            }
+            WatchEvent::TaskSkipped { task, state, reason } => self.skipped(task, *state, *reason),
+            WatchEvent::Ended { .. } => self.clear(),
+        }
+    }
+
+    /// Takes the moving lines away.
+    pub(crate) fn clear(&mut self) {
+        if let Some(moving) = &mut self.moving {
+            moving.clear();
+        }
+    }
+
+    /// Says a line that stays, above the moving ones.
+    pub(crate) fn say(&self, line: &str) {
+        match &self.moving {
+            Some(moving) => moving.lines.suspend(|| self.voice.say(line)),
+            None => self.voice.say(line),
+        }
+    }
+
+    fn catch_up(&mut self, run: &RunView) {
+        self.clear();
+        for task in &run.tasks {
+            self.expected.extend(task.expected_ms.map(|ms| (task.task.clone(), ms)));
+            self.catch_up_with(task);
+        }
+        if run.state == RunState::Paused {
+            self.moved(run.state, run.why.as_deref());
+        }
+    }
+
+    fn catch_up_with(&mut self, view: &TaskView) {
+        let (task, n) = (&view.task, view.attempts);
+        let agent = view.agent.as_deref().unwrap_or("command");
+        let elapsed = view.elapsed_ms.unwrap_or(0);
+        match view.state {
+            TaskState::Running => {
+                self.started(&Start { task, agent, n, since_ms: elapsed });
+            }
+            TaskState::Success => self.succeeded(task, agent, n, elapsed),
+            TaskState::Failed | TaskState::Timeout => {
+                if let Some(error) = &view.error {
+                    self.failed(task, view.agent.as_deref(), n, error, elapsed);
+                }
+            }
+            TaskState::Skipped | TaskState::Cancelled => {
+                let reason = view.skip_reason.unwrap_or(SkipReason::Cancelled);
+                self.skipped(task, view.state, reason);
+            }
+            TaskState::RetryWait => {
+                if let Some(error) = &view.error {
+                    let wait = view.retry_in_ms.unwrap_or(0);
+                    self.retrying(task, error, StartReason::Retry, agent, wait);
+                }
+            }
+            TaskState::Blocked
+            | TaskState::Ready
+            | TaskState::Queued
+            | TaskState::Starting
+            | TaskState::Waiting => {
+                self.told.entry(task.clone()).or_insert(Told::Nothing);
+            }
+        }
+        self.count();
+    }
+
+    fn moved(&self, state: RunState, why: Option<&str>) {
+        let told = match state {
+            RunState::Paused => "paused",
+            RunState::AwaitingApproval => "waits for approval",
+            RunState::Initializing
+            | RunState::Planning
+            | RunState::Running
+            | RunState::Completing
+            | RunState::Completed
+            | RunState::Failed
+            | RunState::Cancelled => return,
+        };
+        let why = why.map_or(String::new(), |why| format!(": {why}"));
+        self.say(&format!("{} the run {told}{why}", self.voice.paint(Colour::Yellow, "‖")));
+    }
+
+    /// Notes what a person is told from here on; false when that was told already.
+    fn tell(&mut self, task: &TaskId, told: Told) -> bool {
+        let before = self.told.insert(task.clone(), told);
+        self.count();
+        before != Some(told) && before != Some(Told::Over)
+    }
+
+    fn started(&mut self, start: &Start<'_>) {
+        let fresh = self.tell(start.task, Told::Running(start.n));
+        let tries = if start.n > 1 { format!(", attempt {}", start.n) } else { String::new() };
+        let text = format!("{} ({}{tries})", start.task, start.agent);
+        match &mut self.moving {
+            Some(moving) => {
+                let expected = self.expected.get(start.task).copied();
+                moving.add(start.task, &text, start.since_ms, expected);
+            }
+            None if fresh => self.say(&format!("{} {text}", self.voice.paint(Colour::Dim, "▸"))),
+            None => {}
+        }
+    }
+
+    fn retrying(
+        &mut self,
+        task: &TaskId,
+        error: &TaskError,
+        reason: StartReason,
+        agent: &str,
+        in_ms: u64,
+    ) {
+        let attempt = match self.told.get(task) {
+            Some(Told::Running(n) | Told::Waiting(n)) => *n,
+            Some(Told::Nothing | Told::Over) | None => 1,
+        };
+        self.end(task);
+        if self.tell(task, Told::Waiting(attempt)) {
+            let next = match reason {
+                StartReason::Fallback => format!("falling back to {agent}"),
+                StartReason::Lost => "starting it again".to_owned(),
+                StartReason::First
+                | StartReason::Retry
+                | StartReason::Restart
+                | StartReason::Manual => "trying again".to_owned(),
+            };
+            let sign = self.voice.paint(Colour::Yellow, "↻");
+            let when = if in_ms == 0 { "now".to_owned() } else { format!("in {}", span(in_ms)) };
+            self.say(&format!(
+                "{sign} {task}: {}: {}; {next} {when}",
+                error.outcome, error.message
+            ));
+        }
+    }
+
+    fn succeeded(&mut self, task: &TaskId, agent: &str, attempts: u32, elapsed_ms: u64) {
+        self.end(task);
+        if self.tell(task, Told::Over) {
+            let sign = self.voice.paint(Colour::Green, "✔");
+            self.say(&format!("{sign} {task} ({})", work(agent, attempts, elapsed_ms)));
+        }
+    }
+
+    fn failed(
+        &mut self,
+        task: &TaskId,
+        agent: Option<&str>,
+        attempts: u32,
+        error: &TaskError,
+        elapsed_ms: u64,
+    ) {
+        self.end(task);
+        if self.tell(task, Told::Over) {
+            let sign = self.voice.paint(Colour::Red, "✘");
+            let work = work(agent.unwrap_or("command"), attempts, elapsed_ms);
+            self.say(&format!("{sign} {task} ({work}): {}: {}", error.outcome, error.message));
+            let lines: Vec<&str> = error.tail.lines().collect();
+            for line in &lines[lines.len().saturating_sub(TAIL_LINES)..] {
+                let line: String = line.chars().take(TAIL_COLUMNS).collect();
+                self.say(&self.voice.paint(Colour::Dim, &format!("  | {line}")));
+            }
+        }
+    }
+
+    fn skipped(&mut self, task: &TaskId, state: TaskState, reason: SkipReason) {
+        self.end(task);
+        let unseen = matches!(self.told.get(task), None | Some(Told::Nothing));
+        if !self.tell(task, Told::Over) {
+            return;
+        }
+        let sign = self.voice.paint(Colour::Dim, "–");
+        match (state, reason) {
+            // The summary names them; a line for each of what never began says nothing more.
+            (TaskState::Cancelled, SkipReason::Cancelled) if unseen => {}
+            (TaskState::Cancelled, SkipReason::Cancelled) => {
+                self.say(&format!("{sign} {task} {state}"));
+            }
+            (_, reason) => self.say(&format!("{sign} {task} {state}: {reason}")),
+        }
+    }
+
+    fn end(&mut self, task: &TaskId) {
+        if let Some(moving) = &mut self.moving {
+            moving.remove(task);
+        }
+    }
+
+    fn count(&mut self) {
+        if let Some(moving) = &mut self.moving {
+            let over = self.told.values().filter(|told| **told == Told::Over).count();
+            moving.count(over, self.told.len());
+        }
+    }
+}
+
+fn work(agent: &str, attempts: u32, elapsed_ms: u64) -> String {
+    let tries = if attempts > 1 { format!(", {attempts} attempts") } else { String::new() };
+    format!("{agent}, {}{tries}", span(elapsed_ms))
+}
+
+/// An estimate: `3s` rather than `3.0s`.
+fn about(ms: u64) -> String {
+    span(ms).replace(".0s", "s")
+}
+
+/// The moving lines.
+#[derive(Debug, Default)]
+struct Moving {
+    lines: MultiProgress,
+    tasks: BTreeMap<TaskId, ProgressBar>,
+    total: Option<ProgressBar>,
+}
+
+impl Moving {
+    fn add(&mut self, task: &TaskId, text: &str, since_ms: u64, expected: Option<u64>) {
+        self.remove(task);
+        let expected = expected.map_or(String::new(), |ms| format!(" of about {}", about(ms)));
+        // What is set before the line has its place must not draw it.
+        let line = ProgressBar::new_spinner()
+            .with_elapsed(Duration::from_millis(since_ms))
+            .with_style(style("{spinner} {msg} {elapsed}{prefix}"))
+            .with_message(text.to_owned())
+            .with_prefix(expected);
+        let line = match &self.total {
+            Some(total) => self.lines.insert_before(total, line),
+            None => self.lines.add(line),
+        };
+        line.enable_steady_tick(EVERY);
+        self.tasks.insert(task.clone(), line);
+    }
+
+    fn remove(&mut self, task: &TaskId) {
+        if let Some(line) = self.tasks.remove(task) {
+            line.finish_and_clear();
+            self.lines.remove(&line);
+        }
+    }
+
+    fn count(&mut self, over: usize, all: usize) {
+        let lines = &self.lines;
+        let total = self.total.get_or_insert_with(|| {
+            lines.add(ProgressBar::new_spinner().with_style(style("  {msg}, {elapsed}")))
+        });
+        total.set_message(format!("{over} of {all} tasks are over"));
+    }
+
+    fn clear(&mut self) {
+        self.tasks.values().chain(&self.total).for_each(ProgressBar::finish_and_clear);
+        self.tasks.clear();
+        self.total = None;
+        let _ = self.lines.clear();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates above are well formed")
+}

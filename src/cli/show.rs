@@ -1,0 +1,76 @@
+//! `show`: one run with its tasks.
+
+use super::columns::{columns, head, span, stamp};
+use super::desk::{Desk, run_id};
+use super::failure::COMPLETED;
+use super::voice::{Colour, Voice};
+use crate::control::view::{RunView, TaskView};
+use crate::control::{Failure, Request};
+use crate::model::{RunId, TaskState};
+
+/// Which run to show.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The run
+    #[arg(value_parser = run_id)]
+    run: RunId,
+    /// Print the document instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Shows the run.
+pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
+    let seen: RunView = desk.ask(&Request::Show { run: args.run.clone() })?;
+    if desk.voice.json {
+        desk.voice.document(&seen)?;
+    } else {
+        desk.voice.say(&text(&seen, desk.voice));
+    }
+    Ok(COMPLETED)
+}
+
+fn text(run: &RunView, voice: Voice) -> String {
+    let state = run.outcome.map_or_else(|| run.state.to_string(), |outcome| outcome.to_string());
+    let why = run.why.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+    let mut lines = vec![
+        voice.paint(Colour::Bold, &format!("{} {}", run.run, run.name)),
+        format!("goal:     {}", run.goal),
+        format!("state:    {state}{why}"),
+        format!("plan:     {}", run.path.display()),
+        format!("started:  {}", stamp(run.started_at_ms)),
+        format!("took:     {}", span(run.elapsed_ms)),
+    ];
+    lines.extend(run.root_cause.iter().map(|cause| format!("cause:    {cause}")));
+    lines.push(String::new());
+    let titles = head(&["task", "phase", "state", "agent", "attempts", "took", "window"]);
+    let rows: Vec<_> = std::iter::once(titles).chain(run.tasks.iter().map(row)).collect();
+    lines.push(columns(&rows));
+    lines.extend(run.tasks.iter().filter_map(|task| trouble(task, voice)));
+    lines.join("\n")
+}
+
+fn row(task: &TaskView) -> Vec<String> {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    vec![
+        task.task.to_string(),
+        task.phase.clone(),
+        task.state.to_string(),
+        or_dash(task.agent.clone()),
+        format!("{}/{}", task.attempts, task.attempts_max),
+        or_dash(task.elapsed_ms.map(span)),
+        or_dash(task.label.clone().filter(|_| task.window.is_some())),
+    ]
+}
+
+/// What went wrong with a task, below the table.
+fn trouble(task: &TaskView, voice: Voice) -> Option<String> {
+    if task.state == TaskState::Success {
+        return None;
+    }
+    let error = task.error.as_ref()?;
+    let name = voice.paint(Colour::Red, task.task.as_str());
+    let log = error.log.as_ref().map_or(String::new(), |log| format!("\n  log: {}", log.display()));
+    let tail: String = error.tail.lines().map(|line| format!("\n  | {line}")).collect();
+    Some(format!("\n{name}: {}: {}{tail}{log}", error.outcome, error.message))
+}

@@ -1,0 +1,52 @@
+//! `why`: why something stands where it stands, what was decided, and what comes next.
+
+use super::columns::span;
+use super::desk::Desk;
+use super::failure::COMPLETED;
+use super::voice::{Colour, Voice};
+use crate::control::view::WhyReply;
+use crate::control::{Failure, Request};
+
+/// What to explain.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// An instance, a run, a task, or RUN/TASK
+    #[arg(value_name = "NAME|RUN|TASK")]
+    target: String,
+    /// Print the document instead of sentences
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Explains it.
+pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
+    let request = Request::Why { target: args.target.clone() };
+    let seen: WhyReply = desk.ask(&request)?;
+    if desk.voice.json {
+        desk.voice.document(&seen)?;
+    } else {
+        desk.voice.say(&text(&seen, desk.voice));
+    }
+    Ok(COMPLETED)
+}
+
+fn text(seen: &WhyReply, voice: Voice) -> String {
+    let title = voice.paint(Colour::Bold, &seen.target);
+    let mut lines = vec![format!("{title} is {}: {}", seen.state, seen.why)];
+    if let Some(next) = &seen.next {
+        let due = next.due_in_ms.map_or(String::new(), |ms| format!(", in {}", span(ms)));
+        lines.push(format!("next: {}{due}", next.text));
+    }
+    lines.extend(seen.counters.iter().map(|counter| {
+        let limit = counter.limit.map_or(String::new(), |limit| format!(" of {limit}"));
+        format!("{}: {}{limit}", counter.name, counter.value)
+    }));
+    if !seen.decisions.is_empty() {
+        lines.push("what happened, the newest first:".to_owned());
+    }
+    lines.extend(seen.decisions.iter().map(|decision| {
+        let age = voice.paint(Colour::Dim, &format!("{:>8} ago", span(decision.age_ms)));
+        format!("  {age}  {}", decision.text)
+    }));
+    lines.join("\n")
+}

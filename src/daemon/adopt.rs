@@ -1,0 +1,100 @@
+//! Takes up what an earlier daemon left: compares every attempt of the ledger with its directory,
+//! its shim and its window, and says what was found as ordinary events (design §7).
+
+use std::path::Path;
+
+use crate::model::{AttemptRow, AttemptState, Order, ProcessMark, files};
+use crate::shim;
+use crate::supervisor::Event;
+use crate::tmux::PaneSeen;
+
+use super::{process, watch};
+
+/// Pane and window.
+type Place = (Option<String>, Option<String>);
+
+/// What became of an attempt while nobody looked.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// It has ended, or its shim is gone: its end is read, after fencing if need be.
+    Over {
+        /// The shim that was.
+        shim: ProcessMark,
+        /// Its pane and window.
+        place: Place,
+    },
+    /// Its shim lives.
+    Alive {
+        /// The shim.
+        shim: ProcessMark,
+        /// Its pane and window.
+        place: Place,
+    },
+    /// It was never launched.
+    NeverLaunched,
+}
+
+impl Found {
+    /// The event that tells the supervisor, and the shim to follow, if any.
+    pub(super) fn tell(self, row: &AttemptRow) -> (Option<Event>, Option<ProcessMark>) {
+        let attempt = row.order.attempt.clone();
+        match self {
+            // A window that nobody wrote down would never be closed.
+            Found::Over { shim, place: (pane, window) } if row.window != window => {
+                let event = Event::Launched { attempt, shim: shim.clone(), pane, window };
+                (Some(event), Some(shim))
+            }
+            Found::Over { shim, .. } => (None, Some(shim)),
+            Found::Alive { shim, place: (pane, window) } => {
+                let event = Event::Launched { attempt, shim: shim.clone(), pane, window };
+                (Some(event), Some(shim))
+            }
+            Found::NeverLaunched => (Some(Event::NeverLaunched { attempt }), None),
+        }
+    }
+}
+
+/// Looks at one attempt.
+pub(super) fn look(row: &AttemptRow, dir: &Path, panes: &[PaneSeen], boot_id: &str) -> Found {
+    let order = &row.order;
+    let pane = panes.iter().find(|pane| belongs(pane, order, dir));
+    // What is not listed is gone, and its id may be another window's by now.
+    let place = (pane.map(|pane| pane.pane.clone()), pane.map(|pane| pane.window.clone()));
+    let nobody = ProcessMark { pid: 0, start_ticks: 0, boot_id: boot_id.to_owned() };
+    if dir.join(files::EXIT).exists() {
+        let started = watch::started_record(dir, order).map(|started| started.shim);
+        return Found::Over { shim: started.or(row.shim.clone()).unwrap_or(nobody), place };
+    }
+    if let Some(started) = watch::started_record(dir, order) {
+        return match process::open(&started.shim, boot_id) {
+            Ok(None) => Found::Over { shim: started.shim, place },
+            // What cannot be known just now is found out by following it.
+            Ok(Some(_)) | Err(_) => Found::Alive { shim: started.shim, place },
+        };
+    }
+    if let Ok(Some(pid)) = shim::holder(dir) {
+        // It has not started its agent yet. Whoever holds the lock is its shim.
+        return Found::Alive { shim: process::mark(pid, boot_id), place };
+    }
+    match (row.state, pane) {
+        (AttemptState::Intended | AttemptState::Stopping, None) => Found::NeverLaunched,
+        // A shim was there and is gone without a record; or it has not locked its spec yet.
+        (_, Some(pane)) if !pane.dead => {
+            Found::Alive { shim: process::mark(pane.pid, boot_id), place }
+        }
+        (
+            AttemptState::Intended
+            | AttemptState::Starting
+            | AttemptState::Running
+            | AttemptState::Stopping
+            | AttemptState::Ended,
+            _,
+        ) => Found::Over { shim: row.shim.clone().unwrap_or(nobody), place },
+    }
+}
+
+/// A pane is an attempt's by its mark, or by the command it was started with.
+fn belongs(pane: &PaneSeen, order: &Order, dir: &Path) -> bool {
+    pane.token.as_ref() == Some(&order.token)
+        || pane.start_command.contains(&dir.display().to_string())
+}

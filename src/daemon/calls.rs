@@ -1,0 +1,336 @@
+//! Answers requests. What changes something is answered after its commit; what only asks is
+//! answered from memory, or from the ledger by a thread of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::control::view::{self, AttachReply, RunReply, UnitReply, UnitsReply};
+use crate::control::{Call, Failure, FailureKind, Reply, Request, Responder, Submit, WatchEvent};
+use crate::document::Source;
+use crate::ledger::Reader;
+use crate::model::{InstanceState, Owner, RunId, RunState, Severity, Submission};
+use crate::plan::{Approval, Surroundings, check};
+use crate::policy::Agent;
+use crate::supervisor::{Answer, Event, InstanceRequest};
+use crate::workflow;
+
+use super::engine::{Engine, Leaving};
+use super::views::internal;
+use super::waiter::Waiter;
+use super::{Input, archive};
+
+/// The longest file that a plan may name; a submission of several must fit into a transaction.
+const FILE_BYTES_MAX: u64 = 8 << 20;
+
+impl Engine {
+    pub(super) fn call(&mut self, call: Call) {
+        let Call { request, responder, .. } = call;
+        match request {
+            Request::Hello => responder.reply(Reply::ok(&self.daemon_view())),
+            Request::Ps => responder.reply(Reply::ok(&self.ps())),
+            Request::Agents => responder.reply(Reply::ok(&self.agents())),
+            Request::Submit(submit) => self.submit(*submit, responder),
+            Request::Approve { run, reject } => {
+                let event = workflow::Event::Approved { run: run.clone(), yes: !reject };
+                self.change_run(run, &[RunState::AwaitingApproval], event, responder);
+            }
+            Request::Cancel { run } => {
+                let event = workflow::Event::CancelAsked { run: run.clone() };
+                self.change_run(run, &[], event, responder);
+            }
+            Request::Watch { run } => self.watch(run, responder),
+            Request::Runs { active } => {
+                self.ask_ledger(responder, move |reader, now| archive::runs(reader, active, now));
+            }
+            Request::Show { run } => match self.core.workflow.run(&run) {
+                Some(live) => responder.reply(Reply::ok(&self.run_view(live))),
+                None => {
+                    self.ask_ledger(responder, move |reader, now| archive::show(reader, &run, now))
+                }
+            },
+            Request::Results { run } => self.results(run, responder),
+            Request::Wait { target, for_state, timeout_ms } => {
+                let until = timeout_ms.map(|ms| self.clock.now() + Duration::from_millis(ms));
+                self.waiters.push(Waiter { target, state: for_state, until, responder });
+                self.wake_waiters(self.clock.now());
+            }
+            Request::Up { names } => self.units(names, InstanceRequest::Start, responder),
+            Request::Down { names } => self.units(names, InstanceRequest::Stop, responder),
+            Request::Start { names } => self.units(names, InstanceRequest::Start, responder),
+            Request::Stop { names } => self.units(names, InstanceRequest::Stop, responder),
+            Request::Restart { names } => self.units(names, InstanceRequest::Restart, responder),
+            Request::ResetFailed { name } => {
+                self.units(vec![name], InstanceRequest::ResetFailed, responder);
+            }
+            Request::Why { target } => self.why(target, responder),
+            Request::Attach { target } => self.attach(target, responder),
+            Request::Logs { target, attempt } => {
+                let home = self.settings.home.clone();
+                let live: Vec<RunId> =
+                    self.core.workflow.runs().map(|run| run.id.clone()).collect();
+                self.ask_ledger(responder, move |reader, _| {
+                    archive::logs(reader, &home, &live, &target, attempt)
+                });
+            }
+            Request::Shutdown { stop_agents } => {
+                if stop_agents {
+                    self.stop_all();
+                } else {
+                    self.leaving = Leaving::Now;
+                }
+                self.reply(responder, Reply::done());
+            }
+        }
+    }
+
+    /// Lets a thread of its own read the ledger, so that the loop never waits for a disk.
+    pub(super) fn ask_ledger(
+        &self,
+        responder: Responder,
+        question: impl FnOnce(&Reader, archive::Now) -> Reply + Send + 'static,
+    ) {
+        let reader = Arc::clone(&self.reader);
+        let now = archive::Now { moment: self.clock.now(), wall_ms: self.clock.wall_ms() };
+        tokio::task::spawn_blocking(move || responder.reply(question(&reader, now)));
+    }
+
+    fn submit(&mut self, submit: Submit, responder: Responder) {
+        let yes = submit.yes;
+        match self.submission(submit) {
+            Err(failure) => responder.reply(failure),
+            Ok(submission) => {
+                let run = submission.run.clone();
+                let submission = Submission { needs_approval: !yes, ..submission };
+                self.decide(Input::Workflow(workflow::Event::Submitted(Box::new(submission))));
+                self.reply_run(run, responder);
+            }
+        }
+    }
+
+    /// Checks a plan against what this daemon knows, and gives the run its id.
+    fn submission(&mut self, submit: Submit) -> Result<Submission, Failure> {
+        if self.leaving != Leaving::No {
+            return Err(Failure::new(FailureKind::Unreachable, "the daemon is about to end"));
+        }
+        let base = submit.path.parent().unwrap_or(Path::new("/")).to_owned();
+        let source = Source::new(submit.path.display().to_string(), submit.text.clone());
+        let env = &submit.env.0;
+        let checked = check(
+            &source,
+            &Surroundings {
+                agents: &self.settings.config.agents,
+                inputs: &submit.inputs,
+                read_file: &|path| read_from(&submit.cwd, path),
+                has_program: &|agent| has_program(agent, env, &submit.cwd),
+                missing_program: Severity::Error,
+                missing_input: Severity::Error,
+                demo: submit.demo,
+                max_parallel: submit.max_parallel,
+                base_dir: &base,
+            },
+        );
+        let Some(plan) = checked.plan else {
+            let message = format!("{} has problems; nothing was submitted", source.name());
+            return Err(Failure::new(FailureKind::Invalid, message).findings(checked.findings));
+        };
+        Ok(Submission {
+            run: self.next_run_id()?,
+            name: plan.name.clone(),
+            needs_approval: plan.approval != Approval::None,
+            plan: serde_json::to_value(&plan).map_err(internal)?,
+            text: submit.text,
+            path: submit.path,
+            cwd: submit.cwd,
+            env: submit.env.0,
+        })
+    }
+
+    fn next_run_id(&mut self) -> Result<RunId, Failure> {
+        let date = archive::date(self.clock.wall_ms());
+        let number = if self.last_run.0 == date {
+            self.last_run.1 + 1
+        } else {
+            self.reader.next_run_number(&date).map_err(internal)?
+        };
+        self.last_run = (date, number);
+        Ok(RunId::of_day(&self.last_run.0, number))
+    }
+
+    /// Changes a live run, if it is in one of these states (any, when none is given).
+    fn change_run(
+        &mut self,
+        run: RunId,
+        states: &[RunState],
+        event: workflow::Event,
+        responder: Responder,
+    ) {
+        let Some(found) = self.core.workflow.run(&run) else {
+            return self.ask_ledger(responder, move |reader, _| archive::not_live(reader, &run));
+        };
+        if !states.is_empty() && !states.contains(&found.state) {
+            let message = format!("{run} is {}, it does not wait for approval", found.state);
+            return responder.reply(Failure::new(FailureKind::Usage, message));
+        }
+        self.decide(Input::Workflow(event));
+        self.reply_run(run, responder);
+    }
+
+    fn reply_run(&mut self, run: RunId, responder: Responder) {
+        let state = self.core.workflow.run(&run).map_or(RunState::Initializing, |run| run.state);
+        self.reply(responder, Reply::ok(&RunReply { run, state }));
+    }
+
+    fn watch(&mut self, run: RunId, mut responder: Responder) {
+        let Some(live) = self.core.workflow.run(&run) else {
+            let reader = Arc::clone(&self.reader);
+            let now = archive::Now { moment: self.clock.now(), wall_ms: self.clock.wall_ms() };
+            tokio::task::spawn_blocking(move || archive::watch(&reader, &run, now, responder));
+            return;
+        };
+        let snapshot = WatchEvent::Snapshot { run: Box::new(self.run_view(live)) };
+        if responder.event(snapshot).is_ok() {
+            self.watchers.entry(run).or_default().push(responder);
+        }
+    }
+
+    fn results(&self, run: RunId, responder: Responder) {
+        match self.core.workflow.run(&run) {
+            Some(live) => {
+                let message = format!("{run} is {}: its results are not complete", live.state);
+                let hint = format!("`muxvisor wait {run}` waits for its end");
+                responder.reply(Failure::new(FailureKind::Waiting, message).hint(hint));
+            }
+            None => {
+                self.ask_ledger(responder, move |reader, now| archive::results(reader, &run, now))
+            }
+        }
+    }
+
+    fn units(&mut self, names: Vec<String>, request: InstanceRequest, responder: Responder) {
+        let names = if names.is_empty() { self.all_instances(request) } else { names };
+        // A name that means nothing stops all of it, so that a typing mistake does nothing.
+        if let Some(failure) = names.iter().find_map(|name| self.no_instance(name)) {
+            return responder.reply(failure);
+        }
+        let mut units = Vec::new();
+        for name in names {
+            let now = self.clock.now();
+            let event = Event::Asked { name: name.clone(), request };
+            let mut turn = self.core.turn(now, Input::Supervisor(event));
+            let answer = turn.answer.take();
+            self.keep_turn(now, turn);
+            units.push(self.unit(name, answer));
+        }
+        self.reply(responder, Reply::ok(&UnitsReply { units }));
+    }
+
+    fn no_instance(&self, name: &str) -> Option<Failure> {
+        if self.core.supervisor.instances().any(|row| row.name == name) {
+            return None;
+        }
+        let message = match self.settings.config.agents.get(name) {
+            Some(_) => {
+                format!("agent `{name}` is of type \"oneshot\": it cannot be started by itself")
+            }
+            None => format!("no agent of type \"service\" is called `{name}`"),
+        };
+        let known: Vec<&str> =
+            self.core.supervisor.instances().map(|row| row.name.as_str()).collect();
+        let hint = match known.as_slice() {
+            [] => "give an agent `type = \"service\"` in the configuration".to_owned(),
+            names => format!("there is {}", names.join(", ")),
+        };
+        Some(Failure::new(FailureKind::Usage, message).hint(hint))
+    }
+
+    /// `up` without names means what starts by itself, or all when nothing does; `down` means all.
+    fn all_instances(&self, request: InstanceRequest) -> Vec<String> {
+        let all = || self.core.supervisor.instances().map(|row| row.name.clone());
+        let starts = |name: &String| {
+            self.settings.config.agents.get(name).is_some_and(|agent| agent.autostart)
+        };
+        let chosen: Vec<String> = match request {
+            InstanceRequest::Start => all().filter(starts).collect(),
+            InstanceRequest::Stop | InstanceRequest::Restart | InstanceRequest::ResetFailed => {
+                Vec::new()
+            }
+        };
+        if chosen.is_empty() { all().collect() } else { chosen }
+    }
+
+    fn unit(&self, name: String, answer: Option<Answer>) -> UnitReply {
+        let row = self.core.supervisor.instances().find(|row| row.name == name);
+        let (answer, denied) = match answer {
+            Some(Answer::Accepted) => (view::Answer::Accepted, None),
+            Some(Answer::AlreadySo) => (view::Answer::Already, None),
+            Some(Answer::Denied(why)) => (view::Answer::Denied, Some(why)),
+            None => (view::Answer::Denied, Some("nobody answered".to_owned())),
+        };
+        let why = denied.or_else(|| row.map(|row| row.why.clone())).unwrap_or_default();
+        let state = row.map_or(InstanceState::Stopped, |row| row.state);
+        UnitReply { name, answer, state, why }
+    }
+
+    fn attach(&self, target: Option<String>, responder: Responder) {
+        let socket = self.settings.home.tmux_socket();
+        let place = |session: String, window: Option<String>| {
+            Reply::ok(&AttachReply { socket: socket.clone(), session, window })
+        };
+        let Some(target) = target else {
+            let newest = self.core.supervisor.attempts().filter(|row| row.window.is_some());
+            let newest = newest.max_by_key(|row| row.launched);
+            return responder.reply(match newest {
+                Some(row) => place(row.order.session.clone(), row.window.clone()),
+                None => place(crate::tmux::KEEPER_SESSION.to_owned(), None),
+            });
+        };
+        let named = |row: &&crate::model::AttemptRow| match &row.order.owner {
+            Owner::Task { run, task } => {
+                task.as_str() == target || format!("{run}/{task}") == target
+            }
+            Owner::Instance { name } => *name == target,
+        };
+        let live = self.core.supervisor.attempts().filter(named).max_by_key(|row| row.launched);
+        if let Some(row) = live {
+            return responder.reply(place(row.order.session.clone(), row.window.clone()));
+        }
+        let is_run = RunId::parse(&target).is_ok();
+        self.ask_ledger(responder, move |reader, _| {
+            archive::attach(reader, &socket, &target, is_run)
+        });
+    }
+}
+
+/// A file that was named on the command line, relative to where that was typed; files that a plan
+/// names come with their full path.
+fn read_from(cwd: &Path, path: &str) -> Result<String, String> {
+    let path = cwd.join(path);
+    let found = std::fs::metadata(&path).map_err(|error| error.to_string())?;
+    // The loop reads it, so it must not be something that is waited for, or that never ends.
+    if !found.is_file() {
+        return Err("it is no file".to_owned());
+    }
+    if found.len() > FILE_BYTES_MAX {
+        return Err(format!("it has {} bytes, more than {FILE_BYTES_MAX}", found.len()));
+    }
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
+}
+
+/// Whether an agent's program can be found with the submitter's `PATH`.
+fn has_program(agent: &Agent, env: &[(String, String)], cwd: &Path) -> bool {
+    let Some(program) = agent.command.first() else { return false };
+    if program.contains('/') {
+        return is_executable(&cwd.join(program));
+    }
+    let own = agent.env.get("PATH").map(String::as_str);
+    let inherited = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
+    let path = own.or(inherited).unwrap_or("/usr/bin:/bin");
+    std::env::split_paths(path).any(|dir: PathBuf| is_executable(&dir.join(program)))
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}

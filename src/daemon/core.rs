@@ -1,0 +1,145 @@
+//! Joins the two deciding rooms: routes events between `supervisor` and `workflow` until both are
+//! at rest, and collects what they decided. Pure like them, so the simulation drives it too.
+
+use std::collections::VecDeque;
+
+use crate::model::{AttemptId, Fact, Moment, Order, Owner};
+use crate::supervisor::{self, Answer, News, Supervisor};
+use crate::workflow::{self, Workflow};
+
+/// What one event, with everything that followed from it, asks to be done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Turn {
+    /// To be committed, in order, before any effect.
+    pub facts: Vec<Fact>,
+    /// To be performed, in order.
+    pub effects: Vec<Effect>,
+    /// What became of a person's request.
+    pub answer: Option<Answer>,
+}
+
+/// Something to perform.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Launch an attempt; launching one twice is harmless.
+    Launch(Box<Order>),
+    /// Have a shim stop its agent.
+    Stop(AttemptId),
+    /// Have a shim end its agent at once.
+    Kill(AttemptId),
+    /// Type a prompt into an agent's terminal.
+    TypePrompt {
+        /// Whose.
+        attempt: AttemptId,
+        /// The prompt.
+        text: String,
+    },
+    /// Find out how long an attempt has printed nothing.
+    AskQuiet(AttemptId),
+    /// Close a window unless somebody is looking at it.
+    CloseWindow {
+        /// Which.
+        window: String,
+        /// Whether its attempt succeeded.
+        success: bool,
+    },
+}
+
+/// An event for either room.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// About attempts and instances.
+    Supervisor(supervisor::Event),
+    /// About runs.
+    Workflow(workflow::Event),
+}
+
+/// Everything that is decided anywhere.
+#[derive(Clone, Debug)]
+pub struct Core {
+    /// Lives of attempts and instances.
+    pub supervisor: Supervisor,
+    /// Runs.
+    pub workflow: Workflow,
+}
+
+impl Core {
+    /// Takes one event and everything that follows from it.
+    pub fn turn(&mut self, now: Moment, input: Input) -> Turn {
+        let mut turn = Turn::default();
+        let mut waiting = VecDeque::from([input]);
+        while let Some(input) = waiting.pop_front() {
+            match input {
+                Input::Supervisor(event) => {
+                    for action in self.supervisor.handle(now, event) {
+                        supervisor_asks(action, &mut turn, &mut waiting);
+                    }
+                }
+                Input::Workflow(event) => {
+                    for action in self.workflow.handle(now, event) {
+                        workflow_asks(action, &mut turn, &mut waiting);
+                    }
+                }
+            }
+        }
+        turn
+    }
+
+    /// What to do when a deadline passed: both rooms look at theirs.
+    pub fn deadline_reached(&mut self, now: Moment) -> Turn {
+        let mut turn = self.turn(now, Input::Supervisor(supervisor::Event::DeadlineReached));
+        let more = self.turn(now, Input::Workflow(workflow::Event::DeadlineReached));
+        turn.facts.extend(more.facts);
+        turn.effects.extend(more.effects);
+        turn
+    }
+
+    /// The earliest deadline of both rooms.
+    pub fn next_deadline(&self) -> Option<Moment> {
+        [self.supervisor.next_deadline(), self.workflow.next_deadline()].into_iter().flatten().min()
+    }
+}
+
+fn supervisor_asks(action: supervisor::Action, turn: &mut Turn, waiting: &mut VecDeque<Input>) {
+    match action {
+        supervisor::Action::Record(fact) => turn.facts.push(fact),
+        supervisor::Action::Launch(order) => turn.effects.push(Effect::Launch(order)),
+        supervisor::Action::Stop { attempt } => turn.effects.push(Effect::Stop(attempt)),
+        supervisor::Action::Kill { attempt } => turn.effects.push(Effect::Kill(attempt)),
+        supervisor::Action::TypePrompt { attempt, text } => {
+            turn.effects.push(Effect::TypePrompt { attempt, text });
+        }
+        supervisor::Action::AskQuiet { attempt } => turn.effects.push(Effect::AskQuiet(attempt)),
+        supervisor::Action::CloseWindow { window, success } => {
+            turn.effects.push(Effect::CloseWindow { window, success });
+        }
+        supervisor::Action::Tell(news) => waiting.extend(heard(news)),
+        supervisor::Action::Reply(answer) => turn.answer = Some(answer),
+    }
+}
+
+fn workflow_asks(action: workflow::Action, turn: &mut Turn, waiting: &mut VecDeque<Input>) {
+    let event = match action {
+        workflow::Action::Record(fact) => return turn.facts.push(fact),
+        workflow::Action::Order(order) => supervisor::Event::Ordered(order),
+        workflow::Action::Stop { attempt, cause } => {
+            supervisor::Event::StopAsked { attempt, cause }
+        }
+    };
+    waiting.push_back(Input::Supervisor(event));
+}
+
+/// News of a task's attempt, as the workflow takes it; instances are no business of its.
+fn heard(news: News) -> Option<Input> {
+    let event = match news {
+        News::Running { attempt, owner: Owner::Task { run, .. } } => {
+            workflow::Event::AttemptRunning { run, attempt }
+        }
+        News::Ended { attempt, owner: Owner::Task { run, .. }, end, value, tail, log } => {
+            workflow::Event::AttemptEnded { run, attempt, end, value, tail, log }
+        }
+        News::Running { owner: Owner::Instance { .. }, .. }
+        | News::Ended { owner: Owner::Instance { .. }, .. } => return None,
+    };
+    Some(Input::Workflow(event))
+}

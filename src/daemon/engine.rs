@@ -1,0 +1,264 @@
+//! The loop: gathers what has come in, decides, commits, acts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::control::{Call, Reply, Responder};
+use crate::ledger::{self, Ledger, Reader};
+use crate::model::{Entry, Fact, Moment, RunId};
+use crate::supervisor::Event;
+use crate::tmux::{self, Tmux};
+
+use super::door::Door;
+use super::log::LogFile;
+use super::notices::Notices;
+use super::waiter::Waiter;
+use super::{Connected, Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn};
+
+/// How many events are decided and committed together.
+const BATCH_MAX: usize = 256;
+/// How long to wait before a full disk is tried again.
+const DISK_AGAIN: Duration = Duration::from_secs(1);
+/// How long to wait before a tmux server is tried again.
+const TMUX_AGAIN: Duration = Duration::from_secs(1);
+
+/// Everything that one daemon holds.
+pub(super) struct Engine {
+    pub(super) settings: Settings,
+    pub(super) core: Core,
+    pub(super) clock: Clock,
+    pub(super) ledger: Ledger,
+    pub(super) reader: Arc<Reader>,
+    pub(super) tmux: Tmux,
+    pub(super) notices: Notices,
+    pub(super) inbox: Inbox,
+    pub(super) door: Door,
+    pub(super) log: LogFile,
+    pub(super) watchers: BTreeMap<RunId, Vec<Responder>>,
+    pub(super) waiters: Vec<Waiter>,
+    pub(super) started_wall_ms: i64,
+    /// The day of the last run id and its number.
+    pub(super) last_run: (String, u32),
+    pub(super) leaving: Leaving,
+    /// Decided and not yet committed.
+    pub(super) pending: Pending,
+}
+
+/// Whether and how the daemon is about to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// It is not.
+    No,
+    /// At once; agents live on.
+    Now,
+    /// When every agent is gone.
+    WhenEmpty,
+}
+
+/// What waits for a commit.
+#[derive(Default)]
+pub(super) struct Pending {
+    entries: Vec<Entry>,
+    effects: Vec<Effect>,
+    replies: Vec<(Responder, Reply)>,
+}
+
+impl Engine {
+    /// Serves until it is told to leave.
+    pub(super) async fn serve(
+        mut self,
+        mut incoming: mpsc::UnboundedReceiver<Incoming>,
+        mut calls: mpsc::Receiver<Call>,
+    ) -> Result<(), Error> {
+        loop {
+            self.settle().await?;
+            match self.leaving {
+                Leaving::Now => return Ok(()),
+                Leaving::WhenEmpty if self.core.supervisor.attempts().next().is_none() => {
+                    return self.close_tmux().await;
+                }
+                Leaving::No | Leaving::WhenEmpty => {}
+            }
+            let deadline = self.sleep_until_deadline();
+            tokio::select! {
+                biased;
+                Some(first) = incoming.recv() => {
+                    self.take(first);
+                    for _ in 1..BATCH_MAX {
+                        let Ok(next) = incoming.try_recv() else { break };
+                        self.take(next);
+                    }
+                }
+                Some(call) = calls.recv() => self.call(call),
+                () = deadline => {
+                    let now = self.clock.now();
+                    let turn = self.core.deadline_reached(now);
+                    self.keep_turn(now, turn);
+                    self.wake_waiters(now);
+                }
+            }
+        }
+    }
+
+    fn sleep_until_deadline(&self) -> impl Future<Output = ()> + use<> {
+        let now = self.clock.now();
+        let waiters = self.waiters.iter().filter_map(|waiter| waiter.until).min();
+        let next = [self.core.next_deadline(), waiters].into_iter().flatten().min();
+        async move {
+            match next {
+                Some(at) => tokio::time::sleep(at.since(now)).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn take(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Supervisor(event) => self.decide(Input::Supervisor(event)),
+            Incoming::Signal(signal) => self.signalled(&signal),
+            Incoming::Tmux(notice) => self.tmux_said(&notice),
+            Incoming::TmuxConnected(result) => self.tmux_connected(result),
+            Incoming::Removal => self.file_removed(),
+            Incoming::Fault(text) => tracing::error!("{text}"),
+        }
+    }
+
+    /// Decides about one input; what follows waits for the next commit.
+    pub(super) fn decide(&mut self, input: Input) {
+        let now = self.clock.now();
+        let turn = self.core.turn(now, input);
+        self.keep_turn(now, turn);
+    }
+
+    pub(super) fn keep_turn(&mut self, now: Moment, turn: Turn) {
+        let wall_ms = self.clock.wall_ms();
+        for fact in turn.facts {
+            self.pending.entries.push(Entry { at: now, wall_ms, fact });
+        }
+        self.pending.effects.extend(turn.effects);
+    }
+
+    /// Writes down something that changes nothing.
+    pub(super) fn note(&mut self, about: &str, text: String) {
+        tracing::warn!("{about}: {text}");
+        let fact = Fact::Noted { about: about.to_owned(), text };
+        self.keep_turn(self.clock.now(), Turn { facts: vec![fact], ..Turn::default() });
+    }
+
+    /// Answers after the commit of what was decided so far.
+    pub(super) fn reply(&mut self, responder: Responder, reply: impl Into<Reply>) {
+        self.pending.replies.push((responder, reply.into()));
+    }
+
+    /// Commits what was decided, then acts, then tells.
+    async fn settle(&mut self) -> Result<(), Error> {
+        let Pending { entries, effects, replies } = std::mem::take(&mut self.pending);
+        if !entries.is_empty() {
+            self.commit(&entries).await?;
+        }
+        for entry in &entries {
+            tracing::debug!(at = entry.at.0, fact = ?entry.fact, "recorded");
+        }
+        self.publish(&entries);
+        for effect in effects {
+            self.perform(effect);
+        }
+        for (responder, reply) in replies {
+            responder.reply(reply);
+        }
+        self.core.workflow.take_ended();
+        if !entries.is_empty() {
+            self.wake_waiters(self.clock.now());
+        }
+        Ok(())
+    }
+
+    /// A full disk is waited out: agents go on, nothing new is decided, nothing is forgotten.
+    async fn commit(&self, entries: &[Entry]) -> Result<(), Error> {
+        let mut told = false;
+        loop {
+            match self.ledger.commit(entries.to_vec(), self.clock.mark()).await {
+                Ok(()) => return Ok(()),
+                Err(error @ ledger::Error::Disk { .. }) => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::error!("{error}");
+                    }
+                    tokio::time::sleep(DISK_AGAIN).await;
+                }
+                Err(ledger::Error::Fenced { what }) => return Err(Error::Contradiction(what)),
+                Err(other) => return Err(other.into()),
+            }
+        }
+    }
+
+    async fn close_tmux(&self) -> Result<(), Error> {
+        match self.tmux.kill_server().await {
+            Ok(()) | Err(tmux::Error::ServerGone { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn tmux_said(&mut self, notice: &tmux::Notice) {
+        match notice {
+            tmux::Notice::Reconnected => tracing::info!("tmux: connected again"),
+            tmux::Notice::ServerGone => {
+                let live = self.core.supervisor.attempts().count();
+                let text =
+                    format!("the tmux server is gone; {live} live attempts go on without windows");
+                self.note("tmux", text);
+                self.decide(Input::Supervisor(Event::WindowsLost));
+                self.connect_tmux(Duration::ZERO);
+            }
+            tmux::Notice::WindowClosed { .. } | tmux::Notice::WatchersChanged => {}
+        }
+    }
+
+    fn connect_tmux(&self, wait: Duration) {
+        let (inbox, config) = (self.inbox.clone(), self.tmux_config());
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            inbox.put(Incoming::TmuxConnected(Tmux::connect(config).await));
+        });
+    }
+
+    fn tmux_connected(&mut self, result: Result<Connected, tmux::Error>) {
+        match result {
+            Ok((tmux, notices)) => {
+                self.note("tmux", "a new server is up".to_owned());
+                self.tmux = tmux;
+                forward(notices, self.inbox.clone());
+            }
+            Err(error) => {
+                tracing::error!("tmux: {error}");
+                self.connect_tmux(TMUX_AGAIN);
+            }
+        }
+    }
+
+    pub(super) fn tmux_config(&self) -> tmux::Config {
+        tmux_config(&self.settings)
+    }
+
+    pub(super) fn attempt_dir(&self, attempt: &crate::model::AttemptId) -> PathBuf {
+        self.settings.home.attempt(attempt)
+    }
+}
+
+/// How the private tmux server is set up.
+pub(super) fn tmux_config(settings: &Settings) -> tmux::Config {
+    tmux::Config::new(settings.home.runtime(), settings.env.iter().cloned())
+}
+
+/// Passes on what tmux says.
+pub(super) fn forward(mut notices: mpsc::UnboundedReceiver<tmux::Notice>, inbox: Inbox) {
+    tokio::spawn(async move {
+        while let Some(notice) = notices.recv().await {
+            inbox.put(Incoming::Tmux(notice));
+        }
+    });
+}

@@ -1,0 +1,155 @@
+//! Where everything of one daemon lives (design §3, fixed).
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::model::AttemptId;
+
+/// The longest path that a unix socket can have, in bytes.
+const SOCKET_PATH_MAX: usize = 107;
+
+/// A home: its state and its runtime directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    state: PathBuf,
+    runtime: PathBuf,
+}
+
+/// Why a home cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// A directory cannot be made or looked at.
+    #[error("failed to prepare {path}: {source}")]
+    Prepare {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A directory is open to others.
+    #[error(
+        "{path} must be a directory of yours with mode 0700, it is {found}; fix it with `chmod 700 {path}`"
+    )]
+    Unsafe {
+        /// The directory.
+        path: PathBuf,
+        /// What it is.
+        found: String,
+    },
+    /// The socket's path does not fit.
+    #[error(
+        "the socket path {path} has {bytes} bytes, at most {SOCKET_PATH_MAX} are possible; \
+         choose a shorter home with --home"
+    )]
+    TooLong {
+        /// The path.
+        path: PathBuf,
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+impl Home {
+    /// Everything under one directory (`--home`, `MUXVISOR_HOME`).
+    pub fn under(root: &Path) -> Self {
+        Self { state: root.to_owned(), runtime: root.join("run") }
+    }
+
+    /// The default: state and runtime directories of XDG.
+    pub fn split(state: PathBuf, runtime: PathBuf) -> Self {
+        Self { state, runtime }
+    }
+
+    /// The directory of lasting state.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The directory of sockets and locks.
+    pub fn runtime(&self) -> &Path {
+        &self.runtime
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> PathBuf {
+        self.state.join("ledger.db")
+    }
+
+    /// The daemon's log.
+    pub fn log(&self) -> PathBuf {
+        self.state.join("daemon.log")
+    }
+
+    /// The control socket.
+    pub fn daemon_socket(&self) -> PathBuf {
+        self.runtime.join("daemon.sock")
+    }
+
+    /// The lock of the daemon; never unlinked. It lies with the state that it protects, because
+    /// two logins may have different runtime directories.
+    pub fn daemon_lock(&self) -> PathBuf {
+        self.state.join("run").join("daemon.lock")
+    }
+
+    /// The private tmux server's socket.
+    pub fn tmux_socket(&self) -> PathBuf {
+        self.runtime.join("tmux.sock")
+    }
+
+    /// The private tmux server's generated configuration.
+    pub fn tmux_conf(&self) -> PathBuf {
+        self.runtime.join("tmux.conf")
+    }
+
+    /// The directories of all attempts.
+    pub fn attempts(&self) -> PathBuf {
+        self.state.join("attempts")
+    }
+
+    /// The directory of an attempt.
+    pub fn attempt(&self, attempt: &AttemptId) -> PathBuf {
+        self.attempts().join(attempt.as_str())
+    }
+
+    /// The socket of an attempt's shim.
+    pub fn shim_socket(&self, attempt: &AttemptId) -> PathBuf {
+        self.runtime.join("s").join(format!("{attempt}.sock"))
+    }
+
+    /// Makes the directories, private to the user, and checks the length of socket paths.
+    ///
+    /// # Errors
+    /// When one cannot be made, belongs to somebody else or is open to others, or when the path
+    /// is too long for sockets.
+    pub fn prepare(&self) -> Result<(), HomeError> {
+        let longest = self.shim_socket(&AttemptId::new("0123456789"));
+        let bytes = longest.as_os_str().len();
+        if bytes > SOCKET_PATH_MAX {
+            return Err(HomeError::TooLong { path: longest, bytes });
+        }
+        // The root may be a directory that a person made; what is in it is private all the same.
+        make_private(&self.state, 0o022)?;
+        let (locks, sockets) = (self.state.join("run"), self.runtime.join("s"));
+        for dir in [&locks, &self.runtime, &sockets, &self.attempts()] {
+            make_private(dir, 0o077)?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes a directory with mode 0700. One that is there must be ours, with none of the `forbidden`
+/// permissions.
+fn make_private(dir: &Path, forbidden: u32) -> Result<(), HomeError> {
+    let prepare = |source| HomeError::Prepare { path: dir.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(prepare)?;
+    let found = fs::metadata(dir).map_err(prepare)?;
+    let mode = found.mode() & 0o777;
+    let ours = found.uid() == nix::unistd::geteuid().as_raw();
+    if ours && mode & forbidden == 0 {
+        return Ok(());
+    }
+    let found = format!("mode {mode:04o} of user {}", found.uid());
+    Err(HomeError::Unsafe { path: dir.to_owned(), found })
+}

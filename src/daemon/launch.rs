@@ -1,0 +1,186 @@
+//! Launches an attempt: writes what its shim is to run, then starts the shim, in a window or
+//! without one. Doing it twice is harmless, because a shim that finds another one holding the
+//! same directory, or finds that its agent was started before, touches nothing.
+#![expect(clippy::disallowed_methods, reason = "a shim without a window is started here")]
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::model::{Order, Owner, PromptBy, ServerMark, Spec, StdinFrom, TerminalSpec, files};
+use crate::plan;
+
+use super::home::Home;
+
+/// Size of the inner terminal until a window says otherwise; tmux's `default-size`.
+pub(super) const TERMINAL: (u16, u16) = (200, 50);
+/// How long the log is drained after the main process ended (design §3).
+const DRAIN_MS: u64 = 2000;
+/// The longest example that is handed over; a variable holds 128 KiB.
+const EXAMPLE_BYTES_MAX: usize = 64 << 10;
+
+/// What an order does not say about its surroundings.
+pub(super) struct Surroundings<'a> {
+    /// The daemon's home.
+    pub(super) home: &'a Home,
+    /// The owner's environment: the submitter's, or the daemon's for instances.
+    pub(super) env: &'a [(String, String)],
+    /// The daemon's own directory, for instances that name none.
+    pub(super) cwd: &'a Path,
+    /// The tmux server.
+    pub(super) server: Option<ServerMark>,
+}
+
+/// Makes the attempt's directory and `spec.json`. A spec that is there already is complete, and
+/// a shim may hold its lock, so it is left alone.
+pub(super) fn write_spec(order: &Order, around: &Surroundings<'_>) -> io::Result<PathBuf> {
+    let dir = around.home.attempt(&order.attempt);
+    DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+    let path = dir.join(files::SPEC);
+    if path.exists() {
+        return Ok(dir);
+    }
+    if let Some(prompt) = &order.prompt {
+        write_private(&dir.join(files::PROMPT), prompt.as_bytes())?;
+    }
+    let spec = serde_json::to_vec_pretty(&spec(order, around, &dir))?;
+    let partial = dir.join("spec.json.tmp");
+    write_private(&partial, &spec)?;
+    fs::rename(partial, path)?;
+    Ok(dir)
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(bytes)
+}
+
+fn spec(order: &Order, around: &Surroundings<'_>, dir: &Path) -> Spec {
+    let (columns, rows) = TERMINAL;
+    let echo = order.prompt_by != PromptBy::Type;
+    let stdin = if order.prompt_by == PromptBy::Stdin && order.prompt.is_some() {
+        StdinFrom::File(files::PROMPT.into())
+    } else if order.terminal {
+        StdinFrom::Terminal
+    } else {
+        StdinFrom::Null
+    };
+    Spec {
+        schema: 1,
+        attempt: order.attempt.to_string(),
+        token: order.token.as_str().to_owned(),
+        label: order.label.clone(),
+        argv: argv(order, dir),
+        env: environment(order, around, dir),
+        cwd: around.cwd.join(&order.cwd),
+        stdin,
+        terminal: order.terminal.then_some(TerminalSpec { columns, rows, echo }),
+        windowed: order.windowed,
+        server: around.server.clone().filter(|_| order.windowed),
+        stop: order.stop.clone(),
+        socket: around.home.shim_socket(&order.attempt),
+        oom_score_adjust: order.oom_score_adjust,
+        drain_ms: DRAIN_MS,
+    }
+}
+
+/// Fills in the placeholders that depend on the attempt, each once: text that comes from a prompt
+/// is never looked at again. The arguments of a command are values of the run already: braces in
+/// them came from other agents and mean nothing.
+fn argv(order: &Order, dir: &Path) -> Vec<String> {
+    let is_command = order.prompt.is_none() && matches!(order.owner, Owner::Task { .. });
+    if is_command {
+        return order.argv.clone();
+    }
+    let prompt = order.prompt.as_deref().unwrap_or_default();
+    let values = [
+        ("{prompt}", prompt.to_owned()),
+        ("{prompt_file}", dir.join(files::PROMPT).display().to_string()),
+        ("{result_file}", dir.join(files::SUBMITTED).display().to_string()),
+    ];
+    order.argv.iter().map(|word| fill(word, &values)).collect()
+}
+
+fn fill(word: &str, values: &[(&str, String)]) -> String {
+    let mut out = String::new();
+    let mut rest = word;
+    while let Some(at) = rest.find('{') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        match values.iter().find(|(name, _)| rest.starts_with(name)) {
+            Some((name, value)) => {
+                out.push_str(value);
+                rest = &rest[name.len()..];
+            }
+            None => {
+                out.push('{');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The owner's environment without tmux's, with what the order adds, and with the attempt's own
+/// words last, so that nothing can pretend to be another attempt.
+fn environment(order: &Order, around: &Surroundings<'_>, dir: &Path) -> Vec<(String, String)> {
+    let home = around.home.state().display().to_string();
+    let own = [
+        ("MUXVISOR_ATTEMPT", order.n.to_string()),
+        ("MUXVISOR_ATTEMPT_ID", order.attempt.to_string()),
+        ("MUXVISOR_TOKEN", order.token.as_str().to_owned()),
+        ("MUXVISOR_RESULT", dir.join(files::SUBMITTED).display().to_string()),
+        ("MUXVISOR_SOCKET", around.home.daemon_socket().display().to_string()),
+        ("MUXVISOR_HOME", home),
+        ("TERM", "xterm-256color".to_owned()),
+        ("COLORTERM", "truecolor".to_owned()),
+    ];
+    let example = order.schema.as_ref().and_then(example);
+    let own: Vec<(String, String)> = own
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .chain(example.map(|value| ("MUXVISOR_EXAMPLE".to_owned(), value)))
+        .collect();
+    let is_own = |name: &str| own.iter().any(|(known, _)| known == name);
+    let is_tmux = |name: &str| matches!(name, "TMUX" | "TMUX_PANE");
+    let added = order.env.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let added: Vec<(String, String)> = added.filter(|(name, _)| !is_own(name)).collect();
+    let kept = |name: &str| !is_tmux(name) && !is_own(name) && !order.env.contains_key(name);
+    let inherited = around.env.iter().filter(|(name, _)| kept(name)).cloned();
+    inherited.chain(added).chain(own.clone()).collect()
+}
+
+/// A value of the wanted shape, for demonstrations; `None` when a short one cannot be made up.
+fn example(schema: &serde_json::Value) -> Option<String> {
+    let value = plan::example(schema);
+    let text = value.to_string();
+    let fits = jsonschema::validator_for(schema).is_ok_and(|checks| checks.is_valid(&value));
+    (fits && text.len() <= EXAMPLE_BYTES_MAX).then_some(text)
+}
+
+/// Starts a shim without a window, in a process group of its own so that no terminal's signal
+/// meant for the daemon reaches it. Returns its pid.
+pub(super) fn start_windowless(program: &Path, dir: &Path) -> io::Result<i32> {
+    let mut command = Command::new(program);
+    // It needs nothing of ours, and whoever looks for carriers of a token must not find it.
+    command.arg("shim").arg(dir).env_clear().current_dir("/").process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = command.spawn()?;
+    Ok(i32::try_from(child.id()).expect("Linux pids fit"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_filled_once_and_others_stay() {
+        let values = [("{prompt}", "say {prompt} and {x}".to_owned())];
+        assert_eq!(fill("a {prompt} {y} {", &values), "a say {prompt} and {x} {y} {");
+        assert_eq!(fill("{prompt}{prompt}", &[("{prompt}", "p".to_owned())]), "pp");
+    }
+}

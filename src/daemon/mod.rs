@@ -1,0 +1,172 @@
+//! Gathers events from the edges, asks the two deciding rooms, and performs what they ask for.
+//!
+//! One owner, one loop: wait for the first of {event, deadline, signal, request}, read the time
+//! once, decide, commit the facts, then act. It decides nothing itself.
+
+mod adopt;
+mod archive;
+mod calls;
+mod core;
+mod crashes;
+mod door;
+mod ending;
+mod engine;
+mod fence;
+mod home;
+mod launch;
+mod lock;
+mod log;
+mod notices;
+mod perform;
+mod process;
+mod publish;
+mod readable;
+mod signalled;
+mod start;
+mod views;
+mod waiter;
+mod watch;
+mod why;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+pub use self::core::{Core, Effect, Input, Turn};
+pub use self::home::{Home, HomeError};
+use crate::control::Failure;
+use crate::policy::Config;
+use crate::signals::Signal;
+use crate::tmux::{self, Tmux};
+use crate::{control, ledger, supervisor};
+
+/// What a daemon is started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where everything of it lives.
+    pub home: Home,
+    /// The configuration as read at start.
+    pub config: Config,
+    /// How it is read again.
+    pub config_source: ConfigSource,
+    /// This program, to be started as shim.
+    pub program: PathBuf,
+    /// The daemon's environment, which instances inherit.
+    pub env: Vec<(String, String)>,
+    /// The daemon's directory, for instances that name none.
+    pub cwd: PathBuf,
+}
+
+/// Reads the configuration again, from wherever it was read at start.
+#[derive(Clone)]
+pub struct ConfigSource(Arc<dyn Fn() -> Result<Config, Failure> + Send + Sync>);
+
+impl ConfigSource {
+    /// A source that reads with `read`.
+    pub fn new(read: impl Fn() -> Result<Config, Failure> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    fn read(&self) -> Result<Config, Failure> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for ConfigSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConfigSource")
+    }
+}
+
+/// Why a daemon could not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The home cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// Another daemon serves this home.
+    #[error("another daemon{} already serves {}", .pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), .home.display())]
+    AlreadyRunning {
+        /// Its pid, if it wrote it down.
+        pid: Option<i32>,
+        /// The home.
+        home: PathBuf,
+    },
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// tmux cannot be used.
+    #[error(transparent)]
+    Tmux(#[from] tmux::Error),
+    /// The control socket cannot be used.
+    #[error(transparent)]
+    Socket(#[from] control::SocketError),
+    /// The ledger holds rows that this program cannot have written.
+    #[error("the ledger cannot be taken up: {0}")]
+    Ledgered(#[from] supervisor::IllegalFact),
+    /// The system refused something.
+    #[error("failed to {doing}: {source}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The ledger contradicts what the daemon decided: it ends, and the next one starts from what
+    /// is written.
+    #[error("the ledger refused a decision: {0}")]
+    Contradiction(String),
+}
+
+/// Serves a home until a signal or request ends it.
+///
+/// # Errors
+/// When it cannot start; nothing was touched then, except that missing directories were made.
+pub fn run(settings: Settings) -> Result<(), Error> {
+    process::raise_descriptor_limit();
+    settings.home.prepare()?;
+    let _lock = lock::take(&settings.home)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // Enough to keep both cores busy with short blocking reads; idle threads cost memory.
+        .max_blocking_threads(16)
+        .build()
+        .map_err(|source| Error::System { doing: "start the runtime", source })?;
+    let result = runtime.block_on(start::serve(settings));
+    // A blocking read that still runs must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+/// What reaches the loop.
+enum Incoming {
+    /// Something about attempts and instances.
+    Supervisor(supervisor::Event),
+    /// A signal.
+    Signal(Signal),
+    /// Something about the tmux server.
+    Tmux(tmux::Notice),
+    /// A new connection to a new tmux server, or why there is none.
+    TmuxConnected(Result<Connected, tmux::Error>),
+    /// A file vanished from the runtime directory.
+    Removal,
+    /// Something that must not happen did, without harm.
+    Fault(String),
+}
+
+/// A tmux server and what it says without being asked.
+type Connected = (Tmux, mpsc::UnboundedReceiver<tmux::Notice>);
+
+/// Where edges put what they found.
+#[derive(Clone)]
+struct Inbox(mpsc::UnboundedSender<Incoming>);
+
+impl Inbox {
+    fn put(&self, incoming: Incoming) {
+        // A loop that has ended wants nothing any more.
+        let _ = self.0.send(incoming);
+    }
+}

@@ -1,0 +1,153 @@
+//! Tells those who watch a run what was just committed, and those who wait for a state that it is
+//! reached.
+
+use crate::control::view::WaitReply;
+use crate::control::{Reply, WatchEvent};
+use crate::model::{Entry, Fact, Moment, RunFact, RunId, RunOutcome, TaskId, TaskState};
+use crate::workflow::{Run, document};
+
+use super::engine::Engine;
+use super::{archive, views};
+
+impl Engine {
+    pub(super) fn publish(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            let Fact::Run { run, fact } = &entry.fact else { continue };
+            if !self.watchers.contains_key(run) {
+                continue;
+            }
+            if let Some(event) = self.event_of(run, fact) {
+                self.tell(run, &event);
+            }
+            if matches!(fact, RunFact::Ended { .. }) {
+                for responder in self.watchers.remove(run).unwrap_or_default() {
+                    responder.reply(Reply::done());
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, run: &RunId, event: &WatchEvent) {
+        let Some(watchers) = self.watchers.get_mut(run) else { return };
+        watchers.retain_mut(|responder| responder.event(event.clone()).is_ok());
+    }
+
+    fn event_of(&self, id: &RunId, fact: &RunFact) -> Option<WatchEvent> {
+        let run = self.core.workflow.run(id)?;
+        let now = self.clock.now();
+        Some(match fact {
+            RunFact::Submitted(_) | RunFact::TaskStarting { .. } | RunFact::CancelRequested => {
+                return None;
+            }
+            RunFact::Moved { state, why } => {
+                WatchEvent::RunMoved { state: *state, why: why.clone() }
+            }
+            RunFact::TaskQueued { task } => WatchEvent::TaskQueued { task: task.clone() },
+            RunFact::TaskRunning { task, attempt } => {
+                let row = self.core.supervisor.attempt(attempt)?;
+                WatchEvent::TaskStarted {
+                    task: task.clone(),
+                    attempt: attempt.clone(),
+                    n: row.order.n,
+                    agent: row.order.agent.clone(),
+                    label: row.order.label.clone(),
+                    window: row.window.clone(),
+                    reason: row.order.reason,
+                }
+            }
+            RunFact::TaskRetrying { task, error, not_before, agent_index, reason, .. } => {
+                WatchEvent::TaskRetrying {
+                    task: task.clone(),
+                    error: error.clone(),
+                    reason: *reason,
+                    agent: views::agent_of(run, task, *agent_index),
+                    in_ms: views::ms(not_before.since(now)),
+                }
+            }
+            RunFact::TaskSucceeded { task, .. } => succeeded(run, task, now)?,
+            RunFact::TaskFailed { task, error, .. } => {
+                let state = run.task(task)?;
+                WatchEvent::TaskFailed {
+                    task: task.clone(),
+                    state: state.state,
+                    agent: state.agent.clone(),
+                    attempts: state.n,
+                    error: error.clone(),
+                    elapsed_ms: views::elapsed_ms(state, now),
+                }
+            }
+            RunFact::TaskSkipped { task, reason } => WatchEvent::TaskSkipped {
+                task: task.clone(),
+                state: TaskState::Skipped,
+                reason: *reason,
+            },
+            RunFact::TaskCancelled { task, reason } => WatchEvent::TaskSkipped {
+                task: task.clone(),
+                state: TaskState::Cancelled,
+                reason: *reason,
+            },
+            RunFact::Ended { outcome, .. } => {
+                let started = archive::started_at(&self.reader, id);
+                let results = document(run, started.as_deref(), now);
+                WatchEvent::Ended { outcome: *outcome, results }
+            }
+        })
+    }
+
+    /// Answers those whose state is reached, cannot be reached any more, or whose time is up.
+    pub(super) fn wake_waiters(&mut self, now: Moment) {
+        let waiters = std::mem::take(&mut self.waiters);
+        for waiter in waiters {
+            if waiter.responder.is_gone() {
+                continue;
+            }
+            let late = waiter.until.is_some_and(|at| at <= now);
+            match self.stands(&waiter.target, waiter.state.as_deref()) {
+                Some(reply) if reply.reached || late || reply.outcome.is_some() => {
+                    waiter.responder.reply(Reply::ok(&reply));
+                }
+                Some(_) => self.waiters.push(waiter),
+                None => waiter.responder.reply(views::unknown_target(&waiter.target)),
+            }
+        }
+    }
+
+    /// Where a live run or an instance stands, against a word that is waited for. `None` for what
+    /// is neither; a run that has left memory is looked up in the ledger by the caller.
+    pub(super) fn stands(&self, target: &str, wanted: Option<&str>) -> Option<WaitReply> {
+        let reply = |state: &str, outcome, reached| WaitReply {
+            target: target.to_owned(),
+            state: state.to_owned(),
+            outcome,
+            reached,
+        };
+        if let Some(run) = self.core.workflow.run(&RunId::new(target)) {
+            let state = run.state.word();
+            let reached = wanted.map_or(run.state.is_end(), |word| is(word, state, run.outcome));
+            return Some(reply(state, run.outcome, reached));
+        }
+        if let Some(row) = self.core.supervisor.instances().find(|row| row.name == target) {
+            let state = row.state.word();
+            return Some(reply(state, None, wanted.unwrap_or("running") == state));
+        }
+        archive::ended_run(&self.reader, &RunId::new(target)).map(|(state, outcome)| {
+            let reached = wanted.is_none_or(|word| is(word, state.word(), outcome));
+            reply(state.word(), outcome, reached)
+        })
+    }
+}
+
+/// Whether a word says how a run stands, or how it ended.
+fn is(word: &str, state: &str, outcome: Option<RunOutcome>) -> bool {
+    word == state || outcome.is_some_and(|outcome| outcome.word() == word)
+}
+
+fn succeeded(run: &Run, task: &TaskId, now: Moment) -> Option<WatchEvent> {
+    let state = run.task(task)?;
+    Some(WatchEvent::TaskSucceeded {
+        task: task.clone(),
+        agent: state.agent.clone().unwrap_or_default(),
+        attempts: state.n,
+        elapsed_ms: views::elapsed_ms(state, now),
+    })
+}

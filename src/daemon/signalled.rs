@@ -1,0 +1,105 @@
+//! What each signal makes the daemon do (design §8, fixed).
+
+use crate::model::RunId;
+use crate::policy::OnTerm;
+use crate::signals::{Signal, Wish};
+use crate::supervisor::Event;
+use crate::workflow;
+
+use super::Input;
+use super::engine::{Engine, Leaving};
+
+impl Engine {
+    pub(super) fn signalled(&mut self, signal: &Signal) {
+        let sender = signal.sender.map_or_else(String::new, |pid| format!(" from pid {pid}"));
+        tracing::info!("{}{sender}", signal.name);
+        match signal.wish {
+            Wish::Leave => match self.settings.config.daemon.on_term {
+                OnTerm::Detach => self.leaving = Leaving::Now,
+                OnTerm::Stop => self.stop_all(),
+            },
+            Wish::Abandon => self.leaving = Leaving::Now,
+            Wish::StopAll => self.stop_all(),
+            Wish::Reload => self.reload(),
+            Wish::Reconcile => self.reconcile(),
+            Wish::Dump => self.dump(),
+        }
+    }
+
+    /// Stops every agent, then leaves. Asked again, it kills.
+    pub(super) fn stop_all(&mut self) {
+        let runs: Vec<RunId> = self.core.workflow.runs().map(|run| run.id.clone()).collect();
+        for run in runs {
+            self.decide(Input::Workflow(workflow::Event::CancelAsked { run }));
+        }
+        self.decide(Input::Supervisor(Event::Closing));
+        self.leaving = Leaving::WhenEmpty;
+    }
+
+    /// Reads the configuration again. Any problem keeps the last good one. Policies hold at once;
+    /// a changed command holds from the next start of its agent.
+    fn reload(&mut self) {
+        match self.settings.config_source.read() {
+            Ok(config) => {
+                self.settings.config = config;
+                let agents = self.settings.config.agents.values().cloned().collect();
+                self.decide(Input::Supervisor(Event::Configured { agents }));
+                tracing::info!("configuration read again");
+            }
+            Err(failure) => {
+                for finding in &failure.findings {
+                    let place = format!("{}:{}:{}", finding.file, finding.line, finding.column);
+                    tracing::error!("{place}: {}: {}", finding.code, finding.message);
+                }
+                self.note("daemon", format!("the last good configuration is kept: {failure}"));
+            }
+        }
+    }
+
+    /// Something vanished from the runtime directory; only the sockets matter.
+    pub(super) fn file_removed(&mut self) {
+        if !self.door.stands() || !self.settings.home.tmux_socket().exists() {
+            self.reconcile();
+        }
+    }
+
+    /// Makes sure that clients and tmux can be reached.
+    pub(super) fn reconcile(&mut self) {
+        match self.door.mend() {
+            Ok(true) => tracing::warn!("the control socket was gone and is made anew"),
+            Ok(false) => {}
+            Err(error) => tracing::error!("the control socket cannot be made anew: {error}"),
+        }
+        let tmux = self.tmux.clone();
+        tokio::spawn(async move {
+            if let Err(error) = tmux.restore_socket().await {
+                tracing::error!("tmux: {error}");
+            }
+        });
+    }
+
+    /// Opens the log anew and writes the state into it, tokens left out.
+    fn dump(&self) {
+        if let Err(error) = self.log.reopen() {
+            tracing::error!("the log cannot be opened anew: {error}");
+        }
+        for run in self.core.workflow.runs() {
+            let tasks = run.tasks().map(|(plan, task)| format!("{}={}", plan.id, task.state));
+            let tasks: Vec<String> = tasks.collect();
+            tracing::info!("run {} is {}: {}", run.id, run.state, tasks.join(" "));
+        }
+        for row in self.core.supervisor.instances() {
+            tracing::info!(
+                "instance {} is {}, wanted {}: {}",
+                row.name,
+                row.state,
+                row.desired,
+                row.why
+            );
+        }
+        for row in self.core.supervisor.attempts() {
+            let pid = row.process.as_ref().map(|mark| mark.pid);
+            tracing::info!("attempt {} is {}, process {pid:?}", row.order.label, row.state);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Starts a daemon: takes up what an earlier one left, then serves (design §7).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::ledger::{Ledger, Memory, RunLog};
+use crate::model::{AttemptRow, Mint, Outcome, Owner, ProcessMark};
+use crate::policy::KeepWindow;
+use crate::signals;
+use crate::supervisor::{self, Event, Supervisor};
+use crate::tmux::{PaneSeen, Tmux};
+use crate::workflow::Workflow;
+
+use super::crashes::Start;
+use super::door::Door;
+use super::engine::{Engine, Leaving, Pending, forward, tmux_config};
+use super::log::LogFile;
+use super::notices::Notices;
+use super::watch::Followed;
+use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt};
+
+/// How long the window of a successful attempt stays.
+const KEEP_SUCCESS: Duration = Duration::from_secs(5);
+/// How many requests may wait for the loop.
+const CALLS_WAITING_MAX: usize = 64;
+
+pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
+    let log = log_to_file(&settings)?;
+    let home = settings.home.clone();
+    let system = |doing| move |source| Error::System { doing, source };
+    tracing::info!(pid = std::process::id(), home = %home.state().display(), "starting");
+    let (sender, incoming) = mpsc::unbounded_channel();
+    let inbox = Inbox(sender);
+    // From here on signals wait for the loop: one that comes during the start must not end it.
+    let to_loop = inbox.clone();
+    signals::listen(move |signal| {
+        to_loop.put(Incoming::Signal(signal));
+        true
+    })
+    .map_err(system("catch signals"))?;
+    let start = Start::begin(home.state());
+    let (ledger, memory) = Ledger::open(&home.ledger())?;
+    let clock = Clock::start(memory.clock.as_ref()).map_err(system("start the clock"))?;
+    let last_server = tmux_config(&settings).recorded_server();
+    let (tmux, said) = Tmux::connect(tmux_config(&settings)).await?;
+    let panes = tmux.list().await?;
+    forward(said, inbox.clone());
+    let notices = Notices::start().map_err(system("watch for files"))?;
+    let core = recover(&settings, &clock, memory, start.is_wary())?;
+    let left: Vec<AttemptRow> = core.supervisor.attempts().cloned().collect();
+    let (calls_in, calls) = mpsc::channel(CALLS_WAITING_MAX);
+    let mut engine = Engine {
+        started_wall_ms: clock.wall_ms(),
+        reader: Arc::new(ledger.reader()?),
+        settings,
+        core,
+        clock,
+        ledger,
+        tmux,
+        notices,
+        inbox,
+        // Nothing is answered before the loop runs, so nobody sees a state half taken up.
+        door: Door::open(home.daemon_socket(), calls_in)?,
+        log,
+        watchers: BTreeMap::new(),
+        waiters: Vec::new(),
+        last_run: (String::new(), 0),
+        leaving: Leaving::No,
+        pending: Pending::default(),
+    };
+    engine.watch_runtime()?;
+    if last_server.is_some_and(|mark| mark != *engine.tmux.server()) && !left.is_empty() {
+        let live = left.len();
+        let text = format!("the tmux server is gone; {live} live attempts go on without windows");
+        engine.note("tmux", text);
+    }
+    engine.take_up(&left, &panes);
+    engine.sweep_windows(&panes);
+    engine.ledger.recovered().await?;
+    start.done();
+    tracing::info!("serving");
+    let result = engine.serve(incoming, calls).await;
+    tracing::info!(?result, "ended");
+    result
+}
+
+fn log_to_file(settings: &Settings) -> Result<LogFile, Error> {
+    let log = LogFile::open(settings.home.log())
+        .map_err(|source| Error::System { doing: "open daemon.log", source })?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_target(false)
+        .with_writer(Mutex::new(log.clone()))
+        .finish();
+    // A second daemon in one process exists only in tests, and logs with the first.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    Ok(log)
+}
+
+/// Rebuilds what is decided from what is written. A `wary` start takes up no run.
+fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Result<Core, Error> {
+    let now = clock.now();
+    let config = &settings.config.daemon;
+    let keep_failure = Some(Duration::from_millis(config.keep_for_ms));
+    let windows = match config.keep_window {
+        KeepWindow::Never => (Some(Duration::ZERO), Some(Duration::ZERO)),
+        KeepWindow::OnFailure => (Some(KEEP_SUCCESS), keep_failure),
+        KeepWindow::Always => (keep_failure, keep_failure),
+    };
+    let windows = supervisor::Settings { keep_success: windows.0, keep_failure: windows.1 };
+    let mut workflow = Workflow::new(config.max_parallel as usize, mint()?);
+    if wary {
+        tracing::error!("the last starts crashed: no run is taken up; their agents live on");
+    } else {
+        memory.runs.iter().for_each(|log| adopt_run(&mut workflow, log));
+    }
+    let attempts = memory.attempts.into_iter().filter(|row| is_wanted(&workflow, row)).collect();
+    let supervisor = Supervisor::recover(now, windows, attempts, memory.instances, mint()?)?;
+    Ok(Core { supervisor, workflow })
+}
+
+/// Attempts of a run that is not taken up are left alone: were they judged now, nobody would take
+/// their results, and the run would wait for them for ever.
+fn is_wanted(workflow: &Workflow, row: &AttemptRow) -> bool {
+    match &row.order.owner {
+        Owner::Task { run, .. } => workflow.run(run).is_some(),
+        Owner::Instance { .. } => true,
+    }
+}
+
+fn adopt_run(workflow: &mut Workflow, log: &RunLog) {
+    match Workflow::replay(&log.run, &log.entries) {
+        Ok(run) => workflow.adopt(run),
+        Err(error) => tracing::error!("{error}; its facts stay in the ledger"),
+    }
+}
+
+/// A mint with a seed that nobody can guess.
+fn mint() -> Result<Mint, Error> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|error| Error::System { doing: "get random bytes", source: error.into() })?;
+    Ok(Mint::new(seed))
+}
+
+impl Engine {
+    /// Compares every attempt that has not ended with what is there, and follows what lives.
+    fn take_up(&mut self, left: &[AttemptRow], panes: &[PaneSeen]) {
+        // First, because an attempt that turns out to be over asks for the policy of its agent.
+        let agents = self.settings.config.agents.values().cloned().collect();
+        self.decide(Input::Supervisor(Event::Configured { agents }));
+        for row in left {
+            let dir = self.attempt_dir(&row.order.attempt);
+            let boot_id = self.clock.boot_id().to_owned();
+            let (event, shim) = adopt::look(row, &dir, panes, &boot_id).tell(row);
+            tracing::info!(attempt = %row.order.attempt, ?event, "taken up");
+            if let Some(event) = event {
+                self.decide(Input::Supervisor(event));
+            }
+            if let Some(shim) = shim {
+                self.follow(row, shim);
+            }
+        }
+        // Wakes what became due while no daemon ran.
+        let now = self.clock.now();
+        let turn = self.core.deadline_reached(now);
+        self.keep_turn(now, turn);
+    }
+
+    /// A socket that somebody deletes is made anew at once; waiting for a signal would leave every
+    /// new client outside until then.
+    fn watch_runtime(&self) -> Result<(), Error> {
+        let notice = self.notices.watch_removals(self.settings.home.runtime());
+        let notice = notice
+            .map_err(|source| Error::System { doing: "watch the runtime directory", source })?;
+        let inbox = self.inbox.clone();
+        tokio::spawn(async move {
+            loop {
+                notice.arrived().await;
+                inbox.put(Incoming::Removal);
+            }
+        });
+        Ok(())
+    }
+
+    fn follow(&self, row: &AttemptRow, shim: ProcessMark) {
+        let dir = self.attempt_dir(&row.order.attempt);
+        let boot_id = self.clock.boot_id().to_owned();
+        let followed = Followed { order: row.order.clone(), dir, shim, boot_id };
+        self.inbox.follow(followed, self.notices.clone());
+    }
+
+    /// Windows of attempts that have ended are closed after their time; panes without our mark are
+    /// never touched.
+    fn sweep_windows(&mut self, panes: &[PaneSeen]) {
+        for pane in panes.iter().filter(|pane| pane.dead && pane.token.is_some()) {
+            let Some((_, id)) = pane.name.rsplit_once('_') else { continue };
+            let found = self.reader.attempt(&crate::model::AttemptId::new(id)).ok().flatten();
+            let end = found.and_then(|record| record.row.end);
+            let Some(end) = end else { continue };
+            let success = end.outcome == Outcome::Success;
+            let window = pane.window.clone();
+            self.decide(Input::Supervisor(Event::WindowLeft { window, success }));
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What people and programs are shown of what lives: views made from the state, without the
+//! ledger.
+
+use std::time::Duration;
+
+use crate::control::message::PROTOCOL;
+use crate::control::view::{
+    AgentView, AgentsReply, AttemptView, DaemonView, InstanceView, PsReply, RunView, TaskView,
+};
+use crate::control::{Failure, FailureKind};
+use crate::model::{
+    Activity, AttemptRow, InstanceRow, InstanceState, Moment, Owner, TaskId, TaskState,
+};
+use crate::plan::{self, Work};
+use crate::workflow::{Run, Task, finals};
+
+use super::engine::Engine;
+
+/// How much of a description a list shows, in characters.
+const DESCRIPTION_MAX: usize = 120;
+
+impl Engine {
+    pub(super) fn daemon_view(&self) -> DaemonView {
+        DaemonView {
+            pid: i32::try_from(std::process::id()).unwrap_or(0),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: PROTOCOL,
+            started_at_ms: self.started_wall_ms,
+            home: self.settings.home.state().to_owned(),
+        }
+    }
+
+    pub(super) fn ps(&self) -> PsReply {
+        let supervisor = &self.core.supervisor;
+        let of_tasks = |row: &&AttemptRow| matches!(row.order.owner, Owner::Task { .. });
+        PsReply {
+            daemon: Some(self.daemon_view()),
+            instances: supervisor.instances().map(|row| self.instance_view(row)).collect(),
+            attempts: supervisor
+                .attempts()
+                .filter(of_tasks)
+                .map(|row| self.attempt_view(row))
+                .collect(),
+        }
+    }
+
+    fn instance_view(&self, row: &InstanceRow) -> InstanceView {
+        let live = row.attempt.as_ref().and_then(|id| self.core.supervisor.attempt(id));
+        let running = row.state == InstanceState::Running;
+        InstanceView {
+            name: row.name.clone(),
+            state: row.state,
+            desired: row.desired,
+            activity: Activity::Unknown,
+            activity_source: running.then(|| "process".to_owned()),
+            pid: live.and_then(|attempt| attempt.process.as_ref()).map(|mark| mark.pid),
+            uptime_ms: live.and_then(|attempt| self.uptime_ms(attempt)),
+            restarts: row.restarts,
+            run: None,
+            task: None,
+            attempt: row.attempt.clone(),
+            window: live.and_then(|attempt| attempt.window.clone()),
+            token: live.map(|attempt| attempt.order.token.as_str().to_owned()),
+            outcome: row.outcome,
+            why: row.why.clone(),
+        }
+    }
+
+    fn attempt_view(&self, row: &AttemptRow) -> AttemptView {
+        let (run, task) = match &row.order.owner {
+            Owner::Task { run, task } => (Some(run.clone()), Some(task.clone())),
+            Owner::Instance { .. } => (None, None),
+        };
+        AttemptView {
+            name: row.order.label.clone(),
+            attempt: row.order.attempt.clone(),
+            state: row.state,
+            agent: row.order.agent.clone(),
+            pid: row.process.as_ref().map(|mark| mark.pid),
+            uptime_ms: self.uptime_ms(row),
+            restarts: row.order.n.saturating_sub(1),
+            run,
+            task,
+            window: row.window.clone(),
+            token: row.order.token.as_str().to_owned(),
+            outcome: row.end.as_ref().map(|end| end.outcome),
+        }
+    }
+
+    fn uptime_ms(&self, row: &AttemptRow) -> Option<u64> {
+        row.started.map(|started| ms(self.clock.now().since(started)))
+    }
+
+    pub(super) fn agents(&self) -> AgentsReply {
+        let running = |name: &str| {
+            let live = self.core.supervisor.attempts().filter(|row| row.order.agent == name);
+            u32::try_from(live.count()).unwrap_or(u32::MAX)
+        };
+        let view = |agent: &crate::policy::Agent| AgentView {
+            name: agent.name.clone(),
+            description: agent.description.clone(),
+            kind: agent.kind.to_string(),
+            command: agent.command.clone(),
+            capabilities: agent.capabilities.clone(),
+            max_parallel: agent.max_parallel,
+            running: running(&agent.name),
+        };
+        AgentsReply { agents: self.settings.config.agents.values().map(view).collect() }
+    }
+
+    /// The view of a run; what only live attempts know is added where there are any.
+    pub(super) fn run_view(&self, run: &Run) -> RunView {
+        let now = self.clock.now();
+        let mut view = run_view(run, now, self.clock.wall_ms());
+        for task in &mut view.tasks {
+            let live = task.attempt.as_ref().and_then(|id| self.core.supervisor.attempt(id));
+            let Some(row) = live else { continue };
+            task.label = Some(row.order.label.clone());
+            task.window.clone_from(&row.window);
+            task.pid = row.process.as_ref().map(|mark| mark.pid);
+        }
+        view
+    }
+}
+
+/// The view of a run that may be over. Wall times are reckoned back from the present, because
+/// moments are what the run knows.
+pub(super) fn run_view(run: &Run, now: Moment, wall_ms: i64) -> RunView {
+    let end = run.ended.unwrap_or(now);
+    let wall = |at: Moment| wall_ms - i64::try_from(ms(now.since(at))).unwrap_or(0);
+    RunView {
+        run: run.id.clone(),
+        name: run.plan.name.clone(),
+        goal: run.plan.goal.clone(),
+        state: run.state,
+        why: run.why.clone(),
+        outcome: run.outcome,
+        root_cause: run.root_cause.clone(),
+        started_at_ms: wall(run.submitted),
+        elapsed_ms: ms(end.since(run.started.unwrap_or(run.submitted))),
+        max_parallel: run.plan.max_parallel,
+        path: run.submission.path.clone(),
+        phases: run.plan.phases.iter().map(|phase| phase.id.clone()).collect(),
+        tasks: run.tasks().map(|(plan, task)| task_view(run, plan, task, now, &wall)).collect(),
+        finals: finals(&run.plan),
+    }
+}
+
+fn task_view(
+    run: &Run,
+    plan: &plan::Task,
+    task: &Task,
+    now: Moment,
+    wall: &dyn Fn(Moment) -> i64,
+) -> TaskView {
+    let agent = task.agent.clone().unwrap_or_else(|| agent_of(run, &plan.id, task.agent_index));
+    TaskView {
+        task: plan.id.clone(),
+        phase: plan.phase.clone(),
+        description: shorten(&plan.description.written()),
+        state: task.state,
+        agent: Some(agent),
+        attempt: task.attempt.clone(),
+        attempts: task.n,
+        attempts_max: attempts_max(plan),
+        label: None,
+        window: None,
+        pid: None,
+        error: task.error.clone().filter(|_| task.state != TaskState::Success),
+        skip_reason: task.skip,
+        started_at_ms: task.started.map(wall),
+        elapsed_ms: task.started.map(|_| elapsed_ms(task, now)),
+        expected_ms: plan.expected_ms,
+        retry_in_ms: task.not_before.map(|at| ms(at.since(now))),
+        needs: plan.needs.iter().map(|need| need.task.clone()).collect(),
+    }
+}
+
+/// The name of the `index`th agent of a task, or `command`.
+pub(super) fn agent_of(run: &Run, task: &TaskId, index: usize) -> String {
+    let plan = run.plan.task(task);
+    let agent = plan.and_then(|plan| match &plan.work {
+        Work::Agent { agents } => agents.get(index).map(|agent| agent.name.clone()),
+        Work::Command { .. } => None,
+    });
+    agent.unwrap_or_else(|| "command".to_owned())
+}
+
+/// How many attempts a task may have in all.
+pub(super) fn attempts_max(plan: &plan::Task) -> u32 {
+    match &plan.work {
+        Work::Agent { agents } => agents.iter().map(|agent| agent.retries + 1).sum(),
+        Work::Command { .. } => plan.retries + 1,
+    }
+}
+
+/// From a task's first attempt to its end.
+pub(super) fn elapsed_ms(task: &Task, now: Moment) -> u64 {
+    task.started.map_or(0, |started| ms(task.ended.unwrap_or(now).since(started)))
+}
+
+/// A span in milliseconds.
+pub(super) fn ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn shorten(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() <= DESCRIPTION_MAX {
+        return line.to_owned();
+    }
+    line.chars().take(DESCRIPTION_MAX - 1).chain(['…']).collect()
+}
+
+/// What is said about a name that means nothing.
+pub(super) fn unknown_target(target: &str) -> Failure {
+    Failure::new(FailureKind::Usage, format!("there is no run, task or instance called `{target}`"))
+        .hint("`muxvisor ps` lists what lives, `muxvisor runs` lists all runs")
+}
+
+/// A fault of ours, as a client is told of it.
+pub(super) fn internal(error: impl std::fmt::Display) -> Failure {
+    Failure::new(FailureKind::Internal, error.to_string())
+        .hint("daemon.log in the daemon's home says more")
+}

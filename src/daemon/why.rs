@@ -1,0 +1,204 @@
+//! Why something stands where it stands: the state's own explanation, and the last decisions and
+//! findings from the ledger.
+
+use crate::control::view::{Counter, Decision, NextAction, WhyReply};
+use crate::control::{Reply, Responder};
+use crate::ledger::Reader;
+use crate::model::{AttemptFact, Entry, Fact, RunFact, RunId, TaskId};
+use crate::workflow::{Run, Workflow};
+
+use super::archive::{self, Now};
+use super::engine::Engine;
+use super::views::{self, internal};
+
+/// How many decisions are told.
+const DECISIONS_MAX: u32 = 20;
+
+impl Engine {
+    pub(super) fn why(&self, target: String, responder: Responder) {
+        let now = self.clock.now();
+        if let Some(found) = self.core.supervisor.explain(&target) {
+            let counter = |(name, value, limit): (&str, u64, Option<u64>)| Counter {
+                name: name.to_owned(),
+                value,
+                limit,
+            };
+            let reply = WhyReply {
+                target: target.clone(),
+                state: found.state,
+                why: found.why,
+                decisions: Vec::new(),
+                counters: found.counters.into_iter().map(counter).collect(),
+                next: found.next.map(|(at, text)| NextAction {
+                    text,
+                    due_in_ms: Some(views::ms(at.since(now))),
+                }),
+            };
+            return self.ask_ledger(responder, move |reader, now| {
+                match reader.notes_about(&target, DECISIONS_MAX) {
+                    Ok(notes) => Reply::ok(&WhyReply { decisions: told(&notes, now), ..reply }),
+                    Err(error) => internal(error).into(),
+                }
+            });
+        }
+        let live: Vec<RunId> = self.core.workflow.runs().map(|run| run.id.clone()).collect();
+        self.ask_ledger(responder, move |reader, now| why_task(reader, &live, &target, now));
+    }
+}
+
+fn told(notes: &[Entry], now: Now) -> Vec<Decision> {
+    notes.iter().filter_map(|entry| Some(decision(entry, sentence(&entry.fact)?, now))).collect()
+}
+
+fn decision(entry: &Entry, text: String, now: Now) -> Decision {
+    Decision { at_ms: entry.wall_ms, age_ms: views::ms(now.moment.since(entry.at)), text }
+}
+
+fn sentence(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::Attempt { attempt, fact } => match fact {
+            AttemptFact::Intended(order) => {
+                format!(
+                    "attempt {} ({attempt}) of {} decided: {}",
+                    order.n, order.agent, order.reason
+                )
+            }
+            AttemptFact::Launched { shim, window, .. } => {
+                let window = window.as_deref().unwrap_or("no window");
+                format!("launched: shim {}, {window}", shim.pid)
+            }
+            AttemptFact::Started { process } => format!("runs as process {}", process.pid),
+            AttemptFact::Stopping { cause } => format!("told to stop: {cause}"),
+            AttemptFact::Ended(end) => format!("ended: {}: {}", end.outcome, end.message),
+        },
+        Fact::Noted { text, .. } => text.clone(),
+        Fact::Run { .. } | Fact::Instance(_) | Fact::InstanceRemoved { .. } => return None,
+    })
+}
+
+/// A run, `RUN/TASK`, or a task of the newest run that has it.
+fn why_task(reader: &Reader, live: &[RunId], target: &str, now: Now) -> Reply {
+    let (run, task) = match target.split_once('/') {
+        Some((run, task)) => (Some(RunId::new(run)), task.to_owned()),
+        None if RunId::parse(target).is_ok() => (Some(RunId::new(target)), String::new()),
+        None => (None, target.to_owned()),
+    };
+    let run = match run {
+        Some(run) => Ok(Some(run)),
+        None => archive::newest_run_with(reader, live, &task),
+    };
+    let log = match run {
+        Ok(Some(run)) => reader.run_log(&run),
+        Ok(None) => return views::unknown_target(target).into(),
+        Err(error) => return internal(error).into(),
+    };
+    let log = match log {
+        Ok(Some(log)) => log,
+        Ok(None) => return views::unknown_target(target).into(),
+        Err(error) => return internal(error).into(),
+    };
+    let run = match Workflow::replay(&log.run, &log.entries) {
+        Ok(run) => run,
+        Err(error) => return internal(error).into(),
+    };
+    let wall = |at| now.wall_ms - i64::try_from(views::ms(now.moment.since(at))).unwrap_or(0);
+    let about =
+        |fact: &RunFact| task.is_empty() || task_of(fact).is_some_and(|t| t.as_str() == task);
+    let decisions = log.entries.iter().rev().filter(|(_, fact)| about(fact));
+    let decisions = decisions.take(DECISIONS_MAX as usize).map(|(at, fact)| Decision {
+        at_ms: wall(*at),
+        age_ms: views::ms(now.moment.since(*at)),
+        text: told_of_run(fact),
+    });
+    let decisions = decisions.collect();
+    match standing(&run, &task, now) {
+        Some((state, why, counters, next)) => Reply::ok(&WhyReply {
+            target: if task.is_empty() { run.id.to_string() } else { format!("{}/{task}", run.id) },
+            state,
+            why,
+            decisions,
+            counters,
+            next,
+        }),
+        None => views::unknown_target(target).into(),
+    }
+}
+
+type Standing = (String, String, Vec<Counter>, Option<NextAction>);
+
+fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
+    if task.is_empty() {
+        let why = run.why.clone().or_else(|| run.root_cause.clone());
+        let why = why.unwrap_or_else(|| format!("plan `{}`", run.plan.name));
+        return Some((run.state.to_string(), why, Vec::new(), None));
+    }
+    let id = TaskId::new(task);
+    let (plan, state) = (run.plan.task(&id)?, run.task(&id)?);
+    let waits: Vec<&str> = plan
+        .needs
+        .iter()
+        .filter(|need| run.task(&need.task).is_some_and(|task| !task.state.is_end()))
+        .map(|need| need.task.as_str())
+        .collect();
+    let why = match (&state.error, state.skip) {
+        _ if !waits.is_empty() && !state.state.is_end() => {
+            format!("waits for {}", waits.join(", "))
+        }
+        (Some(error), _) => format!("{}: {}", error.outcome, error.message),
+        (None, Some(skip)) => format!("skipped: {skip}"),
+        (None, None) => format!("by {}", views::agent_of(run, &id, state.agent_index)),
+    };
+    let attempts = Counter {
+        name: "attempts".to_owned(),
+        value: u64::from(state.n),
+        limit: Some(u64::from(views::attempts_max(plan))),
+    };
+    let next = state.not_before.map(|at| NextAction {
+        text: format!("{} attempt", state.reason),
+        due_in_ms: Some(views::ms(at.since(now.moment))),
+    });
+    Some((state.state.to_string(), why, vec![attempts], next))
+}
+
+fn task_of(fact: &RunFact) -> Option<&TaskId> {
+    match fact {
+        RunFact::TaskQueued { task }
+        | RunFact::TaskStarting { task, .. }
+        | RunFact::TaskRunning { task, .. }
+        | RunFact::TaskSucceeded { task, .. }
+        | RunFact::TaskRetrying { task, .. }
+        | RunFact::TaskFailed { task, .. }
+        | RunFact::TaskSkipped { task, .. }
+        | RunFact::TaskCancelled { task, .. } => Some(task),
+        RunFact::Submitted(_)
+        | RunFact::Moved { .. }
+        | RunFact::CancelRequested
+        | RunFact::Ended { .. } => None,
+    }
+}
+
+fn told_of_run(fact: &RunFact) -> String {
+    match fact {
+        RunFact::Submitted(submission) => format!("submitted from {}", submission.path.display()),
+        RunFact::Moved { state, why } => match why {
+            Some(why) => format!("run is {state}: {why}"),
+            None => format!("run is {state}"),
+        },
+        RunFact::TaskQueued { task } => format!("{task}: all it needs is there, queued"),
+        RunFact::TaskStarting { task, attempt, n, agent, reason, .. } => {
+            format!("{task}: attempt {n} ({attempt}) given to {agent}: {reason}")
+        }
+        RunFact::TaskRunning { task, .. } => format!("{task}: its agent runs"),
+        RunFact::TaskSucceeded { task, .. } => format!("{task}: result accepted"),
+        RunFact::TaskRetrying { task, error, reason, .. } => {
+            format!("{task}: {}: {}; {reason} follows", error.outcome, error.message)
+        }
+        RunFact::TaskFailed { task, error, .. } => {
+            format!("{task}: failed for good: {}: {}", error.outcome, error.message)
+        }
+        RunFact::TaskSkipped { task, reason } => format!("{task}: skipped: {reason}"),
+        RunFact::TaskCancelled { task, reason } => format!("{task}: stopped: {reason}"),
+        RunFact::CancelRequested => "a person asked for its end".to_owned(),
+        RunFact::Ended { outcome, .. } => format!("run ended: {outcome}"),
+    }
+}

@@ -1,0 +1,98 @@
+//! What scenarios and the simulation stand on: agents and plans read by the real rooms, and the
+//! records that a shim would leave.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use muxvisor::document::{Source, render};
+use muxvisor::model::{
+    Ending, Exit, Extract, Finding, ProcessMark, ResultSource, RunId, Severity, Submission, Usage,
+};
+use muxvisor::plan::{Plan, Surroundings, check};
+use muxvisor::policy::{Agent, Config, DaemonSettings};
+
+fn told(findings: &[Finding]) -> String {
+    findings.iter().map(render).collect::<Vec<_>>().join("\n")
+}
+
+/// The agents of a configuration, `[agent.NAME]`.
+pub(crate) fn agents(text: &str) -> BTreeMap<String, Agent> {
+    if text.trim().is_empty() {
+        return BTreeMap::new();
+    }
+    let nothing = Config { schema: 1, daemon: DaemonSettings::default(), agents: BTreeMap::new() };
+    let (config, findings) =
+        Config::read(&Source::new("muxvisor.toml", text), Path::new("/etc"), &nothing);
+    config.unwrap_or_else(|| panic!("{}", told(&findings))).agents
+}
+
+/// A plan, checked against these agents.
+pub(crate) fn plan(text: &str, agents: &BTreeMap<String, Agent>) -> Plan {
+    let surroundings = Surroundings {
+        agents,
+        inputs: &BTreeMap::new(),
+        read_file: &|_| Err("there are no files here".to_owned()),
+        has_program: &|_| true,
+        missing_program: Severity::Error,
+        missing_input: Severity::Error,
+        demo: false,
+        max_parallel: None,
+        base_dir: Path::new("."),
+    };
+    let checked = check(&Source::new("plan.toml", text), &surroundings);
+    checked.plan.unwrap_or_else(|| panic!("{}", told(&checked.findings)))
+}
+
+/// The plan, handed in.
+pub(crate) fn submission(run: RunId, plan: &Plan, needs_approval: bool) -> Submission {
+    Submission {
+        run,
+        name: plan.name.clone(),
+        text: String::new(),
+        path: PathBuf::from("/srv/plan.toml"),
+        plan: serde_json::to_value(plan).expect("a plan is JSON"),
+        cwd: PathBuf::from("/srv"),
+        env: Vec::new(),
+        needs_approval,
+    }
+}
+
+/// The record of an agent that exited with that code.
+pub(crate) fn exited(code: i32) -> Exit {
+    Exit {
+        attempt: String::new(),
+        token: String::new(),
+        code: Some(code),
+        signal: None,
+        core: false,
+        exec_failure: None,
+        stop: Vec::new(),
+        unkillable: Vec::new(),
+        window_closed: false,
+        usage: Usage::default(),
+        started_ms: 0,
+        ended_ms: 0,
+        ran_ms: 0,
+        log_bytes: 0,
+        log_gap: false,
+    }
+}
+
+/// The record of an agent that a signal ended.
+pub(crate) fn killed(signal: i32) -> Exit {
+    Exit { code: None, signal: Some(signal), ..exited(0) }
+}
+
+/// What is found when a shim is gone.
+pub(crate) fn ending(exit: Option<Exit>, result: Option<&str>) -> Ending {
+    let extract = match result {
+        Some(text) => Extract::Complete { source: ResultSource::Tagged, text: text.to_owned() },
+        None => Extract::Missing,
+    };
+    Ending { exit, extract, tail: "the last line".to_owned(), log: PathBuf::from("output.log") }
+}
+
+/// A process.
+pub(crate) fn mark(pid: i32) -> ProcessMark {
+    ProcessMark { pid, start_ticks: 1, boot_id: "boot".to_owned() }
+}

@@ -1,0 +1,230 @@
+//! Plays one script: reads its events, hands them to the deciding rooms, and says what comes out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use muxvisor::daemon::{Core, Effect, Input, Turn};
+use muxvisor::model::{
+    AttemptId, Ending, ExecFailure, Exit, Extract, Mint, Moment, Order, Owner, RunId, StopStep,
+    signal_number,
+};
+use muxvisor::plan::Plan;
+use muxvisor::policy::Agent;
+use muxvisor::supervisor::{self, InstanceRequest, Settings, Supervisor};
+use muxvisor::workflow::{self, Workflow, document};
+
+use super::tell::Teller;
+use crate::props;
+
+pub(super) struct Play {
+    core: Core,
+    now: Moment,
+    agents: BTreeMap<String, Agent>,
+    plan: Option<Plan>,
+    teller: Teller,
+    /// The orders of every attempt that was launched, by owner.
+    orders: BTreeMap<String, Vec<Order>>,
+    /// Results that were printed and whose agents have not ended.
+    results: BTreeMap<AttemptId, String>,
+    woken: Option<Moment>,
+}
+
+fn run() -> RunId {
+    RunId::of_day("2026-11-21", 1)
+}
+
+impl Play {
+    pub(super) fn new(agents: &str, plan: &str) -> Self {
+        let agents = props::agents(agents);
+        let plan = (!plan.trim().is_empty()).then(|| props::plan(plan, &agents));
+        let settings = Settings {
+            keep_success: Some(Duration::from_secs(5)),
+            keep_failure: Some(Duration::from_secs(3600)),
+        };
+        let (mint, other) = (Mint::new([1; 32]), Mint::new([2; 32]));
+        let supervisor = Supervisor::recover(Moment(0), settings, vec![], vec![], mint);
+        let supervisor = supervisor.expect("nothing is recovered");
+        Self {
+            core: Core { supervisor, workflow: Workflow::new(128, other) },
+            now: Moment(0),
+            agents,
+            plan,
+            teller: Teller::default(),
+            orders: BTreeMap::new(),
+            results: BTreeMap::new(),
+            woken: None,
+        }
+    }
+
+    /// Plays a line `@MS EVENT` and tells what it brings about.
+    pub(super) fn line(&mut self, line: &str) -> Vec<String> {
+        let (at, event) = line[1..].split_once(' ').expect("a line is `@MS EVENT`");
+        let at = Moment(at.parse().unwrap_or_else(|_| panic!("no time in `{line}`")));
+        assert!(at >= self.now, "`{line}` goes back in time");
+        self.now = at;
+        let words: Vec<&str> = event.split_whitespace().collect();
+        let mut said = self.event(&words, line);
+        let wakes = self.core.next_deadline();
+        if wakes != self.woken {
+            self.woken = wakes;
+            said.extend(wakes.map(|at| format!("wakes @{}", at.0)));
+        }
+        said
+    }
+
+    fn event(&mut self, words: &[&str], line: &str) -> Vec<String> {
+        match words {
+            ["prompt", name] => return self.prompt(name),
+            ["results"] => return self.results(),
+            ["result", name, ..] => {
+                let text = line.split_once(name).expect("the name is in it").1.trim().to_owned();
+                self.results.insert(self.order(name).attempt, text);
+                return Vec::new();
+            }
+            ["deadline"] => {
+                let turn = self.core.deadline_reached(self.now);
+                return self.told(turn);
+            }
+            _ => {}
+        }
+        let input = self.input(words).unwrap_or_else(|| panic!("`{line}` says nothing"));
+        let turn = self.core.turn(self.now, input);
+        self.told(turn)
+    }
+
+    fn input(&mut self, words: &[&str]) -> Option<Input> {
+        use workflow::Event as W;
+        Some(match words {
+            ["submit", rest @ ..] => {
+                let plan = self.plan.as_ref().expect("the scenario has a plan");
+                let submission = props::submission(run(), plan, rest == ["ask"]);
+                Input::Workflow(W::Submitted(Box::new(submission)))
+            }
+            ["approve", word] => Input::Workflow(W::Approved { run: run(), yes: *word == "yes" }),
+            ["cancel"] => Input::Workflow(W::CancelAsked { run: run() }),
+            words => Input::Supervisor(self.supervisor_event(words)?),
+        })
+    }
+
+    fn supervisor_event(&mut self, words: &[&str]) -> Option<supervisor::Event> {
+        use supervisor::Event as S;
+        Some(match words {
+            ["configured"] => S::Configured { agents: self.agents.values().cloned().collect() },
+            ["closing"] => S::Closing,
+            ["ask", name, request] => {
+                let request = match *request {
+                    "start" => InstanceRequest::Start,
+                    "stop" => InstanceRequest::Stop,
+                    "restart" => InstanceRequest::Restart,
+                    "reset-failed" => InstanceRequest::ResetFailed,
+                    _ => return None,
+                };
+                S::Asked { name: (*name).to_owned(), request }
+            }
+            ["launched", name] => {
+                let order = self.order(name);
+                let window = order.windowed.then(|| format!("@{name}"));
+                let pane = order.windowed.then(|| format!("%{name}"));
+                S::Launched { attempt: order.attempt, shim: props::mark(10), pane, window }
+            }
+            ["launch-failed", name, why @ ..] => {
+                S::LaunchFailed { attempt: self.order(name).attempt, message: why.join(" ") }
+            }
+            ["started", name] => {
+                S::Started { attempt: self.order(name).attempt, process: props::mark(11) }
+            }
+            ["stuck", name, why @ ..] => {
+                S::Stuck { attempt: self.order(name).attempt, message: why.join(" ") }
+            }
+            ["quiet", name, ms] => {
+                S::Heard { attempt: self.order(name).attempt, quiet_ms: ms.parse().ok()? }
+            }
+            [how, name, rest @ ..] => {
+                let attempt = self.order(name).attempt;
+                let result = self.results.get(&attempt).map(String::as_str);
+                S::Gone { attempt, ending: Box::new(ending(how, rest, result)?) }
+            }
+            _ => return None,
+        })
+    }
+
+    /// The order of `task`, its last attempt, or `task#2`.
+    fn order(&self, name: &str) -> Order {
+        let (owner, n) = name.split_once('#').unwrap_or((name, ""));
+        let orders = self.orders.get(owner).unwrap_or_else(|| panic!("{owner} was not launched"));
+        let found = match n.parse::<u32>() {
+            Ok(n) => orders.iter().find(|order| order.n == n),
+            Err(_) => orders.last(),
+        };
+        found.unwrap_or_else(|| panic!("there is no {name}")).clone()
+    }
+
+    fn told(&mut self, turn: Turn) -> Vec<String> {
+        for effect in &turn.effects {
+            if let Effect::Launch(order) = effect {
+                let owner = match &order.owner {
+                    Owner::Task { task, .. } => task.to_string(),
+                    Owner::Instance { name } => name.clone(),
+                };
+                let known = self.orders.entry(owner).or_default();
+                if !known.iter().any(|other| other.attempt == order.attempt) {
+                    known.push((**order).clone());
+                }
+            }
+        }
+        self.teller.turn(&turn)
+    }
+
+    /// What the prompt of an attempt says before it comes to its output.
+    fn prompt(&self, name: &str) -> Vec<String> {
+        let prompt = self.order(name).prompt.expect("it has a prompt");
+        let until = prompt.find("## Output").unwrap_or(prompt.len());
+        let lines = prompt[..until].lines().filter(|line| !line.is_empty());
+        lines.map(|line| format!("| {line}")).collect()
+    }
+
+    fn results(&self) -> Vec<String> {
+        let run = self.core.workflow.run(&run()).expect("it was submitted");
+        let results = &document(run, None, self.now)["execution_results"];
+        let counts = &results["summary"];
+        let count = |key: &str| counts[key].to_string();
+        let mut said = vec![format!(
+            "| {}: {} of {} succeeded, {} failed, {} skipped; root cause {}",
+            results["status"],
+            count("successful"),
+            count("total_tasks"),
+            count("failed"),
+            count("skipped"),
+            results["root_cause"],
+        )];
+        let gaps = counts["gaps"].as_array().expect("gaps are a list");
+        said.extend(gaps.iter().map(|gap| format!("| gap {}: {}", gap["task"], gap["reason"])));
+        said
+    }
+}
+
+/// How an agent ended: `exit a 1`, `killed a SIGKILL`, `stopped a`, `closed a`, `lost a`,
+/// `exec-failed a WHY`, `malformed a WHY`.
+fn ending(how: &str, rest: &[&str], result: Option<&str>) -> Option<Ending> {
+    let exit = match (how, rest) {
+        ("exit", [code]) => props::exited(code.parse().ok()?),
+        ("killed", [name]) => props::killed(signal_number(name)?),
+        ("stopped", []) => {
+            let step = StopStep { step: "requested".to_owned(), at_ms: 0, alive: 1 };
+            Exit { stop: vec![step], ..props::killed(15) }
+        }
+        ("closed", []) => Exit { window_closed: true, ..props::killed(1) },
+        ("lost", []) => return Some(props::ending(None, result)),
+        ("exec-failed", why) => {
+            let message = why.join(" ");
+            let failure = ExecFailure { step: "exec".to_owned(), errno: 2, message };
+            Exit { exec_failure: Some(failure), ..props::exited(127) }
+        }
+        ("malformed", why) => {
+            let extract = Extract::Malformed { reason: why.join(" ") };
+            return Some(Ending { extract, ..props::ending(Some(props::exited(0)), None) });
+        }
+        _ => return None,
+    };
+    Some(props::ending(Some(exit), result))
+}

@@ -1,0 +1,117 @@
+//! Says in one line each what was decided: `+` a fact, `>` an effect, `=` an answer.
+
+use std::collections::BTreeMap;
+
+use muxvisor::daemon::{Effect, Turn};
+use muxvisor::model::{
+    AttemptFact, AttemptId, Fact, InstanceRow, Order, Owner, RunFact, TaskError,
+};
+use muxvisor::supervisor::Answer;
+
+/// Knows what attempts are called.
+#[derive(Default)]
+pub(super) struct Teller {
+    names: BTreeMap<AttemptId, String>,
+}
+
+impl Teller {
+    pub(super) fn turn(&mut self, turn: &Turn) -> Vec<String> {
+        turn.facts.iter().for_each(|fact| self.learn(fact));
+        let mut said: Vec<String> = turn
+            .facts
+            .iter()
+            .filter_map(|fact| self.fact(fact))
+            .map(|s| "+ ".to_owned() + &s)
+            .collect();
+        said.extend(turn.effects.iter().map(|effect| "> ".to_owned() + &self.effect(effect)));
+        said.extend(turn.answer.iter().map(|answer| match answer {
+            Answer::Accepted => "= accepted".to_owned(),
+            Answer::AlreadySo => "= already so".to_owned(),
+            Answer::Denied(why) => format!("= denied: {why}"),
+        }));
+        said
+    }
+
+    fn learn(&mut self, fact: &Fact) {
+        if let Fact::Attempt { attempt, fact: AttemptFact::Intended(order) } = fact {
+            let owner = match &order.owner {
+                Owner::Task { task, .. } => task.as_str(),
+                Owner::Instance { name } => name,
+            };
+            self.names.insert(attempt.clone(), format!("{owner}#{}", order.n));
+        }
+    }
+
+    fn name<'a>(&'a self, attempt: &'a AttemptId) -> &'a str {
+        self.names.get(attempt).map_or(attempt.as_str(), String::as_str)
+    }
+
+    /// A fact; none for those that only repeat what others say.
+    fn fact(&self, fact: &Fact) -> Option<String> {
+        Some(match fact {
+            Fact::Run { fact, .. } => return run_fact(fact),
+            Fact::Attempt { attempt, fact } => {
+                let name = self.name(attempt);
+                match fact {
+                    AttemptFact::Intended(order) => intended(name, order),
+                    AttemptFact::Launched { .. } => format!("{name} launched"),
+                    AttemptFact::Started { .. } => format!("{name} started"),
+                    AttemptFact::Stopping { cause } => format!("{name} stopping ({cause})"),
+                    AttemptFact::Ended(end) => {
+                        format!("{name} ended: {} ({})", end.outcome, end.message)
+                    }
+                }
+            }
+            Fact::Instance(row) => instance(row),
+            Fact::InstanceRemoved { name } => format!("{name} forgotten"),
+            Fact::Noted { about, text } => {
+                format!("noted about {}: {text}", self.name(&AttemptId::new(about.as_str())))
+            }
+        })
+    }
+
+    fn effect(&self, effect: &Effect) -> String {
+        match effect {
+            Effect::Launch(order) => format!("launch {}", self.name(&order.attempt)),
+            Effect::Stop(attempt) => format!("stop {}", self.name(attempt)),
+            Effect::Kill(attempt) => format!("kill {}", self.name(attempt)),
+            Effect::TypePrompt { attempt, .. } => {
+                format!("type the prompt of {}", self.name(attempt))
+            }
+            Effect::AskQuiet(attempt) => format!("ask how quiet {} is", self.name(attempt)),
+            Effect::CloseWindow { window, .. } => format!("close the window {window}"),
+        }
+    }
+}
+
+fn intended(name: &str, order: &Order) -> String {
+    format!("{name} intended: {} ({})", order.agent, order.reason)
+}
+
+fn run_fact(fact: &RunFact) -> Option<String> {
+    let error = |error: &TaskError| format!("{} ({})", error.outcome, error.message);
+    Some(match fact {
+        RunFact::Submitted(submission) => format!("run {} submitted", submission.run),
+        RunFact::Moved { state, .. } => format!("run {state}"),
+        RunFact::CancelRequested => "run to be cancelled".to_owned(),
+        RunFact::Ended { outcome, root_cause: None } => format!("run ended: {outcome}"),
+        RunFact::Ended { outcome, root_cause: Some(cause) } => {
+            format!("run ended: {outcome} because {cause}")
+        }
+        RunFact::TaskQueued { task } => format!("{task} queued"),
+        // The attempt says the same.
+        RunFact::TaskStarting { .. } | RunFact::TaskRunning { .. } => return None,
+        RunFact::TaskSucceeded { task, output, .. } => format!("{task} success: {}", output.value),
+        RunFact::TaskRetrying { task, error: why, not_before, reason, .. } => {
+            format!("{task} again ({reason}) from @{} after {}", not_before.0, error(why))
+        }
+        RunFact::TaskFailed { task, error: why, .. } => format!("{task} failed: {}", error(why)),
+        RunFact::TaskSkipped { task, reason } => format!("{task} skipped ({reason})"),
+        RunFact::TaskCancelled { task, reason } => format!("{task} cancelled ({reason})"),
+    })
+}
+
+fn instance(row: &InstanceRow) -> String {
+    let until = row.not_before.map(|at| format!(" until @{}", at.0)).unwrap_or_default();
+    format!("{} {}{until}, wanted {}: {}", row.name, row.state, row.desired, row.why)
+}

@@ -1,0 +1,246 @@
+//! What happens in the world: shims start and end, fences look, daemons die and come back.
+
+use std::time::Duration;
+
+use muxvisor::daemon::{Core, Effect, Input};
+use muxvisor::model::{AttemptId, AttemptRow, AttemptState, Mint, Order, Owner};
+use muxvisor::supervisor::{Event, Settings, Supervisor};
+use muxvisor::workflow::Workflow;
+
+use super::world::{Happening, World};
+use crate::props;
+
+/// How many attempts of tasks may live at once, over all runs.
+const LIVE_MAX: usize = 4;
+
+impl World {
+    pub(super) fn happens(&mut self, happening: Happening) {
+        match happening {
+            Happening::Launched { order, by } => self.launched(&order, by),
+            Happening::AgentStarts(id) => self.agent_starts(&id),
+            Happening::AgentEnds(id) => {
+                let heeds = self.chance.percent(70);
+                self.shims.ends(&id, heeds);
+                self.tell_end(&id);
+            }
+            Happening::ShimIsKilled(id) => {
+                if self.shims.is_killed(&id) {
+                    self.tell_end(&id);
+                }
+            }
+            Happening::StopArrives { attempt, at_once } => {
+                let Some(shim) = self.shims.living(&attempt) else { return };
+                shim.told = true;
+                let patience = *self.chance.pick(&[1, 400, 12_000]);
+                self.soon(if at_once { 1 } else { patience }, Happening::AgentEnds(attempt));
+            }
+            Happening::FenceLooks { attempt, by } => self.fence_looks(attempt, by),
+            Happening::Report { to, event } => {
+                if to == self.daemon && self.core.is_some() {
+                    self.decide(Input::Supervisor(event));
+                    // Several may be decided before they are committed together.
+                    if self.chance.percent(80) {
+                        self.settle();
+                    } else {
+                        self.soon(0, Happening::Report { to, event: nothing() });
+                    }
+                }
+            }
+            Happening::Wish(wish) => self.wish(wish),
+            Happening::DaemonStarts => self.daemon_starts(),
+        }
+    }
+
+    pub(super) fn perform(&mut self, effect: Effect) {
+        let has_shim = |world: &mut Self, id: &AttemptId| {
+            world.core().supervisor.attempt(id).is_some_and(|row| row.shim.is_some())
+        };
+        match effect {
+            Effect::Launch(order) => self.launch(order),
+            // Without a shim there is nobody to be told.
+            Effect::Stop(attempt) if has_shim(self, &attempt) => {
+                self.soon(5, Happening::StopArrives { attempt, at_once: false });
+            }
+            Effect::Kill(attempt) if has_shim(self, &attempt) => {
+                self.soon(5, Happening::StopArrives { attempt, at_once: true });
+            }
+            Effect::Stop(_) | Effect::Kill(_) | Effect::TypePrompt { .. } => {}
+            Effect::AskQuiet(attempt) => {
+                let now = self.now;
+                let shim = self.shims.living(&attempt);
+                let silent = shim.filter(|shim| shim.deed.runs_ms.is_none());
+                let since = silent.and_then(|shim| shim.started);
+                let quiet_ms = since.map_or(0, |since| now.0 - since.0);
+                self.report(&Event::Heard { attempt, quiet_ms });
+            }
+            Effect::CloseWindow { window, success } => {
+                if self.chance.percent(10) {
+                    self.report(&Event::WindowLeft { window, success });
+                }
+            }
+        }
+    }
+
+    fn launched(&mut self, order: &Order, by: u32) {
+        let mine = by == self.daemon;
+        if !mine && self.chance.percent(50) {
+            // It died with the daemon that wanted it.
+            return;
+        }
+        let (id, deed) = (order.attempt.clone(), self.deed(order));
+        let never_runs = deed.ending.exit.as_ref().is_some_and(|exit| exit.exec_failure.is_some());
+        if self.shims.launch(order, deed) {
+            match never_runs {
+                true => self.soon(20, Happening::AgentEnds(id.clone())),
+                false => self.soon(20, Happening::AgentStarts(id.clone())),
+            }
+            if self.chance.percent(self.weather.kills) {
+                let within = *self.chance.pick(&[30, 300, 6_000]);
+                self.soon(within, Happening::ShimIsKilled(id.clone()));
+            }
+        }
+        if mine && self.core.is_some() {
+            self.tell_launched(order);
+            self.follow(&id);
+        }
+    }
+
+    fn tell_launched(&mut self, order: &Order) {
+        let window = order.windowed.then(|| format!("@{}", order.attempt));
+        let shim = props::mark(i32::try_from(self.chance.within(2, 9_999)).expect("a pid"));
+        let attempt = order.attempt.clone();
+        self.report(&Event::Launched { attempt, shim, pane: window.clone(), window });
+    }
+
+    fn agent_starts(&mut self, id: &AttemptId) {
+        let Some(shim) = self.shims.living(id) else { return };
+        if shim.told {
+            return;
+        }
+        let runs_ms = shim.deed.runs_ms;
+        let (order, now) = (shim.order.clone(), self.now);
+        self.shims.agent_starts(id, now);
+        self.limits_hold(&order);
+        if let Some(ms) = runs_ms {
+            self.at(ms, Happening::AgentEnds(id.clone()));
+        }
+        if self.followed.contains(id) {
+            self.tell_start(id);
+        }
+    }
+
+    /// The limits of daemon, run and agent hold for living processes, not only for records.
+    fn limits_hold(&self, order: &Order) {
+        let Owner::Task { .. } = &order.owner else { return };
+        let of_tasks = self.shims.agents(|other| matches!(other.owner, Owner::Task { .. }));
+        let most = LIVE_MAX.min(self.planned.plan.max_parallel as usize);
+        assert!(of_tasks <= most, "{of_tasks} agents at once, {most} may be");
+        let of_agent = self.shims.of_name(&order.agent);
+        let most = self.planned.plan.agents.get(&order.agent).and_then(|a| a.max_parallel);
+        let most = most.map_or(usize::MAX, |most| most as usize);
+        assert!(of_agent <= most, "{of_agent} of {} at once, {most} may be", order.agent);
+    }
+
+    fn tell_start(&mut self, id: &AttemptId) {
+        self.report(&Event::Started { attempt: id.clone(), process: props::mark(77) });
+    }
+
+    /// Whoever follows it learns that it is over; a fence comes first when it left no record.
+    fn tell_end(&mut self, id: &AttemptId) {
+        if !self.followed.contains(id) {
+            return;
+        }
+        let Some(shim) = self.shims.get(id) else { return };
+        let Some(ending) = shim.over.clone() else { return };
+        if shim.was_killed() {
+            let by = self.daemon;
+            return self.soon(100, Happening::FenceLooks { attempt: id.clone(), by });
+        }
+        self.report(&Event::Gone { attempt: id.clone(), ending: Box::new(ending) });
+    }
+
+    fn fence_looks(&mut self, attempt: AttemptId, by: u32) {
+        if by != self.daemon || self.core.is_none() {
+            return;
+        }
+        if self.chance.percent(20) {
+            let message = "unkillable: processes 7 do not go away".to_owned();
+            self.report(&Event::Stuck { attempt: attempt.clone(), message });
+            return self.at(1_000, Happening::FenceLooks { attempt, by });
+        }
+        self.shims.fenced(&attempt);
+        let ending = self.shims.get(&attempt).and_then(|shim| shim.over.clone());
+        let ending = Box::new(ending.expect("a fence looks after what is over"));
+        self.report(&Event::Gone { attempt, ending });
+    }
+
+    fn follow(&mut self, id: &AttemptId) {
+        self.followed.insert(id.clone());
+        if self.shims.get(id).is_some_and(|shim| shim.started.is_some()) {
+            self.tell_start(id);
+        }
+        self.tell_end(id);
+    }
+
+    /// As `daemon::start` does it: read, compare with what is there, wake what is due.
+    fn daemon_starts(&mut self) {
+        let seed = |of: u8| {
+            let mut seed = [of; 32];
+            seed[..8].copy_from_slice(&(self.seed ^ u64::from(self.daemon)).to_le_bytes());
+            Mint::new(seed)
+        };
+        let settings = Settings {
+            keep_success: Some(Duration::ZERO),
+            keep_failure: Some(Duration::from_secs(60)),
+        };
+        let left = self.ledger.unended();
+        let instances = self.ledger.instances();
+        let supervisor = Supervisor::recover(self.now, settings, left.clone(), instances, seed(1));
+        let mut workflow = Workflow::new(LIVE_MAX, seed(2));
+        for (run, facts) in self.ledger.live_runs() {
+            workflow.adopt(Workflow::replay(run, facts).unwrap_or_else(|error| panic!("{error}")));
+        }
+        let supervisor = supervisor.unwrap_or_else(|error| panic!("{error}"));
+        let core = Core { supervisor, workflow };
+        self.ledger.agrees_with(&core);
+        self.core = Some(core);
+        let agents = self.agents.values().cloned().collect();
+        self.decide(Input::Supervisor(Event::Configured { agents }));
+        left.iter().for_each(|row| self.adopt(row));
+        let now = self.now;
+        let turn = self.core().deadline_reached(now);
+        self.keep(turn);
+        self.settle();
+    }
+
+    /// As `daemon::adopt` does it: what became of an attempt while nobody looked.
+    fn adopt(&mut self, row: &AttemptRow) {
+        let attempt = row.order.attempt.clone();
+        let early = matches!(row.state, AttemptState::Intended | AttemptState::Stopping);
+        match self.shims.get(&attempt) {
+            None => {
+                assert!(early, "{attempt} is {} and has no shim", row.state);
+                self.decide(Input::Supervisor(Event::NeverLaunched { attempt }));
+            }
+            // Killed before it started anything, without a window that would tell.
+            Some(shim)
+                if shim.was_killed() && shim.started.is_none() && early && !row.order.windowed =>
+            {
+                self.decide(Input::Supervisor(Event::NeverLaunched { attempt }));
+            }
+            Some(shim) if shim.over.is_some() => self.follow(&attempt),
+            Some(_) => {
+                let window = row.order.windowed.then(|| format!("@{attempt}"));
+                let (shim, pane) = (props::mark(10), window.clone());
+                let id = attempt.clone();
+                self.decide(Input::Supervisor(Event::Launched { attempt, shim, pane, window }));
+                self.follow(&id);
+            }
+        }
+    }
+}
+
+/// A report about nothing, which only brings about a commit.
+fn nothing() -> Event {
+    Event::NeverLaunched { attempt: AttemptId::new("nothing") }
+}

@@ -1,0 +1,171 @@
+//! What must hold after every commit, whatever happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use muxvisor::model::{
+    AttemptFact, AttemptId, AttemptRow, Entry, Extract, Fact, InstanceRow, Moment, Order, Outcome,
+    Owner, ResultRule, RunFact, StartReason, StopCause,
+};
+use muxvisor::plan::{OutputAs, Plan};
+use muxvisor::policy::Agent;
+use muxvisor::supervisor::InstanceRequest;
+use serde_json::Value;
+
+use super::ledger::Ledger;
+use super::plans::Deed;
+use super::shims::Shims;
+
+/// How much longer than its window a daemon that was away may make starts that are counted.
+const SLACK_MS: u64 = 120_000;
+
+/// What the laws remember.
+#[derive(Default)]
+pub(super) struct Laws {
+    /// Instances that a person stopped and did not start again.
+    stopped: BTreeMap<String, Moment>,
+    /// Restarts by policy since a person last had a hand in it.
+    restarts: BTreeMap<String, Vec<Moment>>,
+    /// Restarts that were under way when a person forgave all failures: they are not counted.
+    forgiven: BTreeSet<String>,
+}
+
+impl Laws {
+    /// A person's wish was committed.
+    pub(super) fn asked(
+        &mut self,
+        now: Moment,
+        name: &str,
+        request: InstanceRequest,
+        row: Option<&InstanceRow>,
+    ) {
+        match request {
+            InstanceRequest::Start | InstanceRequest::Restart => {
+                self.stopped.remove(name);
+            }
+            InstanceRequest::Stop => {
+                self.stopped.insert(name.to_owned(), now);
+            }
+            InstanceRequest::ResetFailed => {
+                self.restarts.remove(name);
+                if row.is_some_and(|row| row.not_before.is_some()) {
+                    self.forgiven.insert(name.to_owned());
+                }
+            }
+        }
+    }
+
+    /// A daemon has ended that stopped everything: the next one starts again what is wanted up,
+    /// which counts as nobody's restart.
+    pub(super) fn closed(&mut self, ledger: &Ledger) {
+        let waiting = ledger.instances.values().filter(|row| row.not_before.is_some());
+        self.forgiven.extend(waiting.map(|row| row.name.clone()));
+    }
+
+    /// Looks at what was just committed.
+    pub(super) fn look(
+        &mut self,
+        entries: &[Entry],
+        ledger: &Ledger,
+        shims: &Shims,
+        agents: &BTreeMap<String, Agent>,
+        plan: &Plan,
+    ) {
+        for entry in entries {
+            match &entry.fact {
+                Fact::Attempt { fact: AttemptFact::Intended(order), .. } => {
+                    self.intended(entry.at, order, agents);
+                }
+                Fact::Attempt { attempt, fact: AttemptFact::Ended(_) } => {
+                    the_end_is_true(&ledger.attempts[attempt], shims);
+                }
+                Fact::Run { fact: RunFact::TaskSucceeded { task, attempt, output }, .. } => {
+                    let attempt = attempt.as_ref().expect("agents do the work");
+                    let report =
+                        plan.task(task).map(|task| task.output_as) == Some(OutputAs::Report);
+                    the_result_is_true(attempt, &output.value, report, shims);
+                }
+                Fact::Run { .. }
+                | Fact::Attempt { .. }
+                | Fact::Instance(_)
+                | Fact::InstanceRemoved { .. }
+                | Fact::Noted { .. } => {}
+            }
+        }
+    }
+
+    /// What a person stopped stays stopped, and the start limit holds.
+    fn intended(&mut self, at: Moment, order: &Order, agents: &BTreeMap<String, Agent>) {
+        let Owner::Instance { name } = &order.owner else { return };
+        let stopped = self.stopped.get(name);
+        assert_eq!(stopped, None, "{name} was stopped by a person and starts at {at:?}");
+        let forgiven = self.forgiven.remove(name);
+        let restarts = self.restarts.entry(name.clone()).or_default();
+        if order.reason != StartReason::Restart {
+            return restarts.clear();
+        }
+        if forgiven {
+            return;
+        }
+        restarts.push(at);
+        let policy = &agents[name].policy;
+        let window = policy.start_limit_interval_ms.saturating_sub(SLACK_MS);
+        let recent = restarts.iter().filter(|start| start.0 + window > at.0).count();
+        let most = policy.start_limit_burst as usize;
+        assert!(recent <= most, "{name} was restarted {recent} times in the window");
+    }
+}
+
+/// An attempt is over when its agent is, and is called what it was.
+fn the_end_is_true(row: &AttemptRow, shims: &Shims) {
+    let id = &row.order.attempt;
+    let end = row.end.as_ref().expect("it has just ended");
+    let Some(shim) = shims.get(id) else {
+        assert_eq!(end.outcome, Outcome::Cancelled, "{id} was never launched");
+        return;
+    };
+    assert!(!shim.agent_lives, "{id} is said to be over and its agent lives");
+    let Some(exit) = shim.over.as_ref().map(|over| &over.exit) else {
+        panic!("{id} is said to be over and its shim lives: {end:?}");
+    };
+    let wanted = matches!(row.stopping, Some(StopCause::Cancelled | StopCause::Restarting));
+    let fits = match exit {
+        // Between a launch and its window a stop needs no shim.
+        None => matches!(end.outcome, Outcome::Lost | Outcome::Cancelled),
+        Some(exit) if exit.exec_failure.is_some() => end.outcome == Outcome::ExecFailed,
+        Some(_) if wanted => end.outcome == Outcome::Cancelled,
+        Some(exit) if exit.stop.is_empty() => end.outcome == by_itself(&shim.deed, &row.order),
+        Some(_) => matches!(end.outcome, Outcome::Timeout | Outcome::IdleTimeout),
+    };
+    assert!(fits, "{id} is called {end:?} and was {:?}", shim.over);
+}
+
+/// What an agent that nobody stopped has to be called.
+fn by_itself(deed: &Deed, order: &Order) -> Outcome {
+    let exit = deed.ending.exit.as_ref().expect("no agent plans to be lost");
+    match (exit.code, &deed.ending.extract) {
+        (None, _) => Outcome::Signal,
+        (Some(0), Extract::Complete { .. }) => Outcome::Success,
+        (Some(0), Extract::Malformed { .. }) if order.result != ResultRule::None => {
+            Outcome::Malformed
+        }
+        (Some(0), _) if order.result_required => Outcome::NoResult,
+        (Some(0), _) => Outcome::Success,
+        (Some(_), _) => Outcome::ExitCode,
+    }
+}
+
+fn the_result_is_true(id: &AttemptId, value: &Value, report: bool, shims: &Shims) {
+    let shim = shims.get(id).expect("it has a result");
+    assert!(shim.succeeded(), "{id} did not succeed: {:?}", shim.over);
+    if report {
+        assert_eq!(value["exit_code"], 0);
+        return;
+    }
+    let of = match &shim.order.owner {
+        Owner::Task { task, .. } => task.as_str(),
+        Owner::Instance { name } => name,
+    };
+    let nothing = value.is_null() && !shim.order.result_required;
+    let expected = format!("{of} by attempt {}", shim.order.n);
+    assert!(nothing || value.as_str() == Some(&expected), "{id} gave {expected}, not {value}");
+}

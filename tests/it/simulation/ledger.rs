@@ -1,0 +1,175 @@
+//! The fake ledger: a batch of facts is kept whole or not at all, and what contradicts the fence is
+//! refused. It rebuilds attempts and instances by a reading of the facts of its own, so that it can
+//! be held against what the deciding rooms remember.
+
+use std::collections::BTreeMap;
+
+use muxvisor::daemon::Core;
+use muxvisor::model::{
+    AttemptFact, AttemptId, AttemptRow, AttemptState, Desired, Entry, Fact, InstanceRow,
+    InstanceState, Moment, Outcome, Output, RunFact, RunId, StartReason, TaskId,
+};
+use muxvisor::workflow::Workflow;
+
+#[derive(Default)]
+pub(super) struct Ledger {
+    pub(super) runs: BTreeMap<RunId, Vec<(Moment, RunFact)>>,
+    pub(super) attempts: BTreeMap<AttemptId, AttemptRow>,
+    pub(super) instances: BTreeMap<String, InstanceRow>,
+    /// How each task ended, once.
+    pub(super) ends: BTreeMap<(RunId, TaskId), &'static str>,
+    /// How many attempts of a task were made again in a row because the one before was lost.
+    lost: BTreeMap<(RunId, TaskId), u32>,
+    /// The attempt that each task waits for.
+    waits: BTreeMap<(RunId, TaskId), AttemptId>,
+}
+
+impl Ledger {
+    /// Keeps a batch.
+    pub(super) fn commit(&mut self, entries: &[Entry]) {
+        for Entry { at, fact, .. } in entries {
+            match fact {
+                Fact::Run { run, fact } => self.run(*at, run, fact),
+                Fact::Attempt { attempt, fact } => self.attempt(*at, attempt, fact),
+                Fact::Instance(row) => {
+                    self.instances.insert(row.name.clone(), row.clone());
+                }
+                Fact::InstanceRemoved { name } => {
+                    self.instances.remove(name);
+                }
+                Fact::Noted { .. } => {}
+            }
+        }
+    }
+
+    fn run(&mut self, at: Moment, run: &RunId, fact: &RunFact) {
+        let mut ended = |task: &TaskId, how| {
+            let before = self.ends.insert((run.clone(), task.clone()), how);
+            // What fails and was optional is told as a failure first, then skipped.
+            let spared = (before, how) == (Some("failed"), "optional");
+            assert!(before.is_none() || spared, "{task} ended twice: {before:?}, then {how}");
+        };
+        match fact {
+            RunFact::TaskStarting { task, attempt, .. } => {
+                self.waits.insert((run.clone(), task.clone()), attempt.clone());
+            }
+            RunFact::TaskSucceeded { task, attempt, .. } => {
+                let waited = self.waits.get(&(run.clone(), task.clone()));
+                assert_eq!(waited, attempt.as_ref(), "a result from somebody else for {task}");
+                ended(task, "success");
+            }
+            RunFact::TaskFailed { task, .. } => ended(task, "failed"),
+            RunFact::TaskRetrying { task, error, reason, .. } => {
+                let lost = self.lost.entry((run.clone(), task.clone())).or_default();
+                let counts = error.outcome == Outcome::Lost && *reason != StartReason::Fallback;
+                *lost = if counts { *lost + 1 } else { 0 };
+                assert!(*lost <= 3, "{task} was lost {lost} times and goes on");
+            }
+            RunFact::TaskSkipped { task, reason } => ended(task, reason.word()),
+            RunFact::TaskCancelled { task, .. } => ended(task, "cancelled"),
+            RunFact::Submitted(_)
+            | RunFact::Moved { .. }
+            | RunFact::TaskQueued { .. }
+            | RunFact::TaskRunning { .. }
+            | RunFact::CancelRequested
+            | RunFact::Ended { .. } => {}
+        }
+        self.runs.entry(run.clone()).or_default().push((at, stored(fact)));
+    }
+
+    fn attempt(&mut self, at: Moment, id: &AttemptId, fact: &AttemptFact) {
+        if let AttemptFact::Intended(order) = fact {
+            let before = self.attempts.values().filter(|row| row.order.owner == order.owner);
+            assert_eq!(order.n as usize, before.count() + 1, "the number of an attempt");
+            let row = AttemptRow::intended((**order).clone(), at);
+            assert!(self.attempts.insert(id.clone(), row).is_none(), "{id} was intended twice");
+            return;
+        }
+        let row = self.attempts.get_mut(id).unwrap_or_else(|| panic!("{id} was not intended"));
+        assert_ne!(row.state, AttemptState::Ended, "{id} is over and cannot have {fact:?}");
+        match fact {
+            AttemptFact::Intended(_) => {}
+            AttemptFact::Launched { shim, pane, window } => {
+                row.launched = row.launched.or(Some(at));
+                (row.shim, row.pane, row.window) =
+                    (Some(shim.clone()), pane.clone(), window.clone());
+                if row.state == AttemptState::Intended {
+                    row.state = AttemptState::Starting;
+                }
+            }
+            AttemptFact::Started { process } => {
+                row.started = row.started.or(Some(at));
+                row.process = Some(process.clone());
+                if row.state != AttemptState::Stopping {
+                    row.state = AttemptState::Running;
+                }
+            }
+            AttemptFact::Stopping { cause } => {
+                (row.state, row.stopping) = (AttemptState::Stopping, Some(*cause));
+            }
+            AttemptFact::Ended(end) => {
+                (row.state, row.end) = (AttemptState::Ended, Some(end.clone()));
+            }
+        }
+    }
+
+    /// The attempts that have not ended, as a later daemon reads them.
+    pub(super) fn unended(&self) -> Vec<AttemptRow> {
+        let rows = self.attempts.values().filter(|row| row.state != AttemptState::Ended);
+        rows.map(through_json).collect()
+    }
+
+    /// The instances, as a later daemon reads them.
+    pub(super) fn instances(&self) -> Vec<InstanceRow> {
+        self.instances.values().map(through_json).collect()
+    }
+
+    /// The runs that have not ended.
+    pub(super) fn live_runs(&self) -> impl Iterator<Item = (&RunId, &Vec<(Moment, RunFact)>)> {
+        let over =
+            |facts: &[(Moment, RunFact)]| matches!(facts.last(), Some((_, RunFact::Ended { .. })));
+        self.runs.iter().filter(move |(_, facts)| !over(facts))
+    }
+
+    /// What is remembered is what is written.
+    pub(super) fn agrees_with(&self, core: &Core) {
+        for run in core.workflow.runs() {
+            let replayed = Workflow::replay(&run.id, &self.runs[&run.id]);
+            let replayed = replayed.unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(
+                format!("{replayed:?}"),
+                format!("{run:?}"),
+                "the run is not what its facts say"
+            );
+        }
+        let live: Vec<&AttemptRow> = core.supervisor.attempts().collect();
+        let written: Vec<&AttemptRow> =
+            self.attempts.values().filter(|row| row.state != AttemptState::Ended).collect();
+        assert_eq!(live, written, "the attempts are not what is written");
+        for row in core.supervisor.instances() {
+            match self.instances.get(&row.name) {
+                Some(written) => assert_eq!(row, written, "the instance is not what is written"),
+                // One that nobody ever started needs no row.
+                None => {
+                    assert_eq!((row.state, row.desired), (InstanceState::Stopped, Desired::Down))
+                }
+            }
+        }
+    }
+}
+
+fn through_json<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+    let text = serde_json::to_string(value).expect("rows are JSON");
+    serde_json::from_str(&text).expect("what was written can be read")
+}
+
+/// A fact as it comes back from disk; the values of outputs come from blobs.
+fn stored(fact: &RunFact) -> RunFact {
+    let mut read = through_json(fact);
+    if let (RunFact::TaskSucceeded { output, .. }, RunFact::TaskSucceeded { output: real, .. }) =
+        (&mut read, fact)
+    {
+        *output = Output::of(real.value.clone());
+    }
+    read
+}

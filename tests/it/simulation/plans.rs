@@ -1,0 +1,149 @@
+//! Random plans, written as a person would write them and read by the real checker, and what their
+//! agents will do.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use muxvisor::model::{Ending, ExecFailure, Exit, Extract, Order, Owner};
+use muxvisor::plan::Plan;
+use muxvisor::policy::Agent;
+
+use super::chance::Chance;
+use crate::props;
+
+/// One random plan and what is true of it.
+pub(super) struct Planned {
+    /// As checked.
+    pub(super) plan: Plan,
+    /// Whether a phase says abort, so that who is stopped depends on time.
+    pub(super) aborts: bool,
+}
+
+/// The agents of the simulated home: three that do tasks, and some services.
+pub(super) fn agents(chance: &mut Chance) -> BTreeMap<String, Agent> {
+    let mut text = String::new();
+    for name in ["alpha", "beta", "gamma"] {
+        writeln!(text, "[agent.{name}]\ncommand = [\"{name}\"]").expect("text");
+        if chance.percent(30) {
+            writeln!(text, "max_parallel = {}", chance.within(1, 3)).expect("text");
+        }
+    }
+    for n in 0..chance.within(0, 2) {
+        let restart = chance.pick(&["always", "on-failure", "on-abnormal", "no"]);
+        let limit = chance.pick(&["fail", "delay"]);
+        writeln!(
+            text,
+            "[agent.service-{n}]\ncommand = [\"serve\"]\ntype = \"service\"\nrestart = \"{restart}\"\n\
+             on_start_limit = \"{limit}\"\nautostart = {}",
+            chance.percent(80)
+        )
+        .expect("text");
+    }
+    props::agents(&text)
+}
+
+/// A plan of 1 to 12 tasks.
+pub(super) fn plan(chance: &mut Chance, agents: &BTreeMap<String, Agent>) -> Planned {
+    let mut text = format!(
+        "plan = \"p\"\ngoal = \"g\"\nmax_parallel = {}\n[defaults]\nagent = \"alpha\"\ntimeout = \"60s\"\n",
+        chance.within(1, 5)
+    );
+    let count = chance.within(1, 12);
+    let phased = chance.percent(50);
+    let (mut phases, mut aborts) = (0, false);
+    let mut optional: Vec<bool> = Vec::new();
+    for n in 0..count {
+        if phased && (n == 0 || chance.percent(30)) {
+            let abort = chance.percent(25);
+            aborts |= abort;
+            let mode = if chance.percent(30) { "sequential" } else { "parallel" };
+            let on = if abort { "abort" } else { "continue" };
+            write!(text, "[[phase]]\nid = \"p{phases}\"\nexecution_mode = \"{mode}\"\non_partial_failure = \"{on}\"\n").expect("text");
+            if phases > 0 && chance.percent(70) {
+                let on = chance.within(0, phases - 1);
+                writeln!(text, "depends_on_phases = [\"p{on}\"]").expect("text");
+            }
+            phases += 1;
+        }
+        task(chance, &mut text, n, if phased { "phase.task" } else { "task" }, &mut optional);
+    }
+    Planned { plan: props::plan(&text, agents), aborts }
+}
+
+fn task(chance: &mut Chance, text: &mut String, n: u64, table: &str, optional: &mut Vec<bool>) {
+    write!(text, "[[{table}]]\nid = \"t{n}\"\n").expect("text");
+    let command = chance.percent(20);
+    if command {
+        writeln!(text, "kind = \"command\"\nrun = [\"make\"]").expect("text");
+    } else {
+        writeln!(text, "description = \"Do it.\"\nagent = \"{}\"", chance.pick(&["alpha", "beta"]))
+            .expect("text");
+        if chance.percent(30) {
+            writeln!(text, "fallback = [\"gamma\"]").expect("text");
+        }
+    }
+    writeln!(text, "retries = {}", chance.within(0, 3)).expect("text");
+    if chance.percent(20) {
+        writeln!(text, "idle_timeout = \"20s\"").expect("text");
+    }
+    if chance.percent(20) {
+        writeln!(text, "priority = {}", chance.within(0, 9)).expect("text");
+    }
+    let is_optional = chance.percent(15);
+    if is_optional {
+        writeln!(text, "optional = true").expect("text");
+    }
+    optional.push(is_optional);
+    let mut inputs = Vec::new();
+    for earlier in 0..n {
+        if !chance.percent(40 / n.min(4)) {
+            continue;
+        }
+        let soft = optional[usize::try_from(earlier).expect("few")] || chance.percent(30);
+        let default = if soft { " ?? 'nothing'" } else { "" };
+        inputs.push(format!("i{earlier} = \"${{t{earlier}.output{default}}}\""));
+    }
+    if !inputs.is_empty() {
+        writeln!(text, "input_context = {{ {} }}", inputs.join(", ")).expect("text");
+    }
+}
+
+/// What an agent does once it runs.
+#[derive(Clone, Debug)]
+pub(super) struct Deed {
+    /// How long it runs by itself; for ever, silently, when absent.
+    pub(super) runs_ms: Option<u64>,
+    /// How it ends then.
+    pub(super) ending: Ending,
+}
+
+/// What the agent of this attempt does: always the same in one seed.
+pub(super) fn deed(seed: u64, order: &Order) -> Deed {
+    let of = match &order.owner {
+        Owner::Task { task, .. } => task.as_str(),
+        Owner::Instance { name } => name,
+    };
+    let mut chance = Chance::of(seed, (of, order.n));
+    let service = matches!(order.owner, Owner::Instance { .. });
+    let runs_ms = match service {
+        true => *chance.pick(&[1, 50, 1_000, 30_000, 100_000, 700_000]),
+        // The last one ends just before its time limit.
+        false => *chance.pick(&[0, 1, 1, 10, 10, 300, 300, 5_000, 5_000, 59_990]),
+    };
+    let result = format!("{of} by attempt {}", order.n);
+    let (fails, hangs) = (chance.within(0, 99), chance.percent(4) && !service);
+    let malformed = Extract::Malformed { reason: "unclosed".to_owned() };
+    let exec = ExecFailure { step: "exec".to_owned(), errno: 2, message: "gone".to_owned() };
+    let ending = match fails {
+        0..60 => props::ending(Some(props::exited(0)), Some(&result)),
+        60..75 => props::ending(Some(props::exited(1)), None),
+        75..82 => props::ending(Some(props::killed(11)), Some(&result)),
+        82..90 => props::ending(Some(props::exited(0)), None),
+        90..96 => Ending { extract: malformed, ..props::ending(Some(props::exited(0)), None) },
+        _ => {
+            let exit = Exit { exec_failure: Some(exec), ..props::exited(127) };
+            props::ending(Some(exit), None)
+        }
+    };
+    Deed { runs_ms: (!hangs).then_some(runs_ms), ending }
+}
