@@ -8,6 +8,8 @@ mod configuration;
 mod control;
 mod crash;
 mod demo_agents;
+mod documents;
+mod examples;
 mod first_sight;
 mod instances;
 mod leftovers;
