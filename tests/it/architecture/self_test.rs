@@ -150,7 +150,7 @@ fn length_is_counted_without_the_tests() {
 fn words_are_found_as_words() {
     let text = "fine\nlet x = todo; // LATER\nmktemp LATERLATER\n";
     assert_eq!(lines_with("a", text, &["LATER"]), ["a:2: `LATER`"]);
-    assert_eq!(lines_with("a", "cd /work/x", &["/work/"]), ["a:1: `/work/`"]);
+    assert_eq!(lines_with("a", "cd /srv/x", &["/srv/"]), ["a:1: `/srv/`"]);
 }
 
 #[test]
