@@ -320,7 +320,11 @@ impl Supervisor {
             .collect();
         for name in due {
             let row = self.instances.get_mut(&name).expect("it was just listed");
-            row.not_before = None;
+            let planned = row.not_before.take();
+            // A daemon that was away starts late, and the window counts from the real start.
+            if let Some(start) = row.starts.last_mut().filter(|start| planned == Some(**start)) {
+                *start = now;
+            }
             self.start_instance(now, &name, StartReason::Restart, out);
         }
     }
