@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use muxvisor::model::{
-    AttemptFact, AttemptId, AttemptRow, Entry, Extract, Fact, InstanceRow, Moment, Order, Outcome,
-    Owner, ResultRule, RunFact, StartReason, StopCause,
+    AttemptFact, AttemptId, AttemptRow, Entry, Extract, Fact, InstanceRow, InstanceState, Moment,
+    Order, Outcome, Owner, ResultRule, RunFact, StartReason, StopCause,
 };
 use muxvisor::plan::{OutputAs, Plan};
 use muxvisor::policy::Agent;
@@ -41,6 +41,12 @@ impl Laws {
         match request {
             InstanceRequest::Start | InstanceRequest::Restart => {
                 self.stopped.remove(name);
+                // A start that a person asks for forgets failures, also when the daemon is about
+                // to end and leaves the start itself to the next one.
+                let left = |row: &InstanceRow| row.state == InstanceState::Backoff;
+                if row.is_some_and(|row| left(row) && row.starts.is_empty()) {
+                    self.restarts.remove(name);
+                }
             }
             InstanceRequest::Stop => {
                 self.stopped.insert(name.to_owned(), now);
