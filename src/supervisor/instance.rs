@@ -18,8 +18,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    AttemptEnd, AttemptId, AttemptRow, AttemptState, Desired, Fact, InstanceRow, InstanceState,
-    Moment, Outcome, Owner, StartReason, StopCause,
+    AttemptEnd, AttemptId, AttemptRow, Desired, Fact, InstanceRow, InstanceState, Moment, Outcome,
+    Owner, StartReason, StopCause,
 };
 use crate::policy::{Agent, AgentType, Decision, Identity, RestartCounters, decide};
 
@@ -327,12 +327,6 @@ impl Supervisor {
             }
             self.start_instance(now, &name, StartReason::Restart, out);
         }
-    }
-
-    /// Whether a live attempt of this instance is in the given state.
-    pub fn instance_attempt(&self, name: &str) -> Option<(&AttemptRow, AttemptState)> {
-        let id = self.instances.get(name)?.attempt.as_ref()?;
-        self.attempt(id).map(|row| (row, row.state))
     }
 
     /// Changes a row, says why, and writes it down.
