@@ -192,10 +192,12 @@ impl Progress {
         if self.tell(task, Told::Waiting(attempt)) {
             let next = match reason {
                 StartReason::Fallback => format!("falling back to {agent}"),
+                StartReason::Failover => format!("going on with {agent}"),
                 StartReason::Lost => "starting it again".to_owned(),
                 StartReason::First
                 | StartReason::Retry
                 | StartReason::Restart
+                | StartReason::Group
                 | StartReason::Manual => "trying again".to_owned(),
             };
             let sign = self.voice.paint(Colour::Yellow, "↻");

@@ -83,6 +83,7 @@ fn spec(order: &Order, around: &Surroundings<'_>, dir: &Path) -> Spec {
         stop: order.stop.clone(),
         socket: around.home.shim_socket(&order.attempt),
         oom_score_adjust: order.oom_score_adjust,
+        resources: order.resources.clone(),
         drain_ms: DRAIN_MS,
     }
 }

@@ -42,8 +42,7 @@ impl Engine {
         match self.settings.config_source.read() {
             Ok(config) => {
                 self.settings.config = config;
-                let agents = self.settings.config.agents.values().cloned().collect();
-                self.decide(Input::Supervisor(Event::Configured { agents }));
+                self.configure();
                 tracing::info!("configuration read again");
             }
             Err(failure) => {

@@ -11,7 +11,7 @@ use crate::ledger::{Ledger, Memory, RunLog};
 use crate::model::{AttemptRow, Mint, Outcome, Owner, ProcessMark};
 use crate::policy::KeepWindow;
 use crate::signals;
-use crate::supervisor::{self, Event, Supervisor};
+use crate::supervisor::{self, Event, Remembered, Supervisor};
 use crate::tmux::{PaneSeen, Tmux};
 use crate::workflow::Workflow;
 
@@ -119,7 +119,13 @@ fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Re
         memory.runs.iter().for_each(|log| adopt_run(&mut workflow, log));
     }
     let attempts = memory.attempts.into_iter().filter(|row| is_wanted(&workflow, row)).collect();
-    let supervisor = Supervisor::recover(now, windows, attempts, memory.instances, mint()?)?;
+    let remembered = Remembered {
+        attempts,
+        instances: memory.instances,
+        groups: memory.groups,
+        parked: memory.parked,
+    };
+    let supervisor = Supervisor::recover(now, windows, remembered, mint()?)?;
     Ok(Core { supervisor, workflow })
 }
 
@@ -151,8 +157,7 @@ impl Engine {
     /// Compares every attempt that has not ended with what is there, and follows what lives.
     fn take_up(&mut self, left: &[AttemptRow], panes: &[PaneSeen]) {
         // First, because an attempt that turns out to be over asks for the policy of its agent.
-        let agents = self.settings.config.agents.values().cloned().collect();
-        self.decide(Input::Supervisor(Event::Configured { agents }));
+        self.configure();
         for row in left {
             let dir = self.attempt_dir(&row.order.attempt);
             let boot_id = self.clock.boot_id().to_owned();
@@ -185,6 +190,14 @@ impl Engine {
             }
         });
         Ok(())
+    }
+
+    /// Tells the deciding rooms what is configured.
+    pub(super) fn configure(&mut self) {
+        let config = &self.settings.config;
+        let agents = config.agents.values().cloned().collect();
+        let groups = config.groups.values().cloned().collect();
+        self.decide(Input::Supervisor(Event::Configured { agents, groups }));
     }
 
     fn follow(&self, row: &AttemptRow, shim: ProcessMark) {

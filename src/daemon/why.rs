@@ -68,11 +68,18 @@ fn sentence(fact: &Fact) -> Option<String> {
                 format!("launched: shim {}, {window}", shim.pid)
             }
             AttemptFact::Started { process } => format!("runs as process {}", process.pid),
+            AttemptFact::Ready => "ready".to_owned(),
             AttemptFact::Stopping { cause } => format!("told to stop: {cause}"),
             AttemptFact::Ended(end) => format!("ended: {}: {}", end.outcome, end.message),
         },
         Fact::Noted { text, .. } => text.clone(),
-        Fact::Run { .. } | Fact::Instance(_) | Fact::InstanceRemoved { .. } => return None,
+        Fact::Run { .. }
+        | Fact::Instance(_)
+        | Fact::InstanceRemoved { .. }
+        | Fact::Group(_)
+        | Fact::GroupRemoved { .. }
+        | Fact::Parked(_)
+        | Fact::Unparked { .. } => return None,
     })
 }
 

@@ -5,8 +5,8 @@ use serde::de::DeserializeOwned;
 
 use super::failure::{Error, sql};
 use crate::model::{
-    AttemptFact, AttemptId, AttemptRow, AttemptState, ClockMark, Entry, Fact, InstanceRow, Moment,
-    Output, RunFact, RunId, StopCause,
+    AttemptFact, AttemptId, AttemptRow, AttemptState, ClockMark, Entry, Fact, GroupRow,
+    InstanceRow, Moment, Output, Parking, RunFact, RunId, StopCause,
 };
 
 const DOING: &str = "read the ledger";
@@ -22,6 +22,10 @@ pub struct Memory {
     pub attempts: Vec<AttemptRow>,
     /// All instances, by name.
     pub instances: Vec<InstanceRow>,
+    /// All groups, by name.
+    pub groups: Vec<GroupRow>,
+    /// The agents that wait for a usage limit to pass, by name.
+    pub parked: Vec<Parking>,
     /// How many recoveries before this one did not finish, in a row. This one counts as
     /// unfinished until `Ledger::recovered` is called.
     pub recovering: u32,
@@ -51,8 +55,8 @@ pub struct AttemptRecord {
 
 /// Columns of [`attempt`], in its order.
 pub(super) const ATTEMPT: &str = "SELECT attempt_id, spec, state, intended_at, launched_at,
-    started_at, shim, process, pane, window, stopping, ending, intended_ms, started_ms, ended_ms
-    FROM attempt";
+    started_at, shim, process, pane, window, stopping, ending, intended_ms, started_ms, ended_ms,
+    ready_at FROM attempt";
 
 /// What a start needs.
 pub(super) fn memory(db: &Connection, recovering: u32) -> Result<Memory, Error> {
@@ -68,7 +72,9 @@ pub(super) fn memory(db: &Connection, recovering: u32) -> Result<Memory, Error> 
     let open = format!("{ATTEMPT} WHERE state <> 'ended' ORDER BY id");
     let attempts = all(db, &open, [], |row| attempt(row).map(|record| record.row))?;
     let instances = all(db, "SELECT name, row FROM instance ORDER BY name", [], instance)?;
-    Ok(Memory { clock, runs: runs.collect::<Result<_, _>>()?, attempts, instances, recovering })
+    let runs = runs.collect::<Result<_, _>>()?;
+    let (groups, parked) = (standing(db, "group")?, standing(db, "parked")?);
+    Ok(Memory { clock, runs, attempts, instances, groups, parked, recovering })
 }
 
 /// The facts of a run with everything that was taken out of them put back.
@@ -118,6 +124,7 @@ pub(super) fn attempt(row: &Row<'_>) -> Result<AttemptRecord, Error> {
             intended: moment(column(row, 3)?),
             launched: moment_at(4)?,
             started: moment_at(5)?,
+            ready: moment_at(15)?,
             shim: shim.map(|text| parse(what("shim"), &text)).transpose()?,
             process: process.map(|text| parse(what("process"), &text)).transpose()?,
             pane: optional(8)?,
@@ -128,6 +135,14 @@ pub(super) fn attempt(row: &Row<'_>) -> Result<AttemptRecord, Error> {
         intended_ms: column(row, 12)?,
         started_ms: column(row, 13)?,
         ended_ms: column(row, 14)?,
+    })
+}
+
+fn standing<T: DeserializeOwned>(db: &Connection, kind: &str) -> Result<Vec<T>, Error> {
+    let text = "SELECT name, row FROM standing WHERE kind = ?1 ORDER BY name";
+    all(db, text, [kind], |row| {
+        let (name, text): (String, String) = (column(row, 0)?, column(row, 1)?);
+        parse(format!("{kind} {name}"), &text)
     })
 }
 

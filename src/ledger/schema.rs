@@ -7,10 +7,10 @@
 pub(super) const APPLICATION_ID: i32 = 0x6d78_7673;
 
 /// The version of a file that this program writes.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// What turns version `n` into `n + 1`, for each `n`.
-pub(super) const MIGRATIONS: [&str; VERSION as usize] = [V1];
+pub(super) const MIGRATIONS: [&str; VERSION as usize] = [V1, V2];
 
 /// Readers never block the writer (WAL), and a commit that returned survives a power failure
 /// (FULL). The writer folds the log into the file after it has answered; the limit here, 16 MiB, is
@@ -131,6 +131,18 @@ CREATE TABLE event (
 ) STRICT;
 CREATE INDEX event_run ON event(run, seq) WHERE run IS NOT NULL;
 CREATE INDEX event_subject ON event(subject, seq) WHERE subject IS NOT NULL;
+";
+
+/// Readiness of attempts; groups and parked agents, whose rows are JSON like those of instances.
+const V2: &str = "
+ALTER TABLE attempt ADD COLUMN ready_at INTEGER;
+
+CREATE TABLE standing (
+  kind TEXT NOT NULL CHECK (kind IN ('group','parked')),
+  name TEXT NOT NULL,
+  row  TEXT NOT NULL,
+  PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
 ";
 
 #[cfg(test)]

@@ -18,9 +18,9 @@ use super::writer::Job;
 use super::*;
 use crate::model::{
     AttemptEnd, AttemptFact, AttemptId, AttemptRow, AttemptState, ClockMark, Desired, Entry, Fact,
-    InstanceRow, InstanceState, Limits, Moment, Order, Outcome, Output, Owner, ProcessMark,
-    PromptBy, ResultRule, RunFact, RunId, RunOutcome, RunState, SkipReason, StartReason, StopCause,
-    StopSpec, Submission, TaskError, TaskId, TaskState, Token,
+    InstanceRow, InstanceState, KillMode, Limits, Moment, Order, Outcome, Output, Owner,
+    ProcessMark, PromptBy, ResultRule, RunFact, RunId, RunOutcome, RunState, SkipReason,
+    StartReason, StopCause, StopSpec, Submission, TaskError, TaskId, TaskState, Token,
 };
 
 const WALL: i64 = 1_795_000_000_000;
@@ -101,9 +101,12 @@ fn order(name: &str, owner: Owner) -> Order {
             signal: "SIGTERM".into(),
             timeout_ms: 10_000,
             send_sighup: true,
+            mode: KillMode::ControlGroup,
         },
         limits: Limits { start_ms: Some(1), run_ms: None, idle_ms: Some(3) },
         oom_score_adjust: 100,
+        resources: Default::default(),
+        care: Default::default(),
     }
 }
 
@@ -177,6 +180,8 @@ fn instance(name: &str, state: InstanceState) -> InstanceRow {
         starts: vec![Moment(1), Moment(2)],
         not_before: Some(Moment(5)),
         last_delay_ms: 100,
+        serving: None,
+        switches: vec![],
         outcome: Some(Outcome::Signal),
         why: "waits".into(),
     }
@@ -256,6 +261,10 @@ fn run_facts(entries: &[Entry]) -> Vec<(Moment, RunFact)> {
         Fact::Attempt { .. }
         | Fact::Instance(_)
         | Fact::InstanceRemoved { .. }
+        | Fact::Group(_)
+        | Fact::GroupRemoved { .. }
+        | Fact::Parked(_)
+        | Fact::Unparked { .. }
         | Fact::Noted { .. } => None,
     });
     facts.collect()
@@ -489,7 +498,7 @@ fn a_newer_file_is_refused_and_left_alone() {
     let db = rusqlite::Connection::open(home.path()).unwrap();
     db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
-    assert!(matches!(refused(&home), Error::Newer { found: 99, known: 1, .. }));
+    assert!(matches!(refused(&home), Error::Newer { found: 99, known: 2, .. }));
 }
 
 /// Fault 8.

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::outcome::words;
-use super::{AttemptId, Exit, Moment, Outcome, ProcessMark, RunId, StopSpec, TaskId, Token};
+use super::{
+    AttemptId, Care, Exit, Moment, Outcome, ProcessMark, Resources, RunId, StopSpec, TaskId, Token,
+};
 
 words! {
     /// Where an attempt stands (design §6).
@@ -39,6 +41,10 @@ words! {
         Restart = "restart",
         /// A person asked.
         Manual = "manual",
+        /// Another agent takes over from one that failed, or the first one takes over again.
+        Failover = "failover",
+        /// Another member of its group was restarted.
+        Group = "group",
     }
 }
 
@@ -57,6 +63,14 @@ words! {
         Restarting = "restarting",
         /// It handed in its result and stays, as agents with a terminal do.
         Submitted = "submitted",
+        /// A health probe failed it.
+        Probe = "probe",
+        /// Its heartbeat stayed away.
+        Watchdog = "watchdog",
+        /// Another agent takes over.
+        Failover = "failover",
+        /// Another member of its group failed.
+        Group = "group",
     }
 }
 
@@ -188,6 +202,12 @@ pub struct Order {
     pub limits: Limits,
     /// Added to its `oom_score_adj`.
     pub oom_score_adjust: i32,
+    /// Limits that the kernel enforces.
+    #[serde(default)]
+    pub resources: Resources,
+    /// How it is watched.
+    #[serde(default)]
+    pub care: Care,
 }
 
 /// What was found of a result when an attempt was over.
@@ -253,6 +273,8 @@ pub struct AttemptRow {
     pub launched: Option<Moment>,
     /// When the agent ran.
     pub started: Option<Moment>,
+    /// When it was ready.
+    pub ready: Option<Moment>,
     /// The shim.
     pub shim: Option<ProcessMark>,
     /// The agent.

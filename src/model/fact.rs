@@ -8,8 +8,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttemptEnd, AttemptId, AttemptRow, InstanceRow, Moment, Order, Output, ProcessMark, RunId,
-    RunOutcome, RunState, SkipReason, StartReason, StopCause, Submission, TaskError, TaskId,
+    AttemptEnd, AttemptId, AttemptRow, GroupRow, InstanceRow, Moment, Order, Output, Parking,
+    ProcessMark, RunId, RunOutcome, RunState, SkipReason, StartReason, StopCause, Submission,
+    TaskError, TaskId,
 };
 
 /// One thing that was decided or found.
@@ -36,6 +37,20 @@ pub enum Fact {
     InstanceRemoved {
         /// Its name.
         name: String,
+    },
+    /// A group of instances stands here.
+    Group(GroupRow),
+    /// A group that is no longer configured.
+    GroupRemoved {
+        /// Its name.
+        name: String,
+    },
+    /// An agent is not started before a usage limit has passed.
+    Parked(Parking),
+    /// It may be started again.
+    Unparked {
+        /// The agent.
+        agent: String,
     },
     /// Evidence that changes nothing, kept for `why`: a stale report, an alarm.
     Noted {
@@ -165,6 +180,8 @@ pub enum AttemptFact {
         /// The agent.
         process: ProcessMark,
     },
+    /// It is ready for work, as its startup probe says; at once when it has none.
+    Ready,
     /// A stop was asked for.
     Stopping {
         /// Why.
@@ -207,6 +224,7 @@ impl AttemptRow {
             intended: at,
             launched: None,
             started: None,
+            ready: None,
             shim: None,
             process: None,
             pane: None,

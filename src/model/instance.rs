@@ -74,6 +74,12 @@ pub struct InstanceRow {
     pub not_before: Option<Moment>,
     /// The delay served last, in milliseconds.
     pub last_delay_ms: u64,
+    /// Which failover target serves in its place.
+    #[serde(default)]
+    pub serving: Option<String>,
+    /// When the policy switched to another agent, within the failover interval.
+    #[serde(default)]
+    pub switches: Vec<Moment>,
     /// How its last life ended.
     #[serde(default)]
     pub outcome: Option<Outcome>,

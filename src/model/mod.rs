@@ -4,6 +4,7 @@
 //! rooms never look sideways at each other.
 
 mod attempt;
+mod care;
 mod fact;
 mod finding;
 mod id;
@@ -12,11 +13,16 @@ mod moment;
 mod outcome;
 mod process_stat;
 mod record;
+mod report;
 mod run;
+mod standing;
 
 pub use attempt::{
     AttemptEnd, AttemptRow, AttemptState, Ending, Extract, Limits, Order, Owner, PromptBy,
     ResultRule, ResultSource, StartReason, StopCause,
+};
+pub use care::{
+    Care, ExitMatch, KillMode, Probe, ProbeKind, ReadySign, Remedy, Resources, Rule, Startup, Then,
 };
 pub use fact::{AttemptFact, ClockMark, Entry, Fact, RunFact};
 pub use finding::{Finding, Severity};
@@ -30,4 +36,6 @@ pub use record::{
     ExecFailure, Exit, ProcessMark, ServerMark, Spec, Started, StdinFrom, StopSpec, StopStep,
     TerminalSpec, Usage, files,
 };
+pub use report::{ActivitySource, BlockKind, Doing, Report};
 pub use run::{Output, RunOutcome, RunState, SkipReason, Submission, TaskError, TaskState};
+pub use standing::{GroupRow, Parking};

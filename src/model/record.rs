@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::{KillMode, Resources};
+
 /// File names in `<home>/attempts/<attempt-id>/` (design §3, fixed).
 pub mod files {
     /// What to run; written by the daemon, mode 0600. The shim holds a lock on it while it lives.
@@ -20,6 +22,8 @@ pub mod files {
     pub const INDEX: &str = "output.idx";
     /// The agent's process, once it runs.
     pub const STARTED: &str = "started.json";
+    /// What it says about itself; absent until it says something.
+    pub const STATUS: &str = "status.json";
     /// How it ended.
     pub const EXIT: &str = "exit.json";
     /// The result as the daemon accepted or refused it.
@@ -76,10 +80,17 @@ pub struct StopSpec {
     pub timeout_ms: u64,
     /// Whether SIGHUP (and two seconds) comes before SIGKILL.
     pub send_sighup: bool,
+    /// Whom the signals reach.
+    #[serde(default = "everybody")]
+    pub mode: KillMode,
+}
+
+fn everybody() -> KillMode {
+    KillMode::ControlGroup
 }
 
 /// What a shim runs: `spec.json`. No shell takes part, so nothing is quoted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
     /// Version of this record: 1.
     pub schema: u32,
@@ -109,6 +120,9 @@ pub struct Spec {
     pub socket: PathBuf,
     /// Added to the agent's `oom_score_adj`.
     pub oom_score_adjust: i32,
+    /// Limits that the kernel enforces.
+    #[serde(default)]
+    pub resources: Resources,
     /// How long the log is drained after the main process ended, in milliseconds.
     pub drain_ms: u64,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{PromptBy, ResultRule, StopSpec, words};
+use crate::model::{Care, KillMode, PromptBy, Resources, ResultRule, StopSpec, words};
 
 words! {
     /// Whether an agent is expected to end.
@@ -76,7 +76,61 @@ words! {
         Fail = "fail",
         /// It waits until the window has room again.
         Delay = "delay",
+        /// The next failover target takes over; without one, as `fail`.
+        Failover = "failover",
     }
+}
+
+/// When an instance that failed over goes back to its first agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failback {
+    /// When a person starts or restarts it.
+    Manual,
+    /// When the one that serves is idle.
+    OnIdle,
+    /// After this many milliseconds, when the one that serves ends or is idle.
+    After(u64),
+}
+
+/// Who takes over when an agent cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failover {
+    /// Agents, tried in this order.
+    pub targets: Vec<String>,
+    /// How many switches fit in the interval, over the whole chain.
+    pub max_switches: u32,
+    /// The interval, in milliseconds; it slides.
+    pub interval_ms: u64,
+    /// When the first agent serves again.
+    pub failback: Failback,
+}
+
+words! {
+    /// Who is restarted when a member of a group fails (OTP's words, with underscores as there).
+    Strategy {
+        /// Only that member.
+        OneForOne = "one_for_one",
+        /// That member and those after it.
+        RestForOne = "rest_for_one",
+        /// All members.
+        OneForAll = "one_for_all",
+    }
+}
+
+/// Instances that stand and fall together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Who is restarted when a member fails.
+    pub strategy: Strategy,
+    /// Services, in the order they are started; they are stopped in reverse.
+    pub members: Vec<String>,
+    /// How many restarts of its members by policy fit in the window; 0 is no limit.
+    pub start_limit_burst: u32,
+    /// The window, in milliseconds; it slides.
+    pub start_limit_interval_ms: u64,
 }
 
 /// The policies of an agent's life. Spans are in milliseconds; `None` is no limit.
@@ -108,7 +162,11 @@ pub struct Policy {
     pub restart_prevent_codes: Vec<i32>,
     /// Signals (by number) after which there is no restart.
     pub restart_prevent_signals: Vec<i32>,
-    /// Launch to running.
+    /// Codes after which there is a restart, whatever `restart` says.
+    pub restart_force_codes: Vec<i32>,
+    /// Signals (by number) after which there is a restart.
+    pub restart_force_signals: Vec<i32>,
+    /// Launch to ready.
     pub start_timeout_ms: Option<u64>,
     /// Start to exit.
     pub timeout_ms: Option<u64>,
@@ -118,6 +176,12 @@ pub struct Policy {
     pub stop: StopSpec,
     /// Added to its `oom_score_adj`.
     pub oom_score_adjust: i32,
+    /// Limits that the kernel enforces.
+    pub resources: Resources,
+    /// How it is watched, and what its end means.
+    pub care: Care,
+    /// Who takes over.
+    pub failover: Option<Failover>,
 }
 
 /// The keys of an agent that may differ between its modes, as far as they were written down.
@@ -208,6 +272,8 @@ impl Default for Policy {
             success_signals: Vec::new(),
             restart_prevent_codes: Vec::new(),
             restart_prevent_signals: Vec::new(),
+            restart_force_codes: Vec::new(),
+            restart_force_signals: Vec::new(),
             start_timeout_ms: Some(90_000),
             timeout_ms: None,
             idle_timeout_ms: None,
@@ -216,8 +282,12 @@ impl Default for Policy {
                 signal: "SIGTERM".to_owned(),
                 timeout_ms: 10_000,
                 send_sighup: true,
+                mode: KillMode::ControlGroup,
             },
             oom_score_adjust: 500,
+            resources: Resources::default(),
+            care: Care::default(),
+            failover: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::{Document, Findings, Source, Table};
 use crate::model::{Finding, words};
 
-use super::agent::{Agent, Policy};
+use super::agent::{Agent, Group, Policy};
 use super::agents::{read_agents_from, read_defaults, read_max_parallel};
 use super::life::finite;
 use super::unsupported::{self, refuse};
@@ -64,6 +64,8 @@ pub struct Config {
     pub daemon: DaemonSettings,
     /// Every agent by its name, the built-in ones too.
     pub agents: BTreeMap<String, Agent>,
+    /// Groups of services, by name.
+    pub groups: BTreeMap<String, Group>,
 }
 
 impl Default for DaemonSettings {
@@ -81,8 +83,12 @@ impl Config {
     /// The configuration that is compiled in: `config/default.toml`.
     pub fn built_in() -> Self {
         let source = Source::new("config/default.toml", BUILT_IN);
-        let nothing =
-            Self { schema: SCHEMA, daemon: DaemonSettings::default(), agents: BTreeMap::new() };
+        let nothing = Self {
+            schema: SCHEMA,
+            daemon: DaemonSettings::default(),
+            agents: BTreeMap::new(),
+            groups: BTreeMap::new(),
+        };
         let (config, _) = Self::read(&source, Path::new("/"), &nothing);
         config.expect("a unit test reads the compiled-in configuration")
     }
@@ -127,7 +133,7 @@ fn read_root(root: &mut Table<'_>, base_dir: &Path, defaults: &Config) -> Config
     }
     refuse(root, unsupported::OF_THE_FILE);
     let agents = read_agents_from(root, base_dir, &inherited, &blank);
-    Config { schema: SCHEMA, daemon, agents }
+    Config { schema: SCHEMA, daemon, agents, groups: BTreeMap::new() }
 }
 
 fn read_schema(root: &mut Table<'_>) {

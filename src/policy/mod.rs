@@ -30,8 +30,8 @@ mod tests;
 mod unsupported;
 
 pub use agent::{
-    Agent, AgentMode, AgentType, Delay, Invocation, Modes, OnStartLimit, Policy, ResetAfter,
-    Restart,
+    Agent, AgentMode, AgentType, Delay, Failback, Failover, Group, Invocation, Modes, OnStartLimit,
+    Policy, ResetAfter, Restart, Strategy,
 };
 pub use agents::read_agents;
 pub use config::{Config, DaemonSettings, KeepWindow, OnTerm};

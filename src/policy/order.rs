@@ -71,6 +71,8 @@ impl Agent {
                 idle_ms: self.policy.idle_timeout_ms,
             },
             oom_score_adjust: self.policy.oom_score_adjust,
+            resources: self.policy.resources.clone(),
+            care: self.policy.care.clone(),
         }
     }
 

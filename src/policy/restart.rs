@@ -82,7 +82,9 @@ pub fn decide(
     let room = room(policy, &mut counters.starts, now);
     if room > now {
         match policy.on_start_limit {
-            OnStartLimit::Fail => return Decision::LimitHit { why: limit_hit(policy) },
+            OnStartLimit::Fail | OnStartLimit::Failover => {
+                return Decision::LimitHit { why: limit_hit(policy) };
+            }
             OnStartLimit::Delay => {
                 delay_ms = delay_ms.max(room.0 - now.0);
                 why = format!("{}; waits {}", limit_hit(policy), about(delay_ms));

@@ -170,6 +170,8 @@ fn policy_keys_arrive() {
         success_signals: vec![15],
         restart_prevent_codes: vec![2],
         restart_prevent_signals: vec![9],
+        restart_force_codes: vec![],
+        restart_force_signals: vec![],
         start_timeout_ms: None,
         timeout_ms: Some(60_000),
         idle_timeout_ms: Some(30_000),
@@ -178,8 +180,12 @@ fn policy_keys_arrive() {
             signal: "SIGINT".to_owned(),
             timeout_ms: 1_000,
             send_sighup: false,
+            mode: crate::model::KillMode::ControlGroup,
         },
         oom_score_adjust: -5,
+        resources: Default::default(),
+        care: Default::default(),
+        failover: None,
     };
     assert_eq!(policy, expected);
 }

@@ -7,7 +7,9 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
 use super::{now, record};
-use crate::model::{ExecFailure, Exit, Spec, StdinFrom, StopSpec, Usage, files};
+use crate::model::{
+    ExecFailure, Exit, KillMode, Resources, Spec, StdinFrom, StopSpec, Usage, files,
+};
 
 /// How the main process ended.
 #[derive(Clone, Copy, Debug)]
@@ -76,8 +78,13 @@ pub(super) fn never_ran(dir: &Path, spec: &Spec, failed: ExecFailure) -> i32 {
 
 /// Stands in for a spec that cannot be read; only the attempt's directory names it.
 pub(super) fn nameless(attempt: String) -> Spec {
-    let stop =
-        StopSpec { keys: Vec::new(), signal: String::new(), timeout_ms: 0, send_sighup: false };
+    let stop = StopSpec {
+        keys: Vec::new(),
+        signal: String::new(),
+        timeout_ms: 0,
+        send_sighup: false,
+        mode: KillMode::ControlGroup,
+    };
     Spec {
         schema: 1,
         label: attempt.clone(),
@@ -93,6 +100,7 @@ pub(super) fn nameless(attempt: String) -> Spec {
         stop,
         socket: PathBuf::new(),
         oom_score_adjust: 0,
+        resources: Resources::default(),
         drain_ms: 0,
     }
 }

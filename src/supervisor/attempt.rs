@@ -64,6 +64,9 @@ pub(super) fn apply(
             row.started.get_or_insert(at);
             row.process = Some(process.clone());
         }
+        (S::Running | S::Stopping, AttemptFact::Ready) => {
+            row.ready.get_or_insert(at);
+        }
         (S::Intended | S::Starting | S::Running, AttemptFact::Stopping { cause }) => {
             row.state = S::Stopping;
             row.stopping = Some(*cause);
@@ -77,6 +80,7 @@ pub(super) fn apply(
             row.end = Some(end.clone());
         }
         (S::Intended | S::Starting | S::Running | S::Stopping, AttemptFact::Intended(_))
+        | (S::Intended | S::Starting, AttemptFact::Ready)
         | (S::Stopping, AttemptFact::Stopping { .. })
         | (S::Ended, _) => return Err(illegal(row)),
     }
@@ -92,6 +96,7 @@ pub(super) fn known(row: &AttemptRow, fact: &AttemptFact) -> bool {
                 && (&row.pane, &row.window) == (pane, window)
         }
         AttemptFact::Started { process } => row.process.as_ref() == Some(process),
+        AttemptFact::Ready => row.ready.is_some(),
         AttemptFact::Intended(_) | AttemptFact::Stopping { .. } | AttemptFact::Ended(_) => false,
     }
 }
@@ -101,6 +106,7 @@ fn name(fact: &AttemptFact) -> &'static str {
         AttemptFact::Intended(_) => "intended",
         AttemptFact::Launched { .. } => "launched",
         AttemptFact::Started { .. } => "started",
+        AttemptFact::Ready => "ready",
         AttemptFact::Stopping { .. } => "stopping",
         AttemptFact::Ended(_) => "ended",
     }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::model::{
-    AttemptEnd, AttemptId, Ending, Fact, Moment, Order, Owner, ProcessMark, StopCause,
+    AttemptEnd, AttemptId, Ending, Fact, Moment, Order, Owner, ProcessMark, Report, StopCause,
 };
-use crate::policy::Agent;
+use crate::policy::{Agent, Group};
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +51,13 @@ pub enum Event {
         /// The agent's process.
         process: ProcessMark,
     },
+    /// An agent said something about itself.
+    Reported {
+        /// Which.
+        attempt: AttemptId,
+        /// All that it says now.
+        report: Box<Report>,
+    },
     /// A shim and its whole set are gone.
     Gone {
         /// Whose.
@@ -87,6 +94,8 @@ pub enum Event {
     Configured {
         /// All of them, by name.
         agents: Vec<Agent>,
+        /// All groups of them.
+        groups: Vec<Group>,
     },
     /// A person wants something of an instance.
     Asked {

@@ -21,14 +21,21 @@ use crate::model::{
     AttemptEnd, AttemptId, AttemptRow, Desired, Fact, InstanceRow, InstanceState, Moment, Outcome,
     Owner, StartReason, StopCause,
 };
-use crate::policy::{Agent, AgentType, Decision, Identity, RestartCounters, decide};
+use crate::policy::{Agent, AgentType, Decision, Group, Identity, RestartCounters, decide};
 
 use super::{Action, Answer, InstanceRequest, Supervisor};
 
 impl Supervisor {
     /// Takes the configured agents: standing ones become known, and `autostart` ones are started
     /// once, when they are seen for the first time. What a person stopped stays stopped.
-    pub(super) fn configured(&mut self, now: Moment, agents: Vec<Agent>, out: &mut Vec<Action>) {
+    pub(super) fn configured(
+        &mut self,
+        now: Moment,
+        agents: Vec<Agent>,
+        groups: Vec<Group>,
+        out: &mut Vec<Action>,
+    ) {
+        self.groups = groups.into_iter().map(|group| (group.name.clone(), group)).collect();
         self.agents = agents.into_iter().map(|agent| (agent.name.clone(), agent)).collect();
         let fresh: Vec<(String, bool)> = self
             .agents
@@ -243,6 +250,10 @@ impl Supervisor {
             (Some(StopCause::Restarting | StopCause::Cancelled), _) => {
                 self.want_up(now, name, StartReason::Manual, out);
             }
+            (Some(StopCause::Failover), _) => {
+                self.want_up(now, name, StartReason::Failover, out);
+            }
+            (Some(StopCause::Group), _) => self.want_up(now, name, StartReason::Group, out),
             (None, Outcome::Cancelled) => self.update(name, &end.message, out, |row| {
                 row.desired = Desired::Down;
                 row.state = InstanceState::Stopped;
@@ -253,6 +264,8 @@ impl Supervisor {
                     StopCause::Timeout
                     | StopCause::IdleTimeout
                     | StopCause::StartTimeout
+                    | StopCause::Probe
+                    | StopCause::Watchdog
                     | StopCause::Submitted,
                 ),
                 _,
@@ -356,6 +369,8 @@ fn blank(name: &str) -> InstanceRow {
         starts: Vec::new(),
         not_before: None,
         last_delay_ms: 0,
+        serving: None,
+        switches: Vec::new(),
         outcome: None,
         why: "never started".to_owned(),
     }

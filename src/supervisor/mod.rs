@@ -4,6 +4,7 @@
 //! The daemon performs what is asked for here, in order, and reports back what came of it. The
 //! `workflow` room is told about its attempts by [`News`] and never looked at.
 
+mod activity;
 mod attempt;
 mod deadline;
 mod event;
@@ -20,13 +21,14 @@ use std::time::Duration;
 
 pub use attempt::IllegalFact;
 pub use event::{Action, Answer, Event, Explanation, InstanceRequest, News};
+pub use recover::Remembered;
 pub use verdict::{Verdict, judge};
 
 use crate::model::{
-    AttemptEnd, AttemptFact, AttemptId, AttemptRow, AttemptState, Ending, Fact, InstanceRow, Mint,
-    Moment, Order, Outcome, Owner, PromptBy, StopCause,
+    AttemptEnd, AttemptFact, AttemptId, AttemptRow, AttemptState, Ending, Fact, GroupRow,
+    InstanceRow, Mint, Moment, Order, Outcome, Owner, Parking, PromptBy, Report, StopCause,
 };
-use crate::policy::Agent;
+use crate::policy::{Agent, Group};
 
 /// How long windows of ended attempts stay (design §3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +44,9 @@ pub struct Settings {
 pub struct Supervisor {
     settings: Settings,
     agents: BTreeMap<String, Agent>,
+    groups: BTreeMap<String, Group>,
+    group_rows: BTreeMap<String, GroupRow>,
+    parked: BTreeMap<String, Parking>,
     attempts: BTreeMap<AttemptId, Attempt>,
     instances: BTreeMap<String, InstanceRow>,
     /// Windows to be closed: when, and whether their attempt succeeded.
@@ -62,11 +67,20 @@ struct Attempt {
     ask_quiet: Option<Moment>,
     /// What is left of a set that could not be killed.
     stuck: Option<String>,
+    /// What it said last about itself.
+    report: Option<Report>,
 }
 
 impl Attempt {
     fn new(row: AttemptRow) -> Self {
-        Self { row, launch_failures: 0, launch_again: None, ask_quiet: None, stuck: None }
+        Self {
+            row,
+            launch_failures: 0,
+            launch_again: None,
+            ask_quiet: None,
+            stuck: None,
+            report: None,
+        }
     }
 
     /// Whether its shim or its agent was seen, so that a launch has succeeded.
@@ -97,6 +111,7 @@ impl Supervisor {
             Event::Started { attempt, process } => {
                 self.started(now, &attempt, AttemptFact::Started { process }, &mut out);
             }
+            Event::Reported { attempt, report } => self.reported(&attempt, *report),
             Event::Gone { attempt, ending } => self.gone(now, &attempt, &ending, &mut out),
             Event::Stuck { attempt, message } => self.stuck(&attempt, message, &mut out),
             Event::Heard { attempt, quiet_ms } => self.heard(now, &attempt, quiet_ms, &mut out),
@@ -104,7 +119,9 @@ impl Supervisor {
                 self.window_left(now, window, success);
             }
             Event::WindowsLost => self.windows_lost(now, &mut out),
-            Event::Configured { agents } => self.configured(now, agents, &mut out),
+            Event::Configured { agents, groups } => {
+                self.configured(now, agents, groups, &mut out);
+            }
             Event::Asked { name, request } => {
                 let answer = self.asked(now, &name, request, &mut out);
                 out.push(Action::Reply(answer));
@@ -128,6 +145,16 @@ impl Supervisor {
     /// All instances, by name.
     pub fn instances(&self) -> impl Iterator<Item = &InstanceRow> {
         self.instances.values()
+    }
+
+    /// All groups that were ever restarted, by name.
+    pub fn groups(&self) -> impl Iterator<Item = &GroupRow> {
+        self.group_rows.values()
+    }
+
+    /// The agents that wait for a usage limit to pass, by name.
+    pub fn parked(&self) -> impl Iterator<Item = &Parking> {
+        self.parked.values()
     }
 
     fn launch(&mut self, now: Moment, order: Order, out: &mut Vec<Action>) {

@@ -4,10 +4,24 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    AttemptFact, AttemptRow, AttemptState, Desired, InstanceRow, InstanceState, Mint, Moment,
+    AttemptFact, AttemptRow, AttemptState, Desired, GroupRow, InstanceRow, InstanceState, Mint,
+    Moment, Parking,
 };
 
 use super::{Action, Attempt, IllegalFact, Settings, Supervisor};
+
+/// What the ledger kept about attempts and what stands.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered {
+    /// Attempts that have not ended.
+    pub attempts: Vec<AttemptRow>,
+    /// Instances.
+    pub instances: Vec<InstanceRow>,
+    /// Groups.
+    pub groups: Vec<GroupRow>,
+    /// Agents that wait for a usage limit to pass.
+    pub parked: Vec<Parking>,
+}
 
 impl Supervisor {
     /// A supervisor that knows these attempts and instances.
@@ -18,11 +32,11 @@ impl Supervisor {
     pub fn recover(
         now: Moment,
         settings: Settings,
-        attempts: Vec<AttemptRow>,
-        instances: Vec<InstanceRow>,
+        remembered: Remembered,
         mint: Mint,
     ) -> Result<Self, IllegalFact> {
         let mut live = BTreeMap::new();
+        let Remembered { attempts, instances, groups, parked } = remembered;
         for row in attempts {
             check(&row)?;
             let mut attempt = Attempt::new(row);
@@ -35,6 +49,9 @@ impl Supervisor {
         let mut supervisor = Self {
             settings,
             agents: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            group_rows: groups.into_iter().map(|row| (row.name.clone(), row)).collect(),
+            parked: parked.into_iter().map(|it| (it.agent.clone(), it)).collect(),
             attempts: live,
             instances: instances.into_iter().map(|row| (row.name.clone(), row)).collect(),
             windows: BTreeMap::new(),

@@ -249,7 +249,7 @@ fn a_result_is_asked_for_only_where_one_is_wanted() {
 
 fn supervisor() -> Supervisor {
     let settings = Settings { keep_success: Some(Duration::ZERO), keep_failure: None };
-    Supervisor::recover(Moment(0), settings, vec![], vec![], Mint::new([1; 32])).unwrap()
+    Supervisor::recover(Moment(0), settings, Remembered::default(), Mint::new([1; 32])).unwrap()
 }
 
 fn ordered() -> (Supervisor, AttemptId) {
@@ -351,7 +351,12 @@ fn reports_about_an_attempt_that_is_over_change_nothing() {
 fn rows_that_nobody_can_have_written_are_refused() {
     let settings = Settings { keep_success: None, keep_failure: None };
     let recover = |row: AttemptRow| {
-        Supervisor::recover(Moment(9), settings.clone(), vec![row], vec![], Mint::new([1; 32]))
+        Supervisor::recover(
+            Moment(9),
+            settings.clone(),
+            Remembered { attempts: vec![row], ..Remembered::default() },
+            Mint::new([1; 32]),
+        )
     };
     for state in AttemptState::ALL {
         assert_eq!(recover(row(*state)).is_ok(), *state != AttemptState::Ended, "{state}");

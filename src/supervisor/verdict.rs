@@ -49,7 +49,15 @@ fn stopped(order: &Order, cause: Option<StopCause>, exit: &Exit) -> Option<(Outc
     let limits = &order.limits;
     let too_late = exit.stop.is_empty() && !exit.window_closed;
     Some(match cause {
-        Some(StopCause::Timeout | StopCause::IdleTimeout | StopCause::StartTimeout) if too_late => {
+        Some(
+            StopCause::Timeout
+            | StopCause::IdleTimeout
+            | StopCause::StartTimeout
+            | StopCause::Probe
+            | StopCause::Watchdog
+            | StopCause::Failover
+            | StopCause::Group,
+        ) if too_late => {
             return None;
         }
         Some(StopCause::Submitted) => return None,
@@ -63,6 +71,14 @@ fn stopped(order: &Order, cause: Option<StopCause>, exit: &Exit) -> Option<(Outc
         }
         Some(StopCause::StartTimeout) => {
             (Outcome::StartTimeout, format!("did not start in {} s", seconds(limits.start_ms)))
+        }
+        Some(StopCause::Probe) => (Outcome::Probe, "a health probe failed".to_owned()),
+        Some(StopCause::Watchdog) => (Outcome::Watchdog, "its heartbeat stayed away".to_owned()),
+        Some(StopCause::Failover) => {
+            (Outcome::Cancelled, "stopped so that another agent takes over".to_owned())
+        }
+        Some(StopCause::Group) => {
+            (Outcome::Cancelled, "stopped with its group, to be restarted".to_owned())
         }
         None if exit.window_closed => (Outcome::Cancelled, "its window was closed".to_owned()),
         None if !exit.stop.is_empty() => {

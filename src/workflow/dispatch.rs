@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::model::{
-    Limits, Moment, Order, Outcome, Owner, PromptBy, ResultRule, RunFact, RunId, StopSpec,
-    TaskError, TaskId, TaskState, window_label,
+    Care, KillMode, Limits, Moment, Order, Outcome, Owner, PromptBy, Resources, ResultRule,
+    RunFact, RunId, StopSpec, TaskError, TaskId, TaskState, window_label,
 };
 use crate::plan::{
     self, DependsCause, DependsOn, InputUse, Lookup, OutputAs, Template, Work, as_text,
@@ -307,9 +307,12 @@ fn command_order(
             signal: "SIGTERM".to_owned(),
             timeout_ms: 10_000,
             send_sighup: true,
+            mode: KillMode::ControlGroup,
         },
         limits: Limits { start_ms: Some(90_000), run_ms: None, idle_ms: None },
         oom_score_adjust: 500,
+        resources: Resources::default(),
+        care: Care::default(),
     })
 }
 

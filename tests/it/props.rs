@@ -20,7 +20,12 @@ pub(crate) fn agents(text: &str) -> BTreeMap<String, Agent> {
     if text.trim().is_empty() {
         return BTreeMap::new();
     }
-    let nothing = Config { schema: 1, daemon: DaemonSettings::default(), agents: BTreeMap::new() };
+    let nothing = Config {
+        schema: 1,
+        daemon: DaemonSettings::default(),
+        agents: BTreeMap::new(),
+        groups: BTreeMap::new(),
+    };
     let (config, findings) =
         Config::read(&Source::new("muxvisor.toml", text), Path::new("/etc"), &nothing);
     config.unwrap_or_else(|| panic!("{}", told(&findings))).agents

@@ -22,6 +22,11 @@ pub(super) fn write(
             (launched(db, entry, attempt, shim, (pane.as_deref(), window.as_deref()))?, Some(fact))
         }
         AttemptFact::Started { process } => (started(db, entry, attempt, process)?, Some(fact)),
+        AttemptFact::Ready => {
+            let text = "UPDATE attempt SET ready_at = COALESCE(ready_at, ?2)
+                        WHERE attempt_id = ?1 AND state <> 'ended'";
+            (change(db, text, params![attempt.as_str(), signed(entry.at.0)])?, Some(fact))
+        }
         AttemptFact::Stopping { cause } => {
             let text = "UPDATE attempt SET state = 'stopping', stopping = ?2
                         WHERE attempt_id = ?1 AND state <> 'ended'";
@@ -103,6 +108,7 @@ const fn word(fact: &AttemptFact) -> &'static str {
         AttemptFact::Intended(_) => "attempt-intended",
         AttemptFact::Launched { .. } => "attempt-launched",
         AttemptFact::Started { .. } => "attempt-started",
+        AttemptFact::Ready => "attempt-ready",
         AttemptFact::Stopping { .. } => "attempt-stopping",
         AttemptFact::Ended(_) => "attempt-ended",
     }

@@ -5,6 +5,7 @@ mod forget;
 mod runs;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
 
 use super::failure::{Error, sql};
 use super::statement::{Subject, change, event, json};
@@ -19,6 +20,10 @@ pub(super) fn entry(db: &Connection, entry: &Entry) -> Result<(), Error> {
         Fact::InstanceRemoved { name } => {
             change(db, "DELETE FROM instance WHERE name = ?1", params![name]).map(drop)
         }
+        Fact::Group(row) => stand(db, "group", &row.name, row),
+        Fact::GroupRemoved { name } => fall(db, "group", name),
+        Fact::Parked(parking) => stand(db, "parked", &parking.agent, parking),
+        Fact::Unparked { agent } => fall(db, "parked", agent),
         Fact::Noted { about, text } => event(db, entry, Subject::Thing(about), "noted", Some(text)),
     }
 }
@@ -55,6 +60,17 @@ fn meta(db: &Connection, key: &str, value: &str) -> Result<(), Error> {
     let text = "INSERT INTO meta (key, value) VALUES (?1, ?2)
                 ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     change(db, text, params![key, value]).map(drop)
+}
+
+fn stand(db: &Connection, kind: &str, name: &str, row: &impl Serialize) -> Result<(), Error> {
+    let text = "INSERT INTO standing (kind, name, row) VALUES (?1, ?2, ?3)
+                ON CONFLICT (kind, name) DO UPDATE SET row = excluded.row";
+    change(db, text, params![kind, name, json(row)?]).map(drop)
+}
+
+fn fall(db: &Connection, kind: &str, name: &str) -> Result<(), Error> {
+    let text = "DELETE FROM standing WHERE kind = ?1 AND name = ?2";
+    change(db, text, params![kind, name]).map(drop)
 }
 
 fn instance(db: &Connection, row: &InstanceRow) -> Result<(), Error> {

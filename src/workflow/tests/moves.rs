@@ -234,6 +234,10 @@ fn a_run_is_what_its_facts_say() {
             Fact::Attempt { .. }
             | Fact::Instance(_)
             | Fact::InstanceRemoved { .. }
+            | Fact::Group(_)
+            | Fact::GroupRemoved { .. }
+            | Fact::Parked(_)
+            | Fact::Unparked { .. }
             | Fact::Noted { .. } => None,
         })
         .collect();

@@ -10,7 +10,7 @@ use muxvisor::model::{
 };
 use muxvisor::plan::Plan;
 use muxvisor::policy::Agent;
-use muxvisor::supervisor::{self, InstanceRequest, Settings, Supervisor};
+use muxvisor::supervisor::{self, InstanceRequest, Remembered, Settings, Supervisor};
 use muxvisor::workflow::{self, Workflow, document};
 
 use super::tell::Teller;
@@ -42,7 +42,7 @@ impl Play {
             keep_failure: Some(Duration::from_secs(3600)),
         };
         let (mint, other) = (Mint::new([1; 32]), Mint::new([2; 32]));
-        let supervisor = Supervisor::recover(Moment(0), settings, vec![], vec![], mint);
+        let supervisor = Supervisor::recover(Moment(0), settings, Remembered::default(), mint);
         let supervisor = supervisor.expect("nothing is recovered");
         Self {
             core: Core { supervisor, workflow: Workflow::new(128, other) },
@@ -109,7 +109,9 @@ impl Play {
     fn supervisor_event(&mut self, words: &[&str]) -> Option<supervisor::Event> {
         use supervisor::Event as S;
         Some(match words {
-            ["configured"] => S::Configured { agents: self.agents.values().cloned().collect() },
+            ["configured"] => {
+                S::Configured { agents: self.agents.values().cloned().collect(), groups: vec![] }
+            }
             ["closing"] => S::Closing,
             ["ask", name, request] => {
                 let request = match *request {

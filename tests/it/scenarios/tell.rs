@@ -56,6 +56,7 @@ impl Teller {
                     AttemptFact::Intended(order) => intended(name, order),
                     AttemptFact::Launched { .. } => format!("{name} launched"),
                     AttemptFact::Started { .. } => format!("{name} started"),
+                    AttemptFact::Ready => format!("{name} ready"),
                     AttemptFact::Stopping { cause } => format!("{name} stopping ({cause})"),
                     AttemptFact::Ended(end) => {
                         format!("{name} ended: {} ({})", end.outcome, end.message)
@@ -64,6 +65,10 @@ impl Teller {
             }
             Fact::Instance(row) => instance(row),
             Fact::InstanceRemoved { name } => format!("{name} forgotten"),
+            Fact::Group(row) => format!("group {} ({})", row.name, row.why),
+            Fact::GroupRemoved { name } => format!("group {name} forgotten"),
+            Fact::Parked(parking) => format!("{} parked ({})", parking.agent, parking.why),
+            Fact::Unparked { agent } => format!("{agent} no longer parked"),
             Fact::Noted { about, text } => {
                 format!("noted about {}: {text}", self.name(&AttemptId::new(about.as_str())))
             }

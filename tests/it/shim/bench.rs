@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use muxvisor::model::{
-    Exit, Spec, Started, StdinFrom, StopSpec, TerminalSpec, files, signal_number,
+    Exit, KillMode, Spec, Started, StdinFrom, StopSpec, TerminalSpec, files, signal_number,
 };
 use muxvisor::shim::{self, Reply, Request, Status};
 use nix::sys::signal::{Signal, kill};
@@ -45,9 +45,11 @@ impl Bench {
                 signal: "SIGTERM".to_owned(),
                 timeout_ms: 300,
                 send_sighup: false,
+                mode: KillMode::ControlGroup,
             },
             socket: home.path().join("s.sock"),
             oom_score_adjust: 0,
+            resources: Default::default(),
             drain_ms: 2_000,
         };
         Self { home, spec, shim: None }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muxvisor::daemon::{Core, Effect, Input};
 use muxvisor::model::{AttemptId, AttemptRow, AttemptState, Mint, Order, Owner};
-use muxvisor::supervisor::{Event, Settings, Supervisor};
+use muxvisor::supervisor::{Event, Remembered, Settings, Supervisor};
 use muxvisor::workflow::Workflow;
 
 use super::world::{Happening, World};
@@ -195,7 +195,8 @@ impl World {
         };
         let left = self.ledger.unended();
         let instances = self.ledger.instances();
-        let supervisor = Supervisor::recover(self.now, settings, left.clone(), instances, seed(1));
+        let remembered = Remembered { attempts: left.clone(), instances, ..Remembered::default() };
+        let supervisor = Supervisor::recover(self.now, settings, remembered, seed(1));
         let mut workflow = Workflow::new(LIVE_MAX, seed(2));
         for (run, facts) in self.ledger.live_runs() {
             workflow.adopt(Workflow::replay(run, facts).unwrap_or_else(|error| panic!("{error}")));
@@ -205,7 +206,7 @@ impl World {
         self.ledger.agrees_with(&core);
         self.core = Some(core);
         let agents = self.agents.values().cloned().collect();
-        self.decide(Input::Supervisor(Event::Configured { agents }));
+        self.decide(Input::Supervisor(Event::Configured { agents, groups: vec![] }));
         left.iter().for_each(|row| self.adopt(row));
         let now = self.now;
         let turn = self.core().deadline_reached(now);

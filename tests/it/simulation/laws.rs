@@ -94,6 +94,10 @@ impl Laws {
                 | Fact::Attempt { .. }
                 | Fact::Instance(_)
                 | Fact::InstanceRemoved { .. }
+                | Fact::Group(_)
+                | Fact::GroupRemoved { .. }
+                | Fact::Parked(_)
+                | Fact::Unparked { .. }
                 | Fact::Noted { .. } => {}
             }
         }

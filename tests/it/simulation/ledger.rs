@@ -37,7 +37,11 @@ impl Ledger {
                 Fact::InstanceRemoved { name } => {
                     self.instances.remove(name);
                 }
-                Fact::Noted { .. } => {}
+                Fact::Group(_)
+                | Fact::GroupRemoved { .. }
+                | Fact::Parked(_)
+                | Fact::Unparked { .. }
+                | Fact::Noted { .. } => {}
             }
         }
     }
@@ -104,6 +108,7 @@ impl Ledger {
                     row.state = AttemptState::Running;
                 }
             }
+            AttemptFact::Ready => row.ready = row.ready.or(Some(at)),
             AttemptFact::Stopping { cause } => {
                 (row.state, row.stopping) = (AttemptState::Stopping, Some(*cause));
             }
