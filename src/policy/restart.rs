@@ -121,7 +121,9 @@ fn refused(policy: &Policy, end: &AttemptEnd) -> Option<String> {
     if let Some(signal) = end.signal.filter(|s| policy.restart_prevent_signals.contains(s)) {
         return Some(format!("{} is in `restart_prevent_exit_status`", signal_name(signal)));
     }
-    let wanted = restarts_after(policy.restart, end.outcome);
+    let forced = end.code.is_some_and(|code| policy.restart_force_codes.contains(&code))
+        || end.signal.is_some_and(|signal| policy.restart_force_signals.contains(&signal));
+    let wanted = forced || restarts_after(policy.restart, end.outcome);
     (!wanted).then(|| format!("{}; `restart` is \"{}\"", end.outcome, policy.restart))
 }
 
@@ -301,6 +303,37 @@ mod tests {
         let other = AttemptEnd { code: Some(9), ..ended(Outcome::ExitCode) };
         assert!(!restarts(&policy, &code) && !restarts(&policy, &signal));
         assert!(restarts(&policy, &other), "9 is a signal there, not a code");
+    }
+
+    /// `restart_force_exit_status` beats `restart`, and loses to `restart_prevent_exit_status` and
+    /// to a person.
+    #[test]
+    fn a_forced_status_restarts_what_would_stay_down() {
+        let policy = Policy {
+            restart: Restart::No,
+            restart_force_codes: vec![0, 7, 8],
+            restart_force_signals: vec![10, 12],
+            restart_prevent_codes: vec![8],
+            restart_prevent_signals: vec![12],
+            ..calm()
+        };
+        let code = |code| AttemptEnd { code: Some(code), ..ended(Outcome::ExitCode) };
+        let signal = |signal| AttemptEnd { signal: Some(signal), ..ended(Outcome::Signal) };
+        let success = AttemptEnd { code: Some(0), ..ended(Outcome::Success) };
+        let stopped = AttemptEnd { code: Some(7), ..ended(Outcome::Cancelled) };
+        let table = [
+            (code(7), true),
+            (code(8), false),
+            (code(10), false),
+            (signal(10), true),
+            (signal(12), false),
+            (signal(7), false),
+            (success, true),
+            (stopped, false),
+        ];
+        for (end, expected) in table {
+            assert_eq!(restarts(&policy, &end), expected, "{end:?}");
+        }
     }
 
     #[test]

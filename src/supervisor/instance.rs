@@ -296,7 +296,7 @@ impl Supervisor {
         let (Some(row), Some(agent)) = (self.instances.get(name), self.agents.get(name)) else {
             return self.forget_unconfigured(out);
         };
-        let ran = attempt.started.map(|started| now.since(started));
+        let ran = attempt.ready.map(|ready| now.since(ready));
         let ran_ms = ran.map(|ran| u64::try_from(ran.as_millis()).unwrap_or(u64::MAX));
         match decide(&agent.policy, &RestartCounters::of(row), end, ran_ms, now, random) {
             Decision::No { why } => {

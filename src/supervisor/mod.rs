@@ -10,6 +10,7 @@ mod deadline;
 mod event;
 mod explain;
 mod instance;
+mod ready;
 mod recover;
 #[cfg(test)]
 mod tests;
@@ -275,6 +276,7 @@ impl Supervisor {
         if !self.record(now, id, fact, out) {
             return;
         }
+        self.ready_unless_asked(now, id, out);
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.launch_again = None;
         if known || attempt.row.state != AttemptState::Running {
