@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use super::spawn::failure;
 use crate::model::{Confinement, ExecFailure, Spec};
 
 /// The agent's group.
@@ -59,8 +58,9 @@ fn limited(dir: &Path, settings: &[(String, String)], needed: bool) -> io::Resul
 
 fn not_limited(dir: &Path, error: &io::Error) -> ExecFailure {
     let errno = Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EIO as i32));
-    let what = format!("cannot limit the agent by the control group {}", dir.display());
-    failure("limits", errno, &what)
+    let group = dir.display();
+    let message = format!("cannot limit the agent by the control group {group}: {}", errno.desc());
+    ExecFailure { step: "limits".to_owned(), errno: errno as i32, message }
 }
 
 impl Leaf {
