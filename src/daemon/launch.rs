@@ -155,7 +155,8 @@ fn environment(order: &Order, around: &Surroundings<'_>, dir: &Path) -> Vec<(Str
     let is_tmux = |name: &str| matches!(name, "TMUX" | "TMUX_PANE");
     let added = order.env.iter().map(|(name, value)| (name.clone(), value.clone()));
     let added: Vec<(String, String)> = added.filter(|(name, _)| !is_own(name)).collect();
-    let kept = |name: &str| !is_tmux(name) && !is_own(name) && !order.env.contains_key(name);
+    let replaced = |name: &str| is_own(name) || order.env.contains_key(name);
+    let kept = |name: &str| !is_tmux(name) && !replaced(name) && order.env_filter.keeps(name);
     let inherited = around.env.iter().filter(|(name, _)| kept(name)).cloned();
     inherited.chain(added).chain(own.clone()).collect()
 }

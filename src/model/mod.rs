@@ -5,6 +5,7 @@
 
 mod attempt;
 mod care;
+mod env_filter;
 mod fact;
 mod finding;
 mod id;
@@ -24,6 +25,7 @@ pub use attempt::{
 pub use care::{
     Care, ExitMatch, KillMode, Probe, ProbeKind, ReadySign, Remedy, Resources, Rule, Startup, Then,
 };
+pub use env_filter::EnvFilter;
 pub use fact::{AttemptFact, ClockMark, Entry, Fact, RunFact};
 pub use finding::{Finding, Severity};
 pub use id::{AttemptId, IdError, Mint, RunId, TaskId, Token, window_label};
