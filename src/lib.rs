@@ -3,6 +3,7 @@
 //! The rooms below are the map; `ARCHITECTURE.md` draws how they may know each other, and
 //! `tests/it/architecture.rs` holds them to it.
 
+pub mod cgroup;
 pub mod cli;
 pub mod clock;
 pub mod control;

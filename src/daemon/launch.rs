@@ -10,7 +10,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::model::{Order, Owner, PromptBy, ServerMark, Spec, StdinFrom, TerminalSpec, files};
+use crate::model::{
+    Confinement, Order, Owner, PromptBy, ServerMark, Spec, StdinFrom, TerminalSpec, files,
+};
 use crate::plan;
 
 use super::home::Home;
@@ -32,6 +34,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) cwd: &'a Path,
     /// The tmux server.
     pub(super) server: Option<ServerMark>,
+    /// Where the agent is put.
+    pub(super) confinement: Confinement,
 }
 
 /// Makes the attempt's directory and `spec.json`. A spec that is there already is complete, and
@@ -84,6 +88,7 @@ fn spec(order: &Order, around: &Surroundings<'_>, dir: &Path) -> Spec {
         socket: around.home.shim_socket(&order.attempt),
         oom_score_adjust: order.oom_score_adjust,
         resources: order.resources.clone(),
+        confinement: around.confinement.clone(),
         drain_ms: DRAIN_MS,
     }
 }

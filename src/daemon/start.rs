@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::cgroup;
 use crate::clock::Clock;
 use crate::ledger::{Ledger, Memory, RunLog};
 use crate::model::{AttemptRow, Mint, Outcome, Owner, ProcessMark};
@@ -42,6 +43,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         true
     })
     .map_err(system("catch signals"))?;
+    let ground = settle(&settings);
     let start = Start::begin(home.state());
     let (ledger, memory) = Ledger::open(&home.ledger())?;
     let clock = Clock::start(memory.clock.as_ref()).map_err(system("start the clock"))?;
@@ -62,6 +64,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         ledger,
         tmux,
         notices,
+        ground,
         inbox,
         // Nothing is answered before the loop runs, so nobody sees a state half taken up.
         door: Door::open(home.daemon_socket(), calls_in)?,
@@ -86,6 +89,14 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let result = engine.serve(incoming, calls).await;
     tracing::info!(?result, "ended");
     result
+}
+
+/// Takes the ground for the agents' control groups, before there is a child in the way.
+fn settle(settings: &Settings) -> cgroup::Way {
+    let place = cgroup::Place::of_this_process().ok().flatten();
+    let way = cgroup::settle(&settings.cgroup, place.as_ref());
+    tracing::info!("limits: {}", way.describe());
+    way
 }
 
 fn log_to_file(settings: &Settings) -> Result<LogFile, Error> {

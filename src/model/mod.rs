@@ -35,8 +35,8 @@ pub(crate) use outcome::words;
 pub use outcome::{ErrorKind, Outcome, signal_name, signal_number};
 pub use process_stat::ProcessStat;
 pub use record::{
-    ExecFailure, Exit, ProcessMark, ServerMark, Spec, Started, StdinFrom, StopSpec, StopStep,
-    TerminalSpec, Usage, files,
+    Confinement, ExecFailure, Exit, ProcessMark, ServerMark, Spec, Started, StdinFrom, StopSpec,
+    StopStep, TerminalSpec, Usage, files,
 };
 pub use report::{ActivitySource, BlockKind, Doing, Report};
 pub use run::{Output, RunOutcome, RunState, SkipReason, Submission, TaskError, TaskState};

@@ -13,6 +13,7 @@ use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{pipe2, setsid};
 
+use super::leaf::{self, Leaf};
 use super::lock::{self, REFUSED};
 use super::log::Log;
 use super::record::{self, Reserved};
@@ -86,11 +87,12 @@ fn start(dir: &Path, spec: &Spec, lock: File, signals: SignalFd) -> Result<Shim,
         Log::open(dir, began_ms).map_err(|e| io_failure("spec", &e, "cannot open the log"))?;
     let exit = Reserved::reserve(dir, files::EXIT)
         .map_err(|e| io_failure("spec", &e, "cannot write to the attempt's directory"))?;
-    let held = spawn::fork_held(spec, ends.agent)?;
+    let leaf = leaf::make(spec)?;
+    let held = spawn::fork_held(spec, ends.agent, leaf.as_ref())?;
     let started = note_start(dir, spec, &held)?;
     let socket = Socket::listen(&spec.socket).map_err(|e| complain(dir, spec, &e)).ok();
     let agent = held.pid;
-    held.release(spec)?;
+    held.release(spec).inspect_err(|_| leaf.iter().for_each(Leaf::remove))?;
     Ok(Shim::new(Parts {
         spec: spec.clone(),
         lock,
@@ -104,6 +106,7 @@ fn start(dir: &Path, spec: &Spec, lock: File, signals: SignalFd) -> Result<Shim,
         started,
         socket,
         agent,
+        leaf,
         began_ms,
     }))
 }

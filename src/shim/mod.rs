@@ -18,6 +18,7 @@ mod escalate;
 mod family;
 mod keys;
 mod launch;
+mod leaf;
 mod lock;
 mod log;
 mod mark;

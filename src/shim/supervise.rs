@@ -14,6 +14,7 @@ use nix::sys::signalfd::SignalFd;
 
 use super::dialogue::Dialogue;
 use super::ending::{self, Ended};
+use super::leaf::Leaf;
 use super::log::Log;
 use super::record::Reserved;
 use super::socket::Socket;
@@ -46,6 +47,8 @@ pub(super) struct Parts {
     pub(super) started: Started,
     pub(super) socket: Option<Socket>,
     pub(super) agent: i32,
+    /// Its control group, if it has one.
+    pub(super) leaf: Option<Leaf>,
     pub(super) began_ms: u64,
 }
 
@@ -263,6 +266,7 @@ impl Shim {
     pub(super) fn finish(mut self) -> i32 {
         self.parts.log.close(now::monotonic_ms());
         let exit = self.exit();
+        self.parts.leaf.iter().for_each(Leaf::remove);
         let code = self.ended.map_or(128 + libc::SIGKILL, Ended::shim_code);
         let written = self.parts.exit.commit(&exit);
         drop(self.parts.socket);
@@ -279,6 +283,7 @@ impl Shim {
             stop: std::mem::take(&mut self.steps),
             unkillable: self.unkillable.take().unwrap_or_default(),
             window_closed: self.window_closed,
+            oom: self.parts.leaf.as_ref().is_some_and(Leaf::starved),
             usage: ending::usage(),
             started_ms: self.parts.started.at_ms,
             log_bytes: self.parts.log.bytes(),

@@ -25,6 +25,7 @@ const ROOMS: Table<'static> = &[
     ("supervisor", &["model", "policy", "health", "transcript"]),
     ("workflow", &["model", "plan", "policy", "transcript"]),
     // Edges touch, each one thing.
+    ("cgroup", &["model"]),
     ("tmux", &["model"]),
     ("ledger", &["model"]),
     ("control", &["model"]),
@@ -43,6 +44,7 @@ const ROOMS: Table<'static> = &[
             "health",
             "supervisor",
             "workflow",
+            "cgroup",
             "tmux",
             "ledger",
             "control",
@@ -64,6 +66,7 @@ const ROOMS: Table<'static> = &[
             "plan",
             "transcript",
             "control",
+            "cgroup",
             "tmux",
             "shim",
             "daemon",
