@@ -8,6 +8,7 @@ pub mod clock;
 pub mod control;
 pub mod daemon;
 pub mod document;
+pub mod failpoint;
 pub mod ledger;
 pub mod model;
 pub mod plan;

@@ -5,6 +5,7 @@ use nix::libc;
 use super::stop::{Act, Escalation};
 use super::supervise::Shim;
 use super::{family, keys};
+use crate::failpoint;
 use crate::model::{StopSpec, StopStep, signal_name, signal_number};
 
 impl Shim {
@@ -24,7 +25,7 @@ impl Shim {
         while self.empty_ms.is_none()
             && let Some(act) = self.escalation.as_mut().and_then(|e| e.step(now_ms))
         {
-            self.perform(act, now_ms);
+            failpoint::step("shim.stop", || self.perform(act, now_ms));
             self.reap();
         }
     }

@@ -22,6 +22,7 @@ use super::streams::{Inner, Source};
 use super::supervise::{Parts, Shim};
 use super::window::{Server, Window};
 use super::{ending, mark, now, pty};
+use crate::failpoint;
 use crate::model::{ExecFailure, ProcessMark, Spec, Started, StdinFrom, files};
 
 /// Where a shim notes its own troubles, in the attempt's directory; absent when it had none.
@@ -36,7 +37,7 @@ struct Ends {
 
 /// Starts the agent of `dir`, or says with which code the shim ends.
 pub(super) fn launch(dir: &Path) -> Result<Shim, i32> {
-    let lock = match lock::take(dir) {
+    let lock = match failpoint::io("shim.take-lock", || lock::take(dir)) {
         Ok(Some(lock)) if !has_run(dir) => lock,
         Ok(_) => return Err(REFUSED),
         Err(error) => {
@@ -80,17 +81,19 @@ fn take_signals(spec: &Spec) -> Result<SignalFd, ExecFailure> {
 fn start(dir: &Path, spec: &Spec, lock: File, signals: SignalFd) -> Result<Shim, ExecFailure> {
     let window = Window::open(spec);
     let server = spec.server.clone().filter(|_| window.is_some()).map(Server::watch);
-    let ends = open_ends(dir, spec, window.as_ref().and_then(Window::size))?;
+    let size = window.as_ref().and_then(Window::size);
+    let ends = failpoint::step("shim.open-streams", || open_ends(dir, spec, size))?;
     let began_ms = now::monotonic_ms();
-    let log =
-        Log::open(dir, began_ms).map_err(|e| io_failure("spec", &e, "cannot open the log"))?;
-    let exit = Reserved::reserve(dir, files::EXIT)
+    let log = failpoint::io("shim.open-log", || Log::open(dir, began_ms))
+        .map_err(|e| io_failure("spec", &e, "cannot open the log"))?;
+    let exit = failpoint::io("shim.reserve-exit", || Reserved::reserve(dir, files::EXIT))
         .map_err(|e| io_failure("spec", &e, "cannot write to the attempt's directory"))?;
-    let held = spawn::fork_held(spec, ends.agent)?;
+    let held = failpoint::step("shim.fork", || spawn::fork_held(spec, ends.agent))?;
     let started = note_start(dir, spec, &held)?;
-    let socket = Socket::listen(&spec.socket).map_err(|e| complain(dir, spec, &e)).ok();
+    let socket = failpoint::io("shim.bind-socket", || Socket::listen(&spec.socket));
+    let socket = socket.map_err(|e| complain(dir, spec, &e)).ok();
     let agent = held.pid;
-    held.release(spec)?;
+    failpoint::step("shim.release", || held.release(spec))?;
     Ok(Shim::new(Parts {
         spec: spec.clone(),
         lock,
@@ -121,7 +124,7 @@ fn note_start(dir: &Path, spec: &Spec, held: &Held) -> Result<Started, ExecFailu
         shim: marked(std::process::id().cast_signed())?,
         at_ms: now::wall_ms(),
     };
-    record::write(dir, files::STARTED, &started)
+    failpoint::io("shim.write-started", || record::write(dir, files::STARTED, &started))
         .map_err(|e| io_failure("spec", &e, "cannot write started.json"))?;
     Ok(started)
 }
