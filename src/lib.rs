@@ -9,6 +9,7 @@ pub mod clock;
 pub mod control;
 pub mod daemon;
 pub mod document;
+pub mod failpoint;
 pub mod health;
 pub mod ledger;
 pub mod model;

@@ -468,7 +468,7 @@ fn play(care: &Care, steps: &[Step], only_unknown: bool) -> (Desk, u32) {
     let mut desk = Desk::new(care);
     let mut open: Vec<(Ticket, String)> = Vec::new();
     let mut failures = 0;
-    let mut sign = |desk: &mut Desk, open: &mut Vec<(Ticket, String)>, sign: Sign| {
+    let sign = |desk: &mut Desk, open: &mut Vec<(Ticket, String)>, sign: Sign| {
         for wish in desk.monitor.handle(desk.now, sign) {
             if let Wish::Sample { ticket, ask } = wish {
                 assert!(open.iter().all(|(_, probe)| *probe != ask.probe), "two of {}", ask.probe);

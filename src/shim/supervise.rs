@@ -24,6 +24,7 @@ use super::stop::Escalation;
 use super::streams::{Inner, Source};
 use super::window::{Server, Verdict, Window};
 use super::{now, os};
+use crate::failpoint;
 use crate::model::{Exit, Spec, Started, StopSpec, StopStep};
 
 /// Read at a time; only as much of it is touched as the agent says at once.
@@ -260,12 +261,12 @@ impl Shim {
         self.parts.leaf.iter().for_each(Leaf::remove);
         let code = self.ended.map_or(128 + libc::SIGKILL, Ended::shim_code);
         let written = self.parts.exit.commit(&exit);
-        drop(self.parts.socket);
+        failpoint::step("shim.close-socket", || drop(self.parts.socket));
         drop(self.parts.notify);
         if let Some(window) = self.parts.window {
             draw_curtain(window);
         }
-        drop(self.parts.lock);
+        failpoint::step("shim.leave", || drop(self.parts.lock));
         if written.is_ok() { code } else { 74 }
     }
 
