@@ -52,8 +52,9 @@ fn table(seen: &PsReply) -> String {
 }
 
 fn headline(daemon: &DaemonView) -> String {
-    let DaemonView { pid, version, home, protocol: _, started_at_ms: _ } = daemon;
-    format!("daemon {pid}, version {version}, home {}", home.display())
+    let DaemonView { pid, version, home, alarm, protocol: _, started_at_ms: _ } = daemon;
+    let alarm = alarm.as_ref().map_or(String::new(), |alarm| format!("\nALARM: {alarm}"));
+    format!("daemon {pid}, version {version}, home {}{alarm}", home.display())
 }
 
 fn instance_row(one: &InstanceView) -> Vec<String> {

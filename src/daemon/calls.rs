@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::control::view::{self, AttachReply, RunReply, UnitReply, UnitsReply};
 use crate::control::{Call, Failure, FailureKind, Reply, Request, Responder, Submit, WatchEvent};
 use crate::document::Source;
+use crate::failpoint;
 use crate::ledger::Reader;
 use crate::model::{InstanceState, Owner, RunId, RunState, Severity, Submission};
 use crate::plan::{Approval, Surroundings, check};
@@ -92,12 +93,13 @@ impl Engine {
     ) {
         let reader = Arc::clone(&self.reader);
         let now = archive::Now { moment: self.clock.now(), wall_ms: self.clock.wall_ms() };
-        tokio::task::spawn_blocking(move || responder.reply(question(&reader, now)));
+        let answer = move || failpoint::step("archive.read", || question(&reader, now));
+        tokio::task::spawn_blocking(move || responder.reply(answer()));
     }
 
     fn submit(&mut self, submit: Submit, responder: Responder) {
         let yes = submit.yes;
-        match self.submission(submit) {
+        match failpoint::step("submit.check", || self.submission(submit)) {
             Err(failure) => responder.reply(failure),
             Ok(submission) => {
                 let run = submission.run.clone();
