@@ -81,6 +81,7 @@ fn ending(end: End) -> Ending {
         exec_failure: None,
         stop: if end == End::Stopped { vec![step] } else { Vec::new() },
         unkillable: Vec::new(),
+        oom: false,
         window_closed: false,
         usage: Usage::default(),
         started_ms: 0,
