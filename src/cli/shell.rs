@@ -28,6 +28,7 @@ const KNOWN: &[&str] = &[
     "MUXVISOR_CONFIG",
     "MUXVISOR_HOME",
     "MUXVISOR_RESULT",
+    "NOTIFY_SOCKET",
     "NO_COLOR",
     "PATH",
     "TERM",

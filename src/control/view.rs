@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Activity, AttemptId, AttemptState, Desired, InstanceState, Outcome, RunId, RunOutcome,
-    RunState, SkipReason, TaskError, TaskId, TaskState,
+    Activity, ActivitySource, AttemptId, AttemptState, BlockKind, Desired, InstanceState, Outcome,
+    RunId, RunOutcome, RunState, SkipReason, TaskError, TaskId, TaskState,
 };
 
 /// The daemon.
@@ -36,6 +36,21 @@ pub struct PsReply {
     pub attempts: Vec<AttemptView>,
 }
 
+/// What a living agent does, as far as anybody says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivityView {
+    /// What; `unknown` when nobody says.
+    pub word: Activity,
+    /// What it waits for, when it is blocked.
+    pub kind: Option<BlockKind>,
+    /// Who says so.
+    pub source: Option<ActivitySource>,
+    /// For how long it has been so.
+    pub age_ms: Option<u64>,
+    /// Its own words. Not to be trusted.
+    pub message: Option<String>,
+}
+
 /// A standing agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceView {
@@ -46,9 +61,11 @@ pub struct InstanceView {
     /// What a person wants.
     pub desired: Desired,
     /// What it does.
-    pub activity: Activity,
-    /// Who says so: `process`, `screen`, …
-    pub activity_source: Option<String>,
+    pub activity: ActivityView,
+    /// How it is, in its own words. Not to be trusted.
+    pub status: Option<String>,
+    /// Whether it is ready.
+    pub ready: bool,
     /// The agent's process.
     pub pid: Option<i32>,
     /// How long that has run.
@@ -84,6 +101,12 @@ pub struct AttemptView {
     pub state: AttemptState,
     /// The agent, or `command`.
     pub agent: String,
+    /// What it does.
+    pub activity: ActivityView,
+    /// How it is, in its own words. Not to be trusted.
+    pub status: Option<String>,
+    /// Whether it is ready.
+    pub ready: bool,
     /// The agent's process.
     pub pid: Option<i32>,
     /// How long that has run.

@@ -15,7 +15,7 @@ use nix::unistd::{pipe2, setsid};
 
 use super::lock::{self, REFUSED};
 use super::log::Log;
-use super::notify::Notify;
+use super::notify::{self, Notify};
 use super::record::{self, Reserved};
 use super::report::Reporter;
 use super::socket::Socket;
@@ -88,7 +88,7 @@ fn start(dir: &Path, spec: &Spec, lock: File, signals: SignalFd) -> Result<Shim,
         Log::open(dir, began_ms).map_err(|e| io_failure("spec", &e, "cannot open the log"))?;
     let exit = Reserved::reserve(dir, files::EXIT)
         .map_err(|e| io_failure("spec", &e, "cannot write to the attempt's directory"))?;
-    let own = spec.socket.with_extension("notify");
+    let own = spec.socket.with_extension(notify::EXTENSION);
     let notify = Notify::listen(&own);
     let notify = notify.map_err(|e| complain(dir, &own, &e, "the agent has no NOTIFY_SOCKET")).ok();
     let held = spawn::fork_held(spec, ends.agent, notify.as_ref().map(Notify::path))?;

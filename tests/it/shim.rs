@@ -3,5 +3,6 @@
 mod bench;
 mod ends;
 mod output;
+mod says;
 mod stops;
 mod windows;
