@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::doing::ActivityView;
 use crate::model::{
-    Activity, ActivitySource, AttemptId, AttemptState, BlockKind, Desired, InstanceState, Outcome,
-    RunId, RunOutcome, RunState, SkipReason, TaskError, TaskId, TaskState,
+    AttemptId, AttemptState, Desired, InstanceState, Outcome, RunId, RunOutcome, RunState,
+    SkipReason, TaskError, TaskId, TaskState,
 };
 
 /// The daemon.
@@ -34,21 +35,6 @@ pub struct PsReply {
     pub instances: Vec<InstanceView>,
     /// Attempts of tasks that are not over.
     pub attempts: Vec<AttemptView>,
-}
-
-/// What a living agent does, as far as anybody says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActivityView {
-    /// What; `unknown` when nobody says.
-    pub word: Activity,
-    /// What it waits for, when it is blocked.
-    pub kind: Option<BlockKind>,
-    /// Who says so.
-    pub source: Option<ActivitySource>,
-    /// For how long it has been so.
-    pub age_ms: Option<u64>,
-    /// Its own words. Not to be trusted.
-    pub message: Option<String>,
 }
 
 /// A standing agent.

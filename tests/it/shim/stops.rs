@@ -205,9 +205,8 @@ fn parent_and_child(piped: bool, mode: KillMode) -> Bench {
 #[test]
 fn kill_mode_control_group_asks_everybody() {
     let mut bench = parent_and_child(false, KillMode::ControlGroup);
-    bench.spec.stop.timeout_ms = 0;
-    bench
-        .ask(&Request::Stop { how: Some(StopSpec { timeout_ms: 500, ..bench.spec.stop.clone() }) });
+    let how = StopSpec { timeout_ms: 500, ..bench.spec.stop.clone() };
+    bench.ask(&Request::Stop { how: Some(how) });
     bench.finish();
     assert!(bench.path("../asked").exists());
     assert_eq!(steps(&bench.exit()), ["requested", "SIGTERM", "SIGKILL"]);
