@@ -64,8 +64,9 @@ fn table(seen: &PsReply) -> String {
 }
 
 fn headline(daemon: &DaemonView) -> String {
-    let DaemonView { pid, version, home, protocol: _, started_at_ms: _ } = daemon;
-    format!("daemon {pid}, version {version}, home {}", home.display())
+    let DaemonView { pid, version, home, alarm, protocol: _, started_at_ms: _ } = daemon;
+    let alarm = alarm.as_ref().map_or(String::new(), |alarm| format!("\nALARM: {alarm}"));
+    format!("daemon {pid}, version {version}, home {}{alarm}", home.display())
 }
 
 /// The agent's own words, on a line of their own.
@@ -88,8 +89,9 @@ fn doing(activity: &ActivityView, wide: bool) -> String {
 }
 
 fn instance_row(one: &InstanceView, wide: bool) -> Vec<String> {
+    let group = one.group.as_ref().map_or(String::new(), |group| format!(" ({group})"));
     vec![
-        one.name.clone(),
+        format!("{}{group}", one.name),
         one.state.to_string(),
         doing(&one.activity, wide),
         cell(one.pid.as_ref()),

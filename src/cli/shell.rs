@@ -24,7 +24,9 @@ pub(crate) struct Shell {
 }
 
 const KNOWN: &[&str] = &[
+    "DBUS_SESSION_BUS_ADDRESS",
     "HOME",
+    "MUXVISOR_CGROUP",
     "MUXVISOR_CONFIG",
     "MUXVISOR_HOME",
     "MUXVISOR_RESULT",

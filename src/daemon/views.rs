@@ -25,6 +25,7 @@ impl Engine {
             protocol: PROTOCOL,
             started_at_ms: self.started_wall_ms,
             home: self.settings.home.state().to_owned(),
+            alarm: self.alarm(),
         }
     }
 
@@ -46,6 +47,7 @@ impl Engine {
         let live = row.attempt.as_ref().and_then(|id| self.core.supervisor.attempt(id));
         InstanceView {
             name: row.name.clone(),
+            group: self.core.supervisor.group_of(&row.name).map(|group| group.name.clone()),
             state: row.state,
             desired: row.desired,
             activity: self.activity_view(row.attempt.as_ref()),

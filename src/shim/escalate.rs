@@ -3,9 +3,11 @@
 
 use nix::libc;
 
+use super::leaf::Leaf;
 use super::stop::{Act, Escalation};
 use super::supervise::Shim;
 use super::{family, keys};
+use crate::failpoint;
 use crate::model::{KillMode, StopSpec, StopStep, signal_name, signal_number};
 
 impl Shim {
@@ -52,6 +54,18 @@ impl Shim {
         }
     }
 
+    /// Kills whom the last step of a stop is for.
+    fn kill_now(&self) {
+        match self.how.mode {
+            KillMode::ControlGroup | KillMode::Mixed => {
+                // At once for all of it, so that no fork outruns the walk down the family.
+                self.parts.leaf.iter().for_each(Leaf::kill);
+                family::kill();
+            }
+            KillMode::Process => self.signal_main(&[libc::SIGKILL]),
+        }
+    }
+
     /// Signals the main process, unless it has ended: until then its number is its own.
     fn signal_main(&self, signals: &[i32]) {
         if self.ended.is_none() {
@@ -63,7 +77,7 @@ impl Shim {
         while self.empty_ms.is_none()
             && let Some(act) = self.escalation.as_mut().and_then(|e| e.step(now_ms))
         {
-            self.perform(act, now_ms);
+            failpoint::step("shim.stop", || self.perform(act, now_ms));
             self.reap();
         }
     }
@@ -87,10 +101,7 @@ impl Shim {
             }
             Act::Kill => {
                 self.note("SIGKILL", now_ms);
-                match self.how.mode {
-                    KillMode::ControlGroup | KillMode::Mixed => family::kill(),
-                    KillMode::Process => self.signal_main(&[libc::SIGKILL]),
-                }
+                self.kill_now();
             }
             Act::GiveUp => {
                 self.unkillable = Some(match self.how.mode {

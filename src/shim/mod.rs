@@ -19,6 +19,7 @@ mod family;
 mod hearing;
 mod keys;
 mod launch;
+mod leaf;
 mod lock;
 mod log;
 mod mark;

@@ -15,6 +15,7 @@ use nix::unistd::{
     chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, pipe2, read, setsid, write,
 };
 
+use super::leaf::Leaf;
 use super::notify;
 use super::os::{self, Forked};
 use crate::model::{ExecFailure, Spec};
@@ -46,10 +47,12 @@ struct Orders {
     verdict: OwnedFd,
 }
 
-/// Forks the agent, in a session of its own, and holds it. `socket` is where it may say how it is.
+/// Forks the agent, in a session of its own and in its control group, and holds it. `socket` is
+/// where it may say how it is.
 pub(super) fn fork_held(
     spec: &Spec,
     streams: Streams,
+    leaf: Option<&Leaf>,
     socket: Option<&Path>,
 ) -> Result<Held, ExecFailure> {
     let failed = |errno: Errno| failure("fork", errno, "cannot start a process");
@@ -65,8 +68,14 @@ pub(super) fn fork_held(
         go: go_read,
         verdict: verdict_write,
     };
-    match os::fork().map_err(failed)? {
-        Forked::Parent(pid) => Ok(Held { pid, go, verdict }),
+    let born_inside = leaf.and_then(Leaf::open).and_then(|group| os::fork_into(group.as_fd()).ok());
+    let outside = born_inside.is_none();
+    match born_inside.map_or_else(os::fork, Ok).map_err(failed)? {
+        Forked::Parent(pid) => {
+            let held = Held { pid, go, verdict };
+            leaf.filter(|_| outside).map_or(Ok(()), |leaf| leaf.admit(pid))?;
+            Ok(held)
+        }
         Forked::Child => {
             // Why: as long as the child holds this end, its wait cannot end with the shim's death.
             drop(go);

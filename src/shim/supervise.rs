@@ -14,6 +14,7 @@ use nix::sys::signalfd::SignalFd;
 
 use super::dialogue::Dialogue;
 use super::ending::{self, Ended};
+use super::leaf::Leaf;
 use super::log::Log;
 use super::notify::Notify;
 use super::record::Reserved;
@@ -23,6 +24,7 @@ use super::stop::Escalation;
 use super::streams::{Inner, Source};
 use super::window::{Server, Verdict, Window};
 use super::{family, now, os};
+use crate::failpoint;
 use crate::model::{Exit, KillMode, Spec, Started, StopSpec, StopStep};
 
 /// Read at a time; only as much of it is touched as the agent says at once.
@@ -50,6 +52,8 @@ pub(super) struct Parts {
     pub(super) notify: Option<Notify>,
     pub(super) reporter: Reporter,
     pub(super) agent: i32,
+    /// Its control group, if it has one.
+    pub(super) leaf: Option<Leaf>,
     pub(super) began_ms: u64,
 }
 
@@ -256,14 +260,15 @@ impl Shim {
         self.parts.log.close(now::monotonic_ms());
         self.hear_out();
         let exit = self.exit();
+        self.parts.leaf.iter().for_each(Leaf::remove);
         let code = self.ended.map_or(128 + libc::SIGKILL, Ended::shim_code);
         let written = self.parts.exit.commit(&exit);
-        drop(self.parts.socket);
+        failpoint::step("shim.close-socket", || drop(self.parts.socket));
         drop(self.parts.notify);
         if let Some(window) = self.parts.window {
             draw_curtain(window);
         }
-        drop(self.parts.lock);
+        failpoint::step("shim.leave", || drop(self.parts.lock));
         if written.is_ok() { code } else { 74 }
     }
 
@@ -273,6 +278,7 @@ impl Shim {
             stop: std::mem::take(&mut self.steps),
             unkillable: self.unkillable.take().unwrap_or_default(),
             window_closed: self.window_closed,
+            oom: self.parts.leaf.as_ref().is_some_and(Leaf::starved),
             usage: ending::usage(),
             started_ms: self.parts.started.at_ms,
             log_bytes: self.parts.log.bytes(),
