@@ -169,7 +169,7 @@ fn directory(name: &'static str, path: &Path, forbidden: u32) -> Check {
 }
 
 fn socket(home: &Home) -> Check {
-    let longest = home.shim_socket(&AttemptId::new("0123456789"));
+    let longest = home.notify_socket(&AttemptId::new("0123456789"));
     match control::check_length(&longest) {
         Ok(()) => Check::ok("socket", format!("{} fits", home.daemon_socket().display())),
         Err(error) => Check::new("socket", Verdict::Error, error.to_string()),

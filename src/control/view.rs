@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::doing::ActivityView;
 use crate::model::{
-    Activity, AttemptId, AttemptState, Desired, InstanceState, Outcome, RunId, RunOutcome,
-    RunState, SkipReason, TaskError, TaskId, TaskState,
+    AttemptId, AttemptState, Desired, InstanceState, Outcome, RunId, RunOutcome, RunState,
+    SkipReason, TaskError, TaskId, TaskState,
 };
 
 /// The daemon.
@@ -52,9 +53,11 @@ pub struct InstanceView {
     /// What a person wants.
     pub desired: Desired,
     /// What it does.
-    pub activity: Activity,
-    /// Who says so: `process`, `screen`, …
-    pub activity_source: Option<String>,
+    pub activity: ActivityView,
+    /// How it is, in its own words. Not to be trusted.
+    pub status: Option<String>,
+    /// Whether it is ready.
+    pub ready: bool,
     /// The agent's process.
     pub pid: Option<i32>,
     /// How long that has run.
@@ -90,6 +93,12 @@ pub struct AttemptView {
     pub state: AttemptState,
     /// The agent, or `command`.
     pub agent: String,
+    /// What it does.
+    pub activity: ActivityView,
+    /// How it is, in its own words. Not to be trusted.
+    pub status: Option<String>,
+    /// Whether it is ready.
+    pub ready: bool,
     /// The agent's process.
     pub pid: Option<i32>,
     /// How long that has run.

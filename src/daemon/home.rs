@@ -118,13 +118,18 @@ impl Home {
         self.runtime.join("s").join(format!("{attempt}.sock"))
     }
 
+    /// The socket on which an attempt's agent may say how it is; its shim makes it beside its own.
+    pub fn notify_socket(&self, attempt: &AttemptId) -> PathBuf {
+        self.shim_socket(attempt).with_extension("notify")
+    }
+
     /// Makes the directories, private to the user, and checks the length of socket paths.
     ///
     /// # Errors
     /// When one cannot be made, belongs to somebody else or is open to others, or when the path
     /// is too long for sockets.
     pub fn prepare(&self) -> Result<(), HomeError> {
-        let longest = self.shim_socket(&AttemptId::new("0123456789"));
+        let longest = self.notify_socket(&AttemptId::new("0123456789"));
         let bytes = longest.as_os_str().len();
         if bytes > SOCKET_PATH_MAX {
             return Err(HomeError::TooLong { path: longest, bytes });

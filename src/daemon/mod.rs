@@ -22,6 +22,7 @@ mod perform;
 mod process;
 mod publish;
 mod readable;
+mod said;
 mod signalled;
 mod start;
 mod views;
