@@ -15,6 +15,7 @@ use crate::model::{Entry, Fact, Moment, RunId};
 use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
 
+use super::callers::Refusals;
 use super::door::Door;
 use super::log::LogFile;
 use super::notices::Notices;
@@ -48,6 +49,8 @@ pub(super) struct Engine {
     /// The day of the last run id and its number.
     pub(super) last_run: (String, u32),
     pub(super) leaving: Leaving,
+    /// What agents were denied and is written down.
+    pub(super) refusals: Refusals,
     /// Decided and not yet committed.
     pub(super) pending: Pending,
 }

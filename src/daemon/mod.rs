@@ -5,6 +5,7 @@
 
 mod adopt;
 mod archive;
+mod callers;
 mod calls;
 mod core;
 mod crashes;

@@ -1,6 +1,6 @@
 //! Starts a daemon: takes up what an earlier one left, then serves (design §7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -73,6 +73,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         waiters: Vec::new(),
         last_run: (String::new(), 0),
         leaving: Leaving::No,
+        refusals: BTreeSet::new(),
         pending: Pending::default(),
     };
     engine.watch_runtime()?;

@@ -9,7 +9,7 @@ use crate::control::view::{
 };
 use crate::control::{Failure, FailureKind};
 use crate::model::{
-    Activity, AttemptRow, InstanceRow, InstanceState, Moment, Owner, TaskId, TaskState,
+    Activity, AttemptId, AttemptRow, InstanceRow, InstanceState, Moment, Owner, TaskId, TaskState,
 };
 use crate::plan::{self, Work};
 use crate::workflow::{Run, Task, finals};
@@ -42,6 +42,14 @@ impl Engine {
                 .map(|row| self.attempt_view(row))
                 .collect(),
         }
+    }
+
+    /// The same for an agent that asks: only itself.
+    pub(super) fn ps_of(&self, own: Option<&AttemptId>) -> PsReply {
+        let mut reply = self.ps();
+        reply.instances.retain(|view| own.is_some() && view.attempt.as_ref() == own);
+        reply.attempts.retain(|view| Some(&view.attempt) == own);
+        reply
     }
 
     fn instance_view(&self, row: &InstanceRow) -> InstanceView {
