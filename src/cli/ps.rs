@@ -52,7 +52,7 @@ fn table(seen: &PsReply) -> String {
 }
 
 fn headline(daemon: &DaemonView) -> String {
-    let DaemonView { pid, version, home, protocol: _, started_at_ms: _ } = daemon;
+    let DaemonView { pid, version, home, protocol: _, started_at_ms: _, limits: _ } = daemon;
     format!("daemon {pid}, version {version}, home {}", home.display())
 }
 

@@ -23,6 +23,18 @@ pub struct DaemonView {
     pub started_at_ms: i64,
     /// Its home.
     pub home: PathBuf,
+    /// How it enforces limits of agents.
+    #[serde(default)]
+    pub limits: Option<LimitsView>,
+}
+
+/// How limits of agents are enforced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsView {
+    /// The way that is in use, and what it lacks, for a person.
+    pub way: String,
+    /// Whether all of them are.
+    pub whole: bool,
 }
 
 /// Answer to `ps`: the document of `ps --json`.

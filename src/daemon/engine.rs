@@ -20,7 +20,7 @@ use super::door::Door;
 use super::log::LogFile;
 use super::notices::Notices;
 use super::waiter::Waiter;
-use super::{Connected, Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn};
+use super::{Connected, Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn, scope};
 
 /// How many events are decided and committed together.
 const BATCH_MAX: usize = 256;
@@ -257,7 +257,9 @@ impl Engine {
 
 /// How the private tmux server is set up.
 pub(super) fn tmux_config(settings: &Settings) -> tmux::Config {
-    tmux::Config::new(settings.home.runtime(), settings.env.iter().cloned())
+    let mut config = tmux::Config::new(settings.home.runtime(), settings.env.iter().cloned());
+    config.scope = scope::for_tmux(&settings.env);
+    config
 }
 
 /// Passes on what tmux says.

@@ -13,6 +13,7 @@ mod door;
 mod ending;
 mod engine;
 mod fence;
+mod herald;
 mod home;
 mod launch;
 mod lock;
@@ -22,6 +23,7 @@ mod perform;
 mod process;
 mod publish;
 mod readable;
+mod scope;
 mod signalled;
 mod start;
 mod views;
@@ -61,6 +63,8 @@ pub struct Settings {
     pub cwd: PathBuf,
     /// What is wanted of control groups.
     pub cgroup: cgroup::Wish,
+    /// Where a service manager wants to be told that the daemon serves.
+    pub herald: Option<PathBuf>,
 }
 
 /// Reads the configuration again, from wherever it was read at start.

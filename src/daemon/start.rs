@@ -22,7 +22,7 @@ use super::engine::{Engine, Leaving, Pending, forward, tmux_config};
 use super::log::LogFile;
 use super::notices::Notices;
 use super::watch::Followed;
-use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt};
+use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt, herald};
 
 /// How long the window of a successful attempt stays.
 const KEEP_SUCCESS: Duration = Duration::from_secs(5);
@@ -87,7 +87,10 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     engine.ledger.recovered().await?;
     start.done();
     tracing::info!("serving");
+    let herald = engine.settings.herald.clone();
+    herald::tell(herald.as_deref(), "READY=1");
     let result = engine.serve(incoming, calls).await;
+    herald::tell(herald.as_deref(), "STOPPING=1");
     tracing::info!(?result, "ended");
     result
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::control::message::PROTOCOL;
 use crate::control::view::{
-    AgentView, AgentsReply, AttemptView, DaemonView, InstanceView, PsReply, RunView, TaskView,
+    AgentView, AgentsReply, AttemptView, DaemonView, InstanceView, LimitsView, PsReply, RunView,
+    TaskView,
 };
 use crate::control::{Failure, FailureKind};
 use crate::model::{
@@ -27,6 +28,7 @@ impl Engine {
             protocol: PROTOCOL,
             started_at_ms: self.started_wall_ms,
             home: self.settings.home.state().to_owned(),
+            limits: Some(LimitsView { way: self.ground.describe(), whole: self.ground.is_whole() }),
         }
     }
 

@@ -4,5 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod callers;
+mod door;
 mod fences;
 pub(crate) mod group;
+mod limits;
+mod unit;
