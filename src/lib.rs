@@ -9,6 +9,8 @@ pub mod clock;
 pub mod control;
 pub mod daemon;
 pub mod document;
+pub mod failpoint;
+pub mod health;
 pub mod ledger;
 pub mod model;
 pub mod plan;

@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::failpoint;
 use crate::model::{
     Confinement, Order, Owner, PromptBy, ServerMark, Spec, StdinFrom, TerminalSpec, files,
 };
@@ -42,18 +43,22 @@ pub(super) struct Surroundings<'a> {
 /// a shim may hold its lock, so it is left alone.
 pub(super) fn write_spec(order: &Order, around: &Surroundings<'_>) -> io::Result<PathBuf> {
     let dir = around.home.attempt(&order.attempt);
-    DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+    failpoint::io("launch.make-folder", || {
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir)
+    })?;
     let path = dir.join(files::SPEC);
     if path.exists() {
         return Ok(dir);
     }
     if let Some(prompt) = &order.prompt {
-        write_private(&dir.join(files::PROMPT), prompt.as_bytes())?;
+        failpoint::io("launch.write-prompt", || {
+            write_private(&dir.join(files::PROMPT), prompt.as_bytes())
+        })?;
     }
     let spec = serde_json::to_vec_pretty(&spec(order, around, &dir))?;
     let partial = dir.join("spec.json.tmp");
-    write_private(&partial, &spec)?;
-    fs::rename(partial, path)?;
+    failpoint::io("launch.write-spec", || write_private(&partial, &spec))?;
+    failpoint::io("launch.name-spec", || fs::rename(partial, path))?;
     Ok(dir)
 }
 
@@ -174,9 +179,15 @@ fn example(schema: &serde_json::Value) -> Option<String> {
 pub(super) fn start_windowless(program: &Path, dir: &Path) -> io::Result<i32> {
     let mut command = Command::new(program);
     // It needs nothing of ours, and whoever looks for carriers of a token must not find it.
-    command.arg("shim").arg(dir).env_clear().current_dir("/").process_group(0);
+    command
+        .arg("shim")
+        .arg(dir)
+        .args(failpoint::words())
+        .env_clear()
+        .current_dir("/")
+        .process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = command.spawn()?;
+    let child = failpoint::io("launch.start-shim", || command.spawn())?;
     Ok(i32::try_from(child.id()).expect("Linux pids fit"))
 }
 

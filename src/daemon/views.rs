@@ -29,6 +29,7 @@ impl Engine {
             started_at_ms: self.started_wall_ms,
             home: self.settings.home.state().to_owned(),
             limits: Some(LimitsView { way: self.ground.describe(), whole: self.ground.is_whole() }),
+            alarm: self.alarm(),
         }
     }
 
@@ -59,6 +60,7 @@ impl Engine {
         let running = row.state == InstanceState::Running;
         InstanceView {
             name: row.name.clone(),
+            group: self.core.supervisor.group_of(&row.name).map(|group| group.name.clone()),
             state: row.state,
             desired: row.desired,
             activity: Activity::Unknown,

@@ -146,7 +146,7 @@ pub struct Policy {
     pub delay_function: Delay,
     /// Added at random on top, as a share of the delay: 0.25 adds up to a quarter.
     pub restart_jitter: f64,
-    /// When earlier restarts are forgotten, counted from the moment it ran.
+    /// When earlier restarts are forgotten, counted from the moment it was ready.
     pub restart_reset_after: ResetAfter,
     /// How many starts by policy fit in the window.
     pub start_limit_burst: u32,

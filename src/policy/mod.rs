@@ -48,4 +48,4 @@ pub use agent::{
 pub use agents::read_agents;
 pub use config::{AgentApi, Config, DaemonSettings, KeepWindow, OnTerm};
 pub use order::Identity;
-pub use restart::{Decision, RestartCounters, decide, delay_ms};
+pub use restart::{Decision, RestartCounters, decide, delay_ms, limit_hit, room};

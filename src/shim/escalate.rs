@@ -6,6 +6,7 @@ use super::leaf::Leaf;
 use super::stop::{Act, Escalation};
 use super::supervise::Shim;
 use super::{family, keys};
+use crate::failpoint;
 use crate::model::{StopSpec, StopStep, signal_name, signal_number};
 
 impl Shim {
@@ -25,7 +26,7 @@ impl Shim {
         while self.empty_ms.is_none()
             && let Some(act) = self.escalation.as_mut().and_then(|e| e.step(now_ms))
         {
-            self.perform(act, now_ms);
+            failpoint::step("shim.stop", || self.perform(act, now_ms));
             self.reap();
         }
     }

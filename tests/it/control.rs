@@ -112,6 +112,7 @@ pub(crate) fn view() -> DaemonView {
         started_at_ms: 2,
         home: "/home".into(),
         limits: None,
+        alarm: None,
     }
 }
 
