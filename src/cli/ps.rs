@@ -64,7 +64,7 @@ fn table(seen: &PsReply) -> String {
 }
 
 fn headline(daemon: &DaemonView) -> String {
-    let DaemonView { pid, version, home, alarm, protocol: _, started_at_ms: _ } = daemon;
+    let DaemonView { pid, version, home, alarm, protocol: _, started_at_ms: _, limits: _ } = daemon;
     let alarm = alarm.as_ref().map_or(String::new(), |alarm| format!("\nALARM: {alarm}"));
     format!("daemon {pid}, version {version}, home {}{alarm}", home.display())
 }

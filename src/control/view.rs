@@ -27,6 +27,18 @@ pub struct DaemonView {
     /// What keeps it from changing anything; absent when all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<String>,
+    /// How it enforces limits of agents.
+    #[serde(default)]
+    pub limits: Option<LimitsView>,
+}
+
+/// How limits of agents are enforced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsView {
+    /// The way that is in use, and what it lacks, for a person.
+    pub way: String,
+    /// Whether all of them are.
+    pub whole: bool,
 }
 
 /// Answer to `ps`: the document of `ps --json`.

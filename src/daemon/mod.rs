@@ -5,6 +5,7 @@
 
 mod adopt;
 mod archive;
+mod callers;
 mod calls;
 mod core;
 mod crashes;
@@ -12,6 +13,7 @@ mod door;
 mod ending;
 mod engine;
 mod fence;
+mod herald;
 mod home;
 mod launch;
 mod lock;
@@ -23,6 +25,7 @@ mod process;
 mod publish;
 mod readable;
 mod said;
+mod scope;
 mod signalled;
 mod start;
 mod views;
@@ -64,6 +67,8 @@ pub struct Settings {
     pub cwd: PathBuf,
     /// What is wanted of control groups.
     pub cgroup: cgroup::Wish,
+    /// Where a service manager wants to be told that the daemon serves.
+    pub herald: Option<PathBuf>,
 }
 
 /// Reads the configuration again, from wherever it was read at start.

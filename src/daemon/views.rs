@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use crate::control::message::PROTOCOL;
 use crate::control::view::{
-    AgentView, AgentsReply, AttemptView, DaemonView, InstanceView, PsReply, RunView, TaskView,
+    AgentView, AgentsReply, AttemptView, DaemonView, InstanceView, LimitsView, PsReply, RunView,
+    TaskView,
 };
 use crate::control::{Failure, FailureKind};
-use crate::model::{AttemptRow, InstanceRow, Moment, Owner, TaskId, TaskState};
+use crate::model::{
+    AttemptId, AttemptRow, InstanceRow, Moment, Owner, TaskId, TaskState,
+};
 use crate::plan::{self, Work};
 use crate::workflow::{Run, Task, finals};
 
@@ -25,6 +28,7 @@ impl Engine {
             protocol: PROTOCOL,
             started_at_ms: self.started_wall_ms,
             home: self.settings.home.state().to_owned(),
+            limits: Some(LimitsView { way: self.ground.describe(), whole: self.ground.is_whole() }),
             alarm: self.alarm(),
         }
     }
@@ -41,6 +45,14 @@ impl Engine {
                 .map(|row| self.attempt_view(row))
                 .collect(),
         }
+    }
+
+    /// The same for an agent that asks: only itself.
+    pub(super) fn ps_of(&self, own: Option<&AttemptId>) -> PsReply {
+        let mut reply = self.ps();
+        reply.instances.retain(|view| own.is_some() && view.attempt.as_ref() == own);
+        reply.attempts.retain(|view| Some(&view.attempt) == own);
+        reply
     }
 
     fn instance_view(&self, row: &InstanceRow) -> InstanceView {
