@@ -72,9 +72,10 @@ impl Desk {
 
     fn sign(&mut self, sign: Sign) {
         for wish in self.monitor.handle(self.now, sign) {
-            match wish {
-                Wish::Sample { ticket, .. } => self.open.push(ticket),
-                other => self.wishes.push(other),
+            if let Wish::Sample { ticket, .. } = wish {
+                self.open.push(ticket);
+            } else {
+                self.wishes.push(wish);
             }
         }
     }
@@ -468,7 +469,7 @@ fn play(care: &Care, steps: &[Step], only_unknown: bool) -> (Desk, u32) {
     let mut desk = Desk::new(care);
     let mut open: Vec<(Ticket, String)> = Vec::new();
     let mut failures = 0;
-    let mut sign = |desk: &mut Desk, open: &mut Vec<(Ticket, String)>, sign: Sign| {
+    let sign = |desk: &mut Desk, open: &mut Vec<(Ticket, String)>, sign: Sign| {
         for wish in desk.monitor.handle(desk.now, sign) {
             if let Wish::Sample { ticket, ask } = wish {
                 assert!(open.iter().all(|(_, probe)| *probe != ask.probe), "two of {}", ask.probe);

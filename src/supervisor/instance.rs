@@ -51,6 +51,7 @@ impl Supervisor {
             }
         }
         self.forget_unconfigured(out);
+        self.revise_monitors(now, out);
     }
 
     /// What is no longer configured and does not live is forgotten; what lives is, when it ends.
