@@ -23,6 +23,9 @@ pub struct DaemonView {
     pub started_at_ms: i64,
     /// Its home.
     pub home: PathBuf,
+    /// What keeps it from changing anything; absent when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<String>,
 }
 
 /// Answer to `ps`: the document of `ps --json`.
@@ -41,6 +44,9 @@ pub struct PsReply {
 pub struct InstanceView {
     /// Its name.
     pub name: String,
+    /// The group that it is a member of.
+    #[serde(default)]
+    pub group: Option<String>,
     /// What is.
     pub state: InstanceState,
     /// What a person wants.

@@ -27,6 +27,7 @@ impl Engine {
             protocol: PROTOCOL,
             started_at_ms: self.started_wall_ms,
             home: self.settings.home.state().to_owned(),
+            alarm: self.alarm(),
         }
     }
 
@@ -49,6 +50,7 @@ impl Engine {
         let running = row.state == InstanceState::Running;
         InstanceView {
             name: row.name.clone(),
+            group: self.core.supervisor.group_of(&row.name).map(|group| group.name.clone()),
             state: row.state,
             desired: row.desired,
             activity: Activity::Unknown,
