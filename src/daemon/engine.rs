@@ -26,6 +26,8 @@ use super::{Connected, Core, Effect, Error, Inbox, Incoming, Input, Settings, Tu
 
 /// How many events are decided and committed together.
 const BATCH_MAX: usize = 256;
+/// How late a wake-up may be before the daemon is known to have stood still.
+const OVERSLEPT: Duration = Duration::from_secs(1);
 /// How long to wait before a tmux server is tried again.
 const TMUX_AGAIN: Duration = Duration::from_secs(1);
 
@@ -100,18 +102,25 @@ impl Engine {
                 }
                 Leaving::No | Leaving::WhenEmpty => {}
             }
-            let deadline = self.sleep_until_deadline();
+            let slept = self.clock.now();
+            let due = self.next_due();
+            let deadline = sleep_until(slept, due);
             tokio::select! {
                 biased;
                 Some(first) = ears.incoming.recv() => {
+                    self.feel_gap(slept, due);
                     self.take(first);
                     for _ in 1..BATCH_MAX {
                         let Ok(next) = ears.incoming.try_recv() else { break };
                         self.take(next);
                     }
                 }
-                Some(call) = ears.calls.recv() => self.call(call),
+                Some(call) = ears.calls.recv() => {
+                    self.feel_gap(slept, due);
+                    self.call(call);
+                }
                 () = deadline => {
+                    self.feel_gap(slept, due);
                     let now = self.clock.now();
                     let turn = self.core.deadline_reached(now);
                     self.keep_turn(now, turn);
@@ -121,16 +130,20 @@ impl Engine {
         }
     }
 
-    fn sleep_until_deadline(&self) -> impl Future<Output = ()> + use<> {
-        let now = self.clock.now();
+    fn next_due(&self) -> Option<Moment> {
         let waiters = self.waiters.iter().filter_map(|waiter| waiter.until).min();
-        let next = [self.core.next_deadline(), waiters].into_iter().flatten().min();
-        async move {
-            match next {
-                Some(at) => tokio::time::sleep(at.since(now)).await,
-                None => std::future::pending().await,
-            }
-        }
+        [self.core.next_deadline(), waiters].into_iter().flatten().min()
+    }
+
+    /// A deadline that was overslept shows that the daemon stood still: suspended, stopped, or
+    /// starved. What came in meanwhile is judged after that is known (faults 69, 70).
+    fn feel_gap(&mut self, slept: Moment, due: Option<Moment>) {
+        let now = self.clock.now();
+        let Some(due) = due.filter(|due| now.since(*due) > OVERSLEPT) else { return };
+        let gap = now.since(slept.min(due));
+        let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!("stood still for up to {gap_ms} ms");
+        self.decide(Input::Supervisor(Event::Woke { gap_ms }));
     }
 
     fn take(&mut self, incoming: Incoming) {
@@ -248,6 +261,14 @@ impl Engine {
 
     pub(super) fn attempt_dir(&self, attempt: &crate::model::AttemptId) -> PathBuf {
         self.settings.home.attempt(attempt)
+    }
+}
+
+/// Sleeps until something is due.
+async fn sleep_until(now: Moment, due: Option<Moment>) {
+    match due {
+        Some(at) => tokio::time::sleep(at.since(now)).await,
+        None => std::future::pending().await,
     }
 }
 

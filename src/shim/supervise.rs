@@ -72,6 +72,8 @@ pub(super) struct Shim {
     /// When nobody was left to wait for.
     pub(super) empty_ms: Option<u64>,
     pub(super) unkillable: Option<Vec<i32>>,
+    /// Whether the prompt was typed.
+    pub(super) prompted: bool,
     pub(super) suspend_key_ms: Option<u64>,
     pub(super) resume_due_ms: Option<u64>,
     pub(super) chunk: Vec<u8>,
@@ -106,6 +108,7 @@ impl Shim {
             window_closed: false,
             empty_ms: None,
             unkillable: None,
+            prompted: false,
             suspend_key_ms: None,
             resume_due_ms: None,
             chunk: vec![0; CHUNK_BYTES],

@@ -23,6 +23,7 @@ mod link;
 pub mod parse;
 mod process;
 mod quote;
+mod screen;
 mod version;
 mod windows;
 
@@ -35,6 +36,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub use attach::{Looker, attach_argv};
 pub use config::{Config, KEEPER_SESSION, Scope};
+pub use screen::Looked;
 pub use version::Version;
 pub use windows::{Death, OpenWindow, Opened, PaneSeen};
 
