@@ -1,13 +1,12 @@
 //! Performs what was decided and committed. An effect that fails comes back as an event; nothing
 //! here decides what to do about it.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::failpoint;
-use crate::model::{AttemptId, AttemptState, Order, Owner, ProcessMark};
+use crate::model::{AttemptId, Order, Owner, ProcessMark};
 use crate::shim;
 use crate::supervisor::Event;
 use crate::tmux::{self, OpenWindow, Tmux};
@@ -15,7 +14,7 @@ use crate::tmux::{self, OpenWindow, Tmux};
 use super::engine::Engine;
 use super::process::Signal;
 use super::watch::{Followed, follow};
-use super::{Effect, Inbox, Incoming, Input, ending, launch, process};
+use super::{Effect, Inbox, Incoming, ending, launch, process};
 
 impl Engine {
     pub(super) fn perform(&self, effect: Effect) {
@@ -24,7 +23,7 @@ impl Engine {
             Effect::Stop(attempt) => self.ask_shim(&attempt, shim::Request::Stop { how: None }),
             Effect::Kill(attempt) => self.ask_shim(&attempt, shim::Request::Kill),
             Effect::TypePrompt { attempt, text } => {
-                self.ask_shim(&attempt, shim::Request::Send { text, enter: true });
+                self.ask_shim(&attempt, shim::Request::Prompt { text });
             }
             Effect::AskQuiet(attempt) => self.ask_quiet(&attempt),
             Effect::CloseWindow { window, success } => self.close_window(window, success),
@@ -62,10 +61,6 @@ impl Engine {
             };
             let dir = match write {
                 Ok(Ok(dir)) => dir,
-                Ok(Err(error)) if is_shortage(&error) => {
-                    let message = format!("failed to write spec.json: {error}");
-                    return later(inbox, order, message).await;
-                }
                 Ok(Err(error)) => return failed(format!("failed to write spec.json: {error}")),
                 Err(_) => return failed("the writer of spec.json panicked".to_owned()),
             };
@@ -79,20 +74,9 @@ impl Engine {
                     let followed = Followed { order, dir, socket, shim, boot_id };
                     follow(followed, notices, inbox).await;
                 }
-                Err(NotStarted::Short(message)) => later(inbox, order, message).await,
-                Err(NotStarted::No(message)) => failed(message),
+                Err(message) => failed(message),
             }
         });
-    }
-
-    /// Launches it after all, if it is still wanted and has no shim.
-    pub(super) fn launch_again(&mut self, order: Order, message: String) {
-        let row = self.core.supervisor.attempt(&order.attempt);
-        if row.is_some_and(|row| row.state == AttemptState::Intended) {
-            return self.launch(order);
-        }
-        let attempt = order.attempt;
-        self.decide(Input::Supervisor(Event::LaunchFailed { attempt, message }));
     }
 
     fn ask_shim(&self, attempt: &AttemptId, request: shim::Request) {
@@ -102,7 +86,8 @@ impl Engine {
         let socket = self.settings.home.shim_socket(attempt);
         let boot_id = self.clock.boot_id().to_owned();
         let (attempt, inbox) = (attempt.clone(), self.inbox.clone());
-        // An end that was ordered is never dropped: it is asked for until it is heard.
+        // An end that was ordered is never dropped: it is asked for until it is heard. Nor is a
+        // prompt, which the shim types once however often it is asked.
         let ends = matches!(request, shim::Request::Stop { .. } | shim::Request::Kill);
         let request = Arc::new(request);
         tokio::spawn(async move {
@@ -116,16 +101,20 @@ impl Engine {
                         })
                     }
                 };
+                let mut again = ends || matches!(*request, shim::Request::Prompt { .. });
                 let why = match tokio::task::spawn_blocking(told).await {
                     Ok(Ok(shim::Reply::Done | shim::Reply::Status(_))) => return,
-                    Ok(Ok(shim::Reply::Refused { message })) => message,
+                    Ok(Ok(shim::Reply::Refused { message })) => {
+                        again = ends;
+                        message
+                    }
                     Ok(Err(error)) => error.to_string(),
                     Err(panic) => panic.to_string(),
                 };
                 let what = word(&request);
                 let text = format!("attempt {attempt} could not be told to {what}: {why}");
                 inbox.put(Incoming::Fault(text));
-                if !ends {
+                if !again {
                     return;
                 }
                 tokio::time::sleep(TELL_AGAIN).await;
@@ -168,8 +157,6 @@ const YOUNG_TRIES: u32 = 100;
 const YOUNG_AGAIN_MS: u32 = 20;
 /// How long between two tries to tell a shim to end that could not be told.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
-/// How long between two tries to launch what the system was too short of something for.
-const LAUNCH_AGAIN: Duration = Duration::from_secs(1);
 
 /// Tells a shim on its socket. One that does not answer there is told to stop by signal: a first
 /// SIGTERM asks, a second one kills. A shim that was only just started listens in a moment, and a
@@ -204,6 +191,7 @@ fn word(request: &shim::Request) -> &'static str {
         shim::Request::Status => "say how it is",
         shim::Request::Stop { .. } => "stop",
         shim::Request::Kill => "end at once",
+        shim::Request::Prompt { .. } => "type its prompt",
         shim::Request::Send { .. } => "type a text",
         shim::Request::Keys { .. } => "press keys",
         shim::Request::Size { .. } => "change its size",
@@ -211,42 +199,14 @@ fn word(request: &shim::Request) -> &'static str {
     }
 }
 
-/// What the system is short of comes back, and is not the agent's fault (fault 62, fault 63).
-fn is_shortage(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let short =
-        [Errno::NOSPC, Errno::DQUOT, Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM];
-    short.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-}
-
-async fn later(inbox: Inbox, order: Order, message: String) {
-    inbox.put(Incoming::Fault(format!("attempt {}: {message}; trying again", order.attempt)));
-    tokio::time::sleep(LAUNCH_AGAIN).await;
-    inbox.put(Incoming::LaunchAgain(Box::new(order), message));
-}
-
 type Place = (i32, Option<String>, Option<String>);
 
-/// Why there is no shim.
-enum NotStarted {
-    /// The system is short of something just now.
-    Short(String),
-    /// It will not do.
-    No(String),
-}
-
-async fn start(
-    tmux: &Tmux,
-    order: &Order,
-    program: &Path,
-    dir: &Path,
-) -> Result<Place, NotStarted> {
+async fn start(tmux: &Tmux, order: &Order, program: &Path, dir: &Path) -> Result<Place, String> {
     if !order.windowed {
         let pid = launch::start_windowless(program, dir);
-        return pid.map(|pid| (pid, None, None)).map_err(|error| {
-            let message = format!("failed to start a shim: {error}");
-            if is_shortage(&error) { NotStarted::Short(message) } else { NotStarted::No(message) }
-        });
+        return pid
+            .map(|pid| (pid, None, None))
+            .map_err(|error| format!("failed to start a shim: {error}"));
     }
     let text = |path: &Path| path.display().to_string();
     let window = OpenWindow {
@@ -261,8 +221,8 @@ async fn start(
     };
     match failpoint::future("launch.open-window", tmux.open_window(&window)).await {
         Ok(opened) => Ok((opened.pid, Some(opened.pane), Some(opened.window))),
-        Err(tmux::Error::Unknown { .. }) => find(tmux, order).await.map_err(NotStarted::No),
-        Err(error) => Err(NotStarted::No(error.to_string())),
+        Err(tmux::Error::Unknown { .. }) => find(tmux, order).await,
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -18,6 +18,12 @@ pub enum Request {
     },
     /// End everything now.
     Kill,
+    /// Type the attempt's prompt and press Enter. Asked again, it changes nothing: a daemon that
+    /// died may have asked, and nobody else knows.
+    Prompt {
+        /// The prompt.
+        text: String,
+    },
     /// Type text, as a paste if the program wants pastes marked.
     Send {
         /// The text; control characters but tab and newline are left out.

@@ -31,6 +31,12 @@ impl Shim {
             Request::Status => return Reply::Status(self.status()),
             Request::Stop { how } => self.stop(now_ms, how),
             Request::Kill => self.kill(now_ms),
+            Request::Prompt { .. } if self.prompted => {}
+            Request::Prompt { text } => {
+                let reply = self.typing(text.len(), |shim| shim.type_text(&text, true));
+                self.prompted = reply == Reply::Done;
+                return reply;
+            }
             Request::Send { text, enter } => {
                 return self.typing(text.len(), |shim| shim.type_text(&text, enter));
             }

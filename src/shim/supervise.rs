@@ -58,6 +58,8 @@ pub(super) struct Shim {
     /// Whether somebody asked for the end, as opposed to cleaning up after it.
     pub(super) stopping: bool,
     pub(super) suspended: bool,
+    /// Whether the prompt was typed.
+    pub(super) prompted: bool,
     pub(super) how: StopSpec,
     pub(super) steps: Vec<StopStep>,
     pub(super) dialogue: Dialogue,
@@ -93,6 +95,7 @@ impl Shim {
             escalation: None,
             stopping: false,
             suspended: false,
+            prompted: false,
             steps: Vec::new(),
             dialogue: Dialogue::default(),
             window_closed: false,

@@ -69,11 +69,15 @@ struct Attempt {
     stuck: Option<String>,
     /// What it said last about itself.
     report: Option<Report>,
+    /// Whether its prompt is still to be typed. After a restart of the daemon nobody knows, so it
+    /// is ordered again, and the shim types it once.
+    prompt_due: bool,
 }
 
 impl Attempt {
     fn new(row: AttemptRow) -> Self {
         Self {
+            prompt_due: row.order.prompt_by == PromptBy::Type,
             row,
             launch_failures: 0,
             launch_again: None,
@@ -277,17 +281,19 @@ impl Supervisor {
         }
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.launch_again = None;
-        if known || attempt.row.state != AttemptState::Running {
+        if attempt.row.state != AttemptState::Running {
+            return;
+        }
+        if let (true, Some(text)) = (attempt.prompt_due, attempt.row.order.prompt.clone()) {
+            attempt.prompt_due = false;
+            out.push(Action::TypePrompt { attempt: id.clone(), text });
+        }
+        if known {
             return;
         }
         attempt.ask_quiet =
             attempt.row.order.limits.idle_ms.map(|ms| now + Duration::from_millis(ms));
         let owner = attempt.row.order.owner.clone();
-        if let (PromptBy::Type, Some(text)) =
-            (attempt.row.order.prompt_by, attempt.row.order.prompt.clone())
-        {
-            out.push(Action::TypePrompt { attempt: id.clone(), text });
-        }
         self.instance_running(&owner, id, out);
         out.push(Action::Tell(News::Running { attempt: id.clone(), owner }));
     }
