@@ -59,8 +59,9 @@ fn headline(daemon: &DaemonView) -> String {
 
 fn instance_row(one: &InstanceView) -> Vec<String> {
     let source = one.activity_source.as_ref().map_or(String::new(), |by| format!(" ({by})"));
+    let group = one.group.as_ref().map_or(String::new(), |group| format!(" ({group})"));
     vec![
-        one.name.clone(),
+        format!("{}{group}", one.name),
         one.state.to_string(),
         format!("{}{source}", one.activity),
         cell(one.pid.as_ref()),

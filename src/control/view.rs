@@ -44,6 +44,9 @@ pub struct PsReply {
 pub struct InstanceView {
     /// Its name.
     pub name: String,
+    /// The group that it is a member of.
+    #[serde(default)]
+    pub group: Option<String>,
     /// What is.
     pub state: InstanceState,
     /// What a person wants.

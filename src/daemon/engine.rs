@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::cgroup;
 use crate::clock::Clock;
 use crate::control::{Reply, Responder};
 use crate::failpoint;
@@ -36,6 +37,8 @@ pub(super) struct Engine {
     pub(super) reader: Arc<Reader>,
     pub(super) tmux: Tmux,
     pub(super) notices: Notices,
+    /// How limits are enforced.
+    pub(super) ground: cgroup::Way,
     pub(super) inbox: Inbox,
     pub(super) door: Door,
     pub(super) log: LogFile,

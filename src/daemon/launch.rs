@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::failpoint;
-use crate::model::{Order, Owner, PromptBy, ServerMark, Spec, StdinFrom, TerminalSpec, files};
+use crate::model::{
+    Confinement, Order, Owner, PromptBy, ServerMark, Spec, StdinFrom, TerminalSpec, files,
+};
 use crate::plan;
 
 use super::home::Home;
@@ -33,6 +35,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) cwd: &'a Path,
     /// The tmux server.
     pub(super) server: Option<ServerMark>,
+    /// Where the agent is put.
+    pub(super) confinement: Confinement,
 }
 
 /// Makes the attempt's directory and `spec.json`. A spec that is there already is complete, and
@@ -89,6 +93,7 @@ fn spec(order: &Order, around: &Surroundings<'_>, dir: &Path) -> Spec {
         socket: around.home.shim_socket(&order.attempt),
         oom_score_adjust: order.oom_score_adjust,
         resources: order.resources.clone(),
+        confinement: around.confinement.clone(),
         drain_ms: DRAIN_MS,
     }
 }
@@ -155,7 +160,8 @@ fn environment(order: &Order, around: &Surroundings<'_>, dir: &Path) -> Vec<(Str
     let is_tmux = |name: &str| matches!(name, "TMUX" | "TMUX_PANE");
     let added = order.env.iter().map(|(name, value)| (name.clone(), value.clone()));
     let added: Vec<(String, String)> = added.filter(|(name, _)| !is_own(name)).collect();
-    let kept = |name: &str| !is_tmux(name) && !is_own(name) && !order.env.contains_key(name);
+    let replaced = |name: &str| is_own(name) || order.env.contains_key(name);
+    let kept = |name: &str| !is_tmux(name) && !replaced(name) && order.env_filter.keeps(name);
     let inherited = around.env.iter().filter(|(name, _)| kept(name)).cloned();
     inherited.chain(added).chain(own.clone()).collect()
 }

@@ -44,7 +44,7 @@ use crate::failpoint;
 use crate::policy::Config;
 use crate::signals::Signal;
 use crate::tmux::{self, Tmux};
-use crate::{control, ledger, supervisor};
+use crate::{cgroup, control, ledger, supervisor};
 
 /// What a daemon is started with.
 #[derive(Clone, Debug)]
@@ -61,6 +61,8 @@ pub struct Settings {
     pub env: Vec<(String, String)>,
     /// The daemon's directory, for instances that name none.
     pub cwd: PathBuf,
+    /// What is wanted of control groups.
+    pub cgroup: cgroup::Wish,
 }
 
 /// Reads the configuration again, from wherever it was read at start.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cgroup;
 use crate::failpoint;
 use crate::model::{AttemptId, Order, Owner, ProcessMark};
 use crate::shim;
@@ -36,6 +37,7 @@ impl Engine {
             Owner::Instance { .. } => Some(&self.settings.env),
         };
         let env = env.cloned().unwrap_or_default();
+        let confinement = cgroup::confine(&self.ground, &order.resources, &order.attempt);
         let settings = self.settings.clone();
         let tmux = self.tmux.clone();
         let boot_id = self.clock.boot_id().to_owned();
@@ -50,6 +52,7 @@ impl Engine {
                         env: &env,
                         cwd: &settings.cwd,
                         server: Some(server),
+                        confinement,
                     };
                     launch::write_spec(&order, &around)
                 })

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::cgroup;
 use crate::clock::Clock;
 use crate::failpoint;
 use crate::ledger::{self, Ledger, Memory, RunLog};
@@ -44,6 +45,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         true
     })
     .map_err(system("catch signals"))?;
+    let ground = settle(&settings);
     let start = Start::begin(home.state());
     let (ledger, memory) = failpoint::step("start.open-ledger", || Ledger::open(&home.ledger()))?;
     let clock = Clock::start(memory.clock.as_ref()).map_err(system("start the clock"))?;
@@ -66,6 +68,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         ledger,
         tmux,
         notices,
+        ground,
         inbox,
         // Nothing is answered before the loop runs, so nobody sees a state half taken up.
         door: failpoint::step("start.bind-socket", || Door::open(home.daemon_socket(), calls_in))?,
@@ -96,6 +99,14 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let result = engine.serve(Ears { incoming, calls }).await;
     tracing::info!(?result, "ended");
     result
+}
+
+/// Takes the ground for the agents' control groups, before there is a child in the way.
+fn settle(settings: &Settings) -> cgroup::Way {
+    let place = cgroup::Place::of_this_process().ok().flatten();
+    let way = cgroup::settle(&settings.cgroup, place.as_ref());
+    tracing::info!("limits: {}", way.describe());
+    way
 }
 
 fn log_to_file(settings: &Settings) -> Result<LogFile, Error> {

@@ -50,6 +50,7 @@ impl Engine {
         let running = row.state == InstanceState::Running;
         InstanceView {
             name: row.name.clone(),
+            group: self.core.supervisor.group_of(&row.name).map(|group| group.name.clone()),
             state: row.state,
             desired: row.desired,
             activity: Activity::Unknown,

@@ -10,6 +10,7 @@ use crate::model::{Order, Owner, ProcessMark, Started, StopCause, files};
 use crate::shim;
 use crate::supervisor::Event;
 
+use super::fence::Traces;
 use super::notices::Notices;
 use super::readable::readable;
 use super::{Inbox, Incoming, ending, fence, process};
@@ -62,8 +63,9 @@ pub(super) async fn follow(followed: Followed, notices: Notices, inbox: Inbox) {
         }
     };
     if exit.is_none() {
-        failpoint::future("follow.fence", fence_until_empty(&order, &boot_id, &inbox)).await;
-        // A shim that was killed has left its socket behind.
+        failpoint::future("follow.fence", fence_until_empty(&order, &dir, &boot_id, &inbox)).await;
+        // A shim that was killed has left its sockets behind.
+        let _ = std::fs::remove_file(socket.with_extension("notify"));
         let _ = std::fs::remove_file(socket);
     }
     let attempt = order.attempt.clone();
@@ -165,10 +167,11 @@ pub(super) fn started_record(dir: &Path, order: &Order) -> Option<Started> {
 
 /// No shim, no record: whatever is left of the agent is ended before anybody hears that it is
 /// over, so that no second copy can start beside it.
-async fn fence_until_empty(order: &Order, boot_id: &str, inbox: &Inbox) {
+async fn fence_until_empty(order: &Order, dir: &Path, boot_id: &str, inbox: &Inbox) {
+    let traces = Traces::of(order, dir, started_record(dir, order), boot_id);
     loop {
-        let (token, boot_id) = (order.token.clone(), boot_id.to_owned());
-        let sweep = tokio::task::spawn_blocking(move || fence::sweep(&token, &boot_id)).await;
+        let (traces, boot_id) = (traces.clone(), boot_id.to_owned());
+        let sweep = tokio::task::spawn_blocking(move || fence::sweep(&traces, &boot_id)).await;
         let message = match sweep.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
             Ok(left) if left.is_empty() => return,
             Ok(left) => {

@@ -2,6 +2,7 @@
 
 use nix::libc;
 
+use super::leaf::Leaf;
 use super::stop::{Act, Escalation};
 use super::supervise::Shim;
 use super::{family, keys};
@@ -49,6 +50,8 @@ impl Shim {
             }
             Act::Kill => {
                 self.note("SIGKILL", now_ms);
+                // At once for all of it, so that no fork outruns the walk down the family.
+                self.parts.leaf.iter().for_each(Leaf::kill);
                 family::kill();
             }
             Act::GiveUp => self.unkillable = Some(family::living()),

@@ -9,13 +9,17 @@ mod attempt;
 mod deadline;
 mod event;
 mod explain;
+mod group;
 mod instance;
+mod ready;
 mod recover;
+mod strategy;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod wishes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,6 +50,10 @@ pub struct Supervisor {
     agents: BTreeMap<String, Agent>,
     groups: BTreeMap<String, Group>,
     group_rows: BTreeMap<String, GroupRow>,
+    /// Groups whose rows are to be written down after this event.
+    changed_groups: BTreeSet<String>,
+    /// Whether all that an earlier daemon left was compared with what is there.
+    settled: bool,
     parked: BTreeMap<String, Parking>,
     attempts: BTreeMap<AttemptId, Attempt>,
     instances: BTreeMap<String, InstanceRow>,
@@ -130,9 +138,13 @@ impl Supervisor {
                 let answer = self.asked(now, &name, request, &mut out);
                 out.push(Action::Reply(answer));
             }
+            Event::AskedMany { names, request } => {
+                self.asked_many(now, &names, request, &mut out);
+            }
             Event::Closing => self.close(now, &mut out),
             Event::DeadlineReached => self.deadline_reached(now, &mut out),
         }
+        self.advance_groups(now, &mut out);
         out
     }
 
@@ -213,15 +225,26 @@ impl Supervisor {
         }
     }
 
-    /// Stops every attempt; asked again, ends what is left at once.
+    /// Stops every attempt, members of groups in their order; asked again, ends what is left at
+    /// once.
     fn close(&mut self, now: Moment, out: &mut Vec<Action>) {
         let again = std::mem::replace(&mut self.closing, true);
-        let live: Vec<AttemptId> = self.attempts.keys().cloned().collect();
-        for id in live {
-            match again {
-                true => self.stop_or_kill(now, &id, out),
-                false => self.stop(now, &id, StopCause::Cancelled, out),
+        let live: Vec<(AttemptId, bool)> =
+            self.attempts.iter().map(|(id, it)| (id.clone(), self.has_group(it))).collect();
+        for (id, grouped) in live {
+            match (again, grouped) {
+                (true, true) => self.end_now(now, &id, out),
+                (true, false) => self.stop_or_kill(now, &id, out),
+                (false, true) => {}
+                (false, false) => self.stop(now, &id, StopCause::Cancelled, out),
             }
+        }
+    }
+
+    fn has_group(&self, attempt: &Attempt) -> bool {
+        match &attempt.row.order.owner {
+            Owner::Instance { name } => self.group_of(name).is_some(),
+            Owner::Task { .. } => false,
         }
     }
 
@@ -279,6 +302,7 @@ impl Supervisor {
         if !self.record(now, id, fact, out) {
             return;
         }
+        self.ready_unless_asked(now, id, out);
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.launch_again = None;
         if attempt.row.state != AttemptState::Running {

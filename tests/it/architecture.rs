@@ -27,6 +27,7 @@ const ROOMS: Table<'static> = &[
     ("supervisor", &["model", "policy", "health", "transcript"]),
     ("workflow", &["model", "plan", "policy", "transcript"]),
     // Edges touch, each one thing.
+    ("cgroup", &["model"]),
     ("tmux", &["model", "failpoint"]),
     ("ledger", &["model", "failpoint"]),
     ("control", &["model", "failpoint"]),
@@ -46,6 +47,7 @@ const ROOMS: Table<'static> = &[
             "health",
             "supervisor",
             "workflow",
+            "cgroup",
             "tmux",
             "ledger",
             "control",
@@ -67,6 +69,7 @@ const ROOMS: Table<'static> = &[
             "plan",
             "transcript",
             "control",
+            "cgroup",
             "tmux",
             "shim",
             "daemon",

@@ -13,6 +13,7 @@ mod examples;
 mod failpoints;
 mod first_sight;
 mod fuzz;
+mod guard;
 mod instances;
 mod leftovers;
 mod manners;

@@ -9,7 +9,7 @@ use muxvisor::model::{
     signal_number,
 };
 use muxvisor::plan::Plan;
-use muxvisor::policy::Agent;
+use muxvisor::policy::{Agent, Group, Strategy};
 use muxvisor::supervisor::{self, InstanceRequest, Remembered, Settings, Supervisor};
 use muxvisor::workflow::{self, Workflow, document};
 
@@ -20,6 +20,7 @@ pub(super) struct Play {
     core: Core,
     now: Moment,
     agents: BTreeMap<String, Agent>,
+    groups: Vec<Group>,
     plan: Option<Plan>,
     teller: Teller,
     /// The orders of every attempt that was launched, by owner.
@@ -34,20 +35,16 @@ fn run() -> RunId {
 }
 
 impl Play {
-    pub(super) fn new(agents: &str, plan: &str) -> Self {
+    pub(super) fn new(agents: &str, plan: &str, groups: &str) -> Self {
         let agents = props::agents(agents);
         let plan = (!plan.trim().is_empty()).then(|| props::plan(plan, &agents));
-        let settings = Settings {
-            keep_success: Some(Duration::from_secs(5)),
-            keep_failure: Some(Duration::from_secs(3600)),
-        };
-        let (mint, other) = (Mint::new([1; 32]), Mint::new([2; 32]));
-        let supervisor = Supervisor::recover(Moment(0), settings, Remembered::default(), mint);
-        let supervisor = supervisor.expect("nothing is recovered");
+        let groups = groups.lines().map(str::trim).filter(|line| !line.is_empty());
+        let supervisor = recovered(Moment(0), Remembered::default(), 1);
         Self {
-            core: Core { supervisor, workflow: Workflow::new(128, other) },
+            core: Core { supervisor, workflow: Workflow::new(128, Mint::new([2; 32])) },
             now: Moment(0),
             agents,
+            groups: groups.map(group).collect(),
             plan,
             teller: Teller::default(),
             orders: BTreeMap::new(),
@@ -81,6 +78,8 @@ impl Play {
                 self.results.insert(self.order(name).attempt, text);
                 return Vec::new();
             }
+            // The daemon was killed, and the next one reads what was written.
+            ["recover"] => return self.recover(),
             ["deadline"] => {
                 let turn = self.core.deadline_reached(self.now);
                 return self.told(turn);
@@ -109,19 +108,20 @@ impl Play {
     fn supervisor_event(&mut self, words: &[&str]) -> Option<supervisor::Event> {
         use supervisor::Event as S;
         Some(match words {
-            ["configured"] => {
-                S::Configured { agents: self.agents.values().cloned().collect(), groups: vec![] }
+            ["configured"] => self.configured(),
+            // The configuration is read again, and holds this one group.
+            ["regrouped", rest @ ..] => {
+                let line = rest.join(" ");
+                self.groups = if line.is_empty() { Vec::new() } else { vec![group(&line)] };
+                self.configured()
+            }
+            ["ask-many", names @ .., request] => {
+                let names = names.iter().map(|name| (*name).to_owned()).collect();
+                S::AskedMany { names, request: wanted(request)? }
             }
             ["closing"] => S::Closing,
             ["ask", name, request] => {
-                let request = match *request {
-                    "start" => InstanceRequest::Start,
-                    "stop" => InstanceRequest::Stop,
-                    "restart" => InstanceRequest::Restart,
-                    "reset-failed" => InstanceRequest::ResetFailed,
-                    _ => return None,
-                };
-                S::Asked { name: (*name).to_owned(), request }
+                S::Asked { name: (*name).to_owned(), request: wanted(request)? }
             }
             ["launched", name] => {
                 let order = self.order(name);
@@ -148,6 +148,27 @@ impl Play {
             }
             _ => return None,
         })
+    }
+
+    fn configured(&self) -> supervisor::Event {
+        let agents = self.agents.values().cloned().collect();
+        supervisor::Event::Configured { agents, groups: self.groups.clone() }
+    }
+
+    /// As a daemon starts, but for what it finds out about attempts: the script tells that.
+    fn recover(&mut self) -> Vec<String> {
+        let known = &self.core.supervisor;
+        let remembered = Remembered {
+            attempts: known.attempts().cloned().collect(),
+            instances: known.instances().cloned().collect(),
+            groups: known.groups().cloned().collect(),
+            parked: known.parked().cloned().collect(),
+        };
+        let number = u8::try_from(self.now.0 % 250).expect("it is small") + 3;
+        self.core.supervisor = recovered(self.now, remembered, number);
+        let event = self.configured();
+        let turn = self.core.turn(self.now, Input::Supervisor(event));
+        self.told(turn)
     }
 
     /// The order of `task`, its last attempt, or `task#2`.
@@ -203,6 +224,45 @@ impl Play {
         said.extend(gaps.iter().map(|gap| format!("| gap {}: {}", gap["task"], gap["reason"])));
         said
     }
+}
+
+fn recovered(now: Moment, remembered: Remembered, number: u8) -> Supervisor {
+    let settings = Settings {
+        keep_success: Some(Duration::from_secs(5)),
+        keep_failure: Some(Duration::from_secs(3600)),
+    };
+    let mint = Mint::new([number; 32]);
+    let supervisor = Supervisor::recover(now, settings, remembered, mint);
+    supervisor.expect("its own rows can be read")
+}
+
+/// Reads `group NAME STRATEGY MEMBER... [limit COUNT in MS]`.
+fn group(line: &str) -> Group {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let number =
+        |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("no number in `{line}`"));
+    let (words, limit) = match words.as_slice() {
+        [words @ .., "limit", count, "in", ms] => (words, (number(count), number(ms))),
+        words => (words, (10, 600_000)),
+    };
+    let ["group", name, strategy, members @ ..] = words else { panic!("`{line}` is no group") };
+    Group {
+        name: (*name).to_owned(),
+        strategy: Strategy::of_word(strategy).unwrap_or_else(|| panic!("no strategy: `{line}`")),
+        members: members.iter().map(|member| (*member).to_owned()).collect(),
+        start_limit_burst: u32::try_from(limit.0).expect("a small limit"),
+        start_limit_interval_ms: limit.1,
+    }
+}
+
+fn wanted(request: &str) -> Option<InstanceRequest> {
+    Some(match request {
+        "start" => InstanceRequest::Start,
+        "stop" => InstanceRequest::Stop,
+        "restart" => InstanceRequest::Restart,
+        "reset-failed" => InstanceRequest::ResetFailed,
+        _ => return None,
+    })
 }
 
 /// How an agent ended: `exit a 1`, `killed a SIGKILL`, `stopped a`, `closed a`, `lost a`,
