@@ -18,9 +18,9 @@ use crate::tmux::{self, Tmux};
 
 use super::callers::Refusals;
 use super::door::Door;
+use super::ears::{Ears, Outage};
 use super::log::LogFile;
 use super::notices::Notices;
-use super::outage::{Ears, Outage};
 use super::waiter::Waiter;
 use super::{Connected, Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn, scope};
 
@@ -149,7 +149,6 @@ impl Engine {
     fn take(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Supervisor(event) => self.decide(Input::Supervisor(event)),
-            Incoming::LaunchAgain(order, message) => self.launch_again(*order, message),
             Incoming::Signal(signal) => self.signalled(&signal),
             Incoming::Tmux(notice) => self.tmux_said(&notice),
             Incoming::TmuxConnected(result) => self.tmux_connected(result),

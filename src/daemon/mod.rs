@@ -10,6 +10,7 @@ mod calls;
 mod core;
 mod crashes;
 mod door;
+mod ears;
 mod ending;
 mod engine;
 mod fence;
@@ -46,7 +47,6 @@ pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
 use crate::control::Failure;
 use crate::failpoint;
-use crate::model::Order;
 use crate::policy::Config;
 use crate::signals::Signal;
 use crate::tmux::{self, Tmux};
@@ -158,9 +158,6 @@ pub fn run(settings: Settings) -> Result<(), Error> {
 enum Incoming {
     /// Something about attempts and instances.
     Supervisor(supervisor::Event),
-    /// A launch that the system was too short of something for: once more, unless it is not wanted
-    /// any more.
-    LaunchAgain(Box<Order>, String),
     /// A signal.
     Signal(Signal),
     /// Something about the tmux server.

@@ -19,10 +19,10 @@ use crate::workflow::Workflow;
 
 use super::crashes::Start;
 use super::door::Door;
+use super::ears::Ears;
 use super::engine::{Engine, Leaving, Pending, forward, tmux_config};
 use super::log::LogFile;
 use super::notices::Notices;
-use super::outage::Ears;
 use super::watch::Followed;
 use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt, herald};
 
