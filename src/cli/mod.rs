@@ -29,6 +29,7 @@ mod shell;
 mod show;
 mod submit;
 mod units;
+mod view;
 mod voice;
 mod wait;
 mod why;
@@ -80,6 +81,8 @@ enum Verb {
     Ps(ps::Args),
     /// Go into the tmux window of an instance, run or task
     Attach(attach::Args),
+    /// Show an agent in this terminal, without tmux; Ctrl-\ leaves
+    View(view::Args),
     /// Print what an agent wrote
     Logs(logs::Args),
     /// List the runs
@@ -155,6 +158,7 @@ impl Verb {
             Verb::Plan(verb) => plan::run(verb, desk),
             Verb::Ps(args) => ps::run(args, desk),
             Verb::Attach(args) => attach::run(args, desk),
+            Verb::View(args) => view::run(args, desk),
             Verb::Logs(args) => logs::run(args, desk),
             Verb::Runs(args) => runs::run(args, desk),
             Verb::Show(args) => show::run(args, desk),
@@ -196,7 +200,7 @@ impl Verb {
             Verb::Why(args) => args.json,
             Verb::Check(args) => args.json,
             Verb::Doctor(args) => args.json,
-            Verb::Daemon(_) => false,
+            Verb::Daemon(_) | Verb::View(_) => false,
             Verb::Submit(args) => args.json,
         }
     }

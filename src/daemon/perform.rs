@@ -185,6 +185,7 @@ fn word(request: &shim::Request) -> &'static str {
         shim::Request::Send { .. } => "type a text",
         shim::Request::Keys { .. } => "press keys",
         shim::Request::Size { .. } => "change its size",
+        shim::Request::View { .. } => "show itself",
         shim::Request::Look { .. } => "show its output sooner or later",
     }
 }

@@ -1,32 +1,37 @@
-//! What the agent's program asks of its terminal: to mark pastes, and questions about itself.
+//! What the agent's program asks of its terminal: switches, and questions about itself.
 //!
 //! In a window tmux answers the questions. Without one nobody would, and a program that waits for
 //! the answer hangs at its start; so the shim answers like a plain terminal.
 
+use super::modes::Modes;
 use super::sequences::{Collector, Sequence};
 
 /// What is known of the program behind the output.
 #[derive(Default)]
 pub(super) struct Dialogue {
     collector: Collector,
-    wants_pastes_marked: bool,
+    modes: Modes,
 }
 
 impl Dialogue {
     /// Looks through output, cut anywhere; returns the answers to the questions in it.
     pub(super) fn watch(&mut self, output: &[u8]) -> Vec<u8> {
         let mut answers = Vec::new();
-        let wanted = &mut self.wants_pastes_marked;
+        let modes = &mut self.modes;
         self.collector.watch(output, |sequence| match sequence {
             Sequence::Control(body) => {
-                if let Some(on) = paste_switch(body) {
-                    *wanted = on;
-                }
+                modes.control(body);
                 answers.extend_from_slice(answer_control(body));
             }
             Sequence::System(body) => answers.extend_from_slice(answer_system(body)),
+            Sequence::Escape(byte) => modes.escape(byte),
         });
         answers
+    }
+
+    /// What the program has switched.
+    pub(super) fn modes(&self) -> Modes {
+        self.modes
     }
 
     /// The bytes that deliver `text`. Control characters but tab and newline are left out: an
@@ -34,21 +39,11 @@ impl Dialogue {
     pub(super) fn wrap(&self, text: &str) -> Vec<u8> {
         let kept: String =
             text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
-        if self.wants_pastes_marked && !kept.is_empty() {
+        if self.modes.marks_pastes() && !kept.is_empty() {
             return format!("\x1b[200~{kept}\x1b[201~").into_bytes();
         }
         kept.into_bytes()
     }
-}
-
-/// `ESC [ ? … 2004 … h` or `l`.
-fn paste_switch(body: &[u8]) -> Option<bool> {
-    let (modes, on) = match body {
-        [b'?', modes @ .., b'h'] => (modes, true),
-        [b'?', modes @ .., b'l'] => (modes, false),
-        _ => return None,
-    };
-    modes.split(|b| *b == b';').any(|mode| mode == b"2004").then_some(on)
 }
 
 fn answer_control(body: &[u8]) -> &'static [u8] {

@@ -39,7 +39,7 @@ impl Reserved {
     }
 
     /// Fills the record and gives it its name.
-    pub(super) fn commit(self, value: &impl Serialize) -> io::Result<()> {
+    pub(super) fn commit(&self, value: &impl Serialize) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(value)?;
         bytes.push(b'\n');
         self.file.write_all_at(&bytes, 0)?;

@@ -2,6 +2,8 @@
 
 mod bench;
 mod ends;
+mod outer;
 mod output;
 mod stops;
+mod views;
 mod windows;
