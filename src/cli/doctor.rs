@@ -16,8 +16,9 @@ use super::autostart::{answers, is_locked};
 use super::configuration;
 use super::desk::Desk;
 use super::failure::COMPLETED;
+use super::ps;
 use super::voice::{Colour, Voice};
-use crate::control::view::DaemonView;
+use crate::control::view::{DaemonView, TmuxView};
 use crate::control::{self, Client, Failure, FailureKind, Request};
 use crate::daemon::Home;
 use crate::model::AttemptId;
@@ -83,6 +84,7 @@ pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
         terminals(),
         configuration(desk),
         daemon(&home),
+        windows(&home),
         ledger(&home),
     ];
     let well = checks.iter().all(|check| check.verdict != Verdict::Error);
@@ -265,6 +267,33 @@ fn daemon(home: &Home) -> Check {
         }
         Ok(false) => Check::ok("daemon", "none runs; one is started when it is needed"),
         Err(failure) => Check::new("daemon", Verdict::Error, failure.message),
+    }
+}
+
+/// The tmux server under a living daemon. One that died is told of, not counted as wrong: agents go
+/// on, and have windows again.
+fn windows(home: &Home) -> Check {
+    let client = Client::at(home.daemon_socket());
+    let Some(view) = answers(&client)
+        .ok()
+        .filter(|answers| *answers)
+        .and_then(|_| client.ask_for::<DaemonView>(&Request::Hello).ok())
+    else {
+        return Check::ok("windows", "no daemon has any");
+    };
+    let TmuxView { server, windows_lost, windows_given_back, .. } = view.tmux;
+    let Some(server) = server else {
+        let told = ps::outage(&view.tmux).unwrap_or_else(|| "there is no server".to_owned());
+        return Check::new("windows", Verdict::Error, format!("tmux: {told}"))
+            .hint(format!("agents go on; {} says why none can be had", home.log().display()));
+    };
+    match ps::outage(&view.tmux) {
+        None => Check::ok("windows", format!("in tmux server {server}")),
+        Some(told) if windows_given_back < windows_lost => {
+            Check::new("windows", Verdict::Warning, format!("tmux: {told}"))
+                .hint("agents that ended meanwhile need none; `muxvisor ps` shows who has one")
+        }
+        Some(told) => Check::ok("windows", format!("tmux: {told}")),
     }
 }
 

@@ -1,9 +1,9 @@
 //! `ps`: what lives. Never starts a daemon.
 
-use super::columns::{cell, columns, head, span};
+use super::columns::{cell, columns, head, span, stamp};
 use super::desk::Desk;
 use super::failure::COMPLETED;
-use crate::control::view::{AttemptView, DaemonView, InstanceView, PsReply};
+use crate::control::view::{AttemptView, DaemonView, InstanceView, PsReply, TmuxView};
 use crate::control::{ClientError, Failure, Request};
 
 /// What to list.
@@ -52,8 +52,21 @@ fn table(seen: &PsReply) -> String {
 }
 
 fn headline(daemon: &DaemonView) -> String {
-    let DaemonView { pid, version, home, protocol: _, started_at_ms: _ } = daemon;
-    format!("daemon {pid}, version {version}, home {}", home.display())
+    let DaemonView { pid, version, home, tmux, protocol: _, started_at_ms: _ } = daemon;
+    let outage = outage(tmux).map_or_else(String::new, |text| format!("\ntmux: {text}"));
+    format!("daemon {pid}, version {version}, home {}{outage}", home.display())
+}
+
+/// What became of the windows when the tmux server died, if it did.
+pub(crate) fn outage(tmux: &TmuxView) -> Option<String> {
+    let died = stamp(tmux.died_at_ms?);
+    let TmuxView { windows_lost: lost, windows_given_back: given, server, died_at_ms: _ } = tmux;
+    let none = if server.is_none() { ", there is none now" } else { "" };
+    Some(match (lost, lost == given) {
+        (0, _) => format!("server died at {died}{none}"),
+        (_, true) => format!("server died at {died}, {given} windows given back{none}"),
+        (_, false) => format!("server died at {died}, {given} of {lost} windows given back{none}"),
+    })
 }
 
 fn instance_row(one: &InstanceView) -> Vec<String> {

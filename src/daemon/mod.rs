@@ -27,6 +27,7 @@ mod views;
 mod waiter;
 mod watch;
 mod why;
+mod windows;
 
 use std::fmt;
 use std::io;
@@ -151,6 +152,8 @@ enum Incoming {
     Tmux(tmux::Notice),
     /// A new connection to a new tmux server, or why there is none.
     TmuxConnected(Result<Connected, tmux::Error>),
+    /// Something about windows.
+    Windows(windows::WindowNews),
     /// A file vanished from the runtime directory.
     Removal,
     /// Something that must not happen did, without harm.

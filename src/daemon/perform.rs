@@ -8,11 +8,12 @@ use std::time::Duration;
 use crate::model::{AttemptId, Order, Owner, ProcessMark};
 use crate::shim;
 use crate::supervisor::Event;
-use crate::tmux::{self, OpenWindow, Tmux};
+use crate::tmux::{self, OpenWindow, PaneSeen, Tmux};
 
 use super::engine::Engine;
 use super::process::Signal;
 use super::watch::{Followed, follow};
+use super::windows::Place;
 use super::{Effect, Inbox, Incoming, ending, launch, process};
 
 impl Engine {
@@ -37,18 +38,19 @@ impl Engine {
         let env = env.cloned().unwrap_or_default();
         let settings = self.settings.clone();
         let tmux = self.tmux.clone();
+        let server = tmux.as_ref().map(|tmux| tmux.server().clone());
         let boot_id = self.clock.boot_id().to_owned();
         let (inbox, notices) = (self.inbox.clone(), self.notices.clone());
         tokio::spawn(async move {
             let write = {
-                let (order, server) = (order.clone(), tmux.server().clone());
+                let (order, server) = (order.clone(), server.clone());
                 let settings = settings.clone();
                 tokio::task::spawn_blocking(move || {
                     let around = launch::Surroundings {
                         home: &settings.home,
                         env: &env,
                         cwd: &settings.cwd,
-                        server: Some(server),
+                        server,
                     };
                     launch::write_spec(&order, &around)
                 })
@@ -63,16 +65,11 @@ impl Engine {
                 Ok(Err(error)) => return failed(format!("failed to write spec.json: {error}")),
                 Err(_) => return failed("the writer of spec.json panicked".to_owned()),
             };
-            match start(&tmux, &order, &settings.program, &dir).await {
-                Ok((pid, pane, window)) => {
+            match start(tmux.as_ref(), &order, &settings.program, &dir).await {
+                Ok((pid, place)) => {
                     let shim = process::mark(pid, &boot_id);
                     let attempt = order.attempt.clone();
-                    inbox.put(Incoming::Supervisor(Event::Launched {
-                        attempt,
-                        shim: shim.clone(),
-                        pane,
-                        window,
-                    }));
+                    inbox.launched(attempt, shim.clone(), place, server);
                     follow(Followed { order, dir, shim, boot_id }, notices, inbox).await;
                 }
                 Err(message) => failed(message),
@@ -80,7 +77,7 @@ impl Engine {
         });
     }
 
-    fn ask_shim(&self, attempt: &AttemptId, request: shim::Request) {
+    pub(super) fn ask_shim(&self, attempt: &AttemptId, request: shim::Request) {
         let Some(row) = self.core.supervisor.attempt(attempt) else { return };
         // Without a shim there is nobody to tell yet; the launch that is under way will ask again.
         let Some(shim) = row.shim.clone() else { return };
@@ -129,15 +126,21 @@ impl Engine {
         if self.core.supervisor.attempts().any(|row| row.window.as_ref() == Some(&window)) {
             return;
         }
-        let (tmux, inbox) = (self.tmux.clone(), self.inbox.clone());
+        let Some(tmux) = self.tmux.clone() else { return };
+        let inbox = self.inbox.clone();
         tokio::spawn(async move {
-            let watched = tmux.windows_being_watched().await.unwrap_or_default();
-            if watched.contains(&window) {
-                return inbox.put(Incoming::Supervisor(Event::WindowLeft { window, success }));
+            // Not to know who looks is no reason to close anything.
+            let watched = tmux.windows_being_watched().await;
+            if matches!(watched, Err(tmux::Error::ServerGone { .. })) {
+                return;
             }
-            // A window that is gone already is what was wanted.
-            if let Err(error) = tmux.close_window(&window).await {
-                tracing::debug!("window {window} was not closed: {error}");
+            if watched.is_ok_and(|watched| !watched.contains(&window)) {
+                // A window that is gone already is what was wanted.
+                if let Err(error) = tmux.close_window(&window).await {
+                    tracing::debug!("window {window} was not closed: {error}");
+                }
+            } else {
+                inbox.put(Incoming::Supervisor(Event::WindowLeft { window, success }));
             }
         });
     }
@@ -190,15 +193,20 @@ fn word(request: &shim::Request) -> &'static str {
     }
 }
 
-type Place = (i32, Option<String>, Option<String>);
-
-async fn start(tmux: &Tmux, order: &Order, program: &Path, dir: &Path) -> Result<Place, String> {
-    if !order.windowed {
+/// Starts the shim: its pid, and where it is.
+async fn start(
+    tmux: Option<&Tmux>,
+    order: &Order,
+    program: &Path,
+    dir: &Path,
+) -> Result<(i32, Place), String> {
+    let windowless = || {
         let pid = launch::start_windowless(program, dir);
-        return pid
-            .map(|pid| (pid, None, None))
-            .map_err(|error| format!("failed to start a shim: {error}"));
-    }
+        let pid = pid.map_err(|error| format!("failed to start a shim: {error}"))?;
+        Ok((pid, (None, None)))
+    };
+    // While there is no server its agent does not wait; it is shown as soon as there is one.
+    let Some(tmux) = tmux.filter(|_| order.windowed) else { return windowless() };
     let text = |path: &Path| path.display().to_string();
     let window = OpenWindow {
         session: order.session.clone(),
@@ -207,21 +215,24 @@ async fn start(tmux: &Tmux, order: &Order, program: &Path, dir: &Path) -> Result
         argv: vec![text(program), "shim".to_owned(), text(dir)],
         cwd: PathBuf::from("/"),
     };
-    match tmux.open_window(&window).await {
-        Ok(opened) => Ok((opened.pid, Some(opened.pane), Some(opened.window))),
+    let found = match tmux.open_window(&window).await {
+        Ok(opened) => return Ok((opened.pid, (Some(opened.pane), Some(opened.window)))),
         Err(tmux::Error::Unknown { .. }) => find(tmux, order).await,
+        Err(error) => Err(error),
+    };
+    match found {
+        // A shim that it may have started after all holds the attempt; a second one leaves it so.
+        Err(tmux::Error::ServerGone { .. }) => windowless(),
         Err(error) => Err(error.to_string()),
+        Ok(Some(pane)) => Ok((pane.pid, (Some(pane.pane), Some(pane.window)))),
+        Ok(None) => Err("tmux gave no answer, and there is no such window".to_owned()),
     }
 }
 
 /// A creation whose answer was lost is never sent again blindly: it is looked for by its mark.
-async fn find(tmux: &Tmux, order: &Order) -> Result<Place, String> {
-    let panes = tmux.list().await.map_err(|error| error.to_string())?;
-    panes
-        .into_iter()
-        .find(|pane| pane.token.as_ref() == Some(&order.token))
-        .map(|pane| (pane.pid, Some(pane.pane), Some(pane.window)))
-        .ok_or_else(|| "tmux gave no answer, and there is no such window".to_owned())
+async fn find(tmux: &Tmux, order: &Order) -> Result<Option<PaneSeen>, tmux::Error> {
+    let panes = tmux.list().await?;
+    Ok(panes.into_iter().find(|pane| pane.token.as_ref() == Some(&order.token)))
 }
 
 impl Inbox {

@@ -12,7 +12,7 @@ use crate::model::{AttemptRow, Mint, Outcome, Owner, ProcessMark};
 use crate::policy::KeepWindow;
 use crate::signals;
 use crate::supervisor::{self, Event, Remembered, Supervisor};
-use crate::tmux::{PaneSeen, Tmux};
+use crate::tmux::{self, PaneSeen, Tmux};
 use crate::workflow::Workflow;
 
 use super::crashes::Start;
@@ -21,7 +21,8 @@ use super::engine::{Engine, Leaving, Pending, forward, tmux_config};
 use super::log::LogFile;
 use super::notices::Notices;
 use super::watch::Followed;
-use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt};
+use super::windows::Windows;
+use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt, process};
 
 /// How long the window of a successful attempt stays.
 const KEEP_SUCCESS: Duration = Duration::from_secs(5);
@@ -46,9 +47,17 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let (ledger, memory) = Ledger::open(&home.ledger())?;
     let clock = Clock::start(memory.clock.as_ref()).map_err(system("start the clock"))?;
     let last_server = tmux_config(&settings).recorded_server();
-    let (tmux, said) = Tmux::connect(tmux_config(&settings)).await?;
-    let panes = tmux.list().await?;
-    forward(said, inbox.clone());
+    let mut windows = Windows::default();
+    let (tmux, panes) = match connect(&settings, &inbox).await {
+        Ok((tmux, panes)) => (Some(tmux), panes),
+        Err(error) if living(&memory.attempts, clock.boot_id()) > 0 => {
+            // Living agents are not left alone because they cannot be shown.
+            tracing::error!("{error}");
+            windows.down = Some(0);
+            (None, Vec::new())
+        }
+        Err(error) => return Err(error.into()),
+    };
     let notices = Notices::start().map_err(system("watch for files"))?;
     let core = recover(&settings, &clock, memory, start.is_wary())?;
     let left: Vec<AttemptRow> = core.supervisor.attempts().cloned().collect();
@@ -61,6 +70,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         clock,
         ledger,
         tmux,
+        windows,
         notices,
         inbox,
         // Nothing is answered before the loop runs, so nobody sees a state half taken up.
@@ -73,19 +83,40 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         pending: Pending::default(),
     };
     engine.watch_runtime()?;
-    if last_server.is_some_and(|mark| mark != *engine.tmux.server()) && !left.is_empty() {
-        let live = left.len();
-        let text = format!("the tmux server is gone; {live} live attempts go on without windows");
-        engine.note("tmux", text);
+    let server = engine.tmux.as_ref().map(|tmux| tmux.server().clone());
+    let live = living(&left, engine.clock.boot_id());
+    if live > 0 && server.is_some_and(|server| last_server.is_some_and(|last| last != server)) {
+        engine.alarm(live);
     }
     engine.take_up(&left, &panes);
     engine.sweep_windows(&panes);
+    engine.give_windows();
+    if engine.tmux.is_none() {
+        engine.connect_tmux(Duration::ZERO);
+    }
     engine.ledger.recovered().await?;
     start.done();
     tracing::info!("serving");
     let result = engine.serve(incoming, calls).await;
     tracing::info!(?result, "ended");
     result
+}
+
+/// The server, and what is in it.
+async fn connect(settings: &Settings, inbox: &Inbox) -> Result<(Tmux, Vec<PaneSeen>), tmux::Error> {
+    let (tmux, said) = Tmux::connect(tmux_config(settings)).await?;
+    let panes = tmux.list().await?;
+    forward(said, inbox.clone());
+    Ok((tmux, panes))
+}
+
+/// How many of these have a window and a shim that lives.
+fn living(rows: &[AttemptRow], boot_id: &str) -> usize {
+    let lives = |row: &&AttemptRow| {
+        let shim = row.shim.as_ref().filter(|_| row.order.windowed);
+        shim.is_some_and(|shim| !matches!(process::open(shim, boot_id), Ok(None)))
+    };
+    rows.iter().filter(lives).count()
 }
 
 fn log_to_file(settings: &Settings) -> Result<LogFile, Error> {

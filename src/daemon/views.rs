@@ -27,6 +27,7 @@ impl Engine {
             protocol: PROTOCOL,
             started_at_ms: self.started_wall_ms,
             home: self.settings.home.state().to_owned(),
+            tmux: self.tmux_view(),
         }
     }
 
