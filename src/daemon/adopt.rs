@@ -8,8 +8,10 @@ use crate::shim;
 use crate::supervisor::Event;
 use crate::tmux::PaneSeen;
 
-use super::windows::Place;
 use super::{process, watch};
+
+/// Pane and window.
+pub(super) type Place = (Option<String>, Option<String>);
 
 /// The word in a window's command that tells a viewer from a shim.
 pub(super) const VIEWER: &str = "--server";
@@ -81,7 +83,7 @@ pub(super) fn look(row: &AttemptRow, dir: &Path, panes: &[PaneSeen], boot_id: &s
     match (row.state, pane) {
         (AttemptState::Intended | AttemptState::Stopping, None) => Found::NeverLaunched,
         // A shim was there and is gone without a record; or it has not locked its spec yet.
-        (_, Some(pane)) if !pane.dead && !pane.start_command.contains(VIEWER) => {
+        (_, Some(pane)) if !pane.dead && !is_view(pane, order, dir) => {
             Found::Alive { shim: process::mark(pane.pid, boot_id), place }
         }
         (
@@ -103,6 +105,11 @@ pub(super) fn pane_of<'a>(
 ) -> Option<&'a PaneSeen> {
     let ours = || panes.iter().filter(|pane| belongs(pane, order, dir));
     ours().find(|pane| !pane.dead).or_else(|| ours().next())
+}
+
+/// Whether a pane holds, or held, a viewer of an attempt, and not its shim.
+pub(super) fn is_view(pane: &PaneSeen, order: &Order, dir: &Path) -> bool {
+    belongs(pane, order, dir) && pane.start_command.contains(VIEWER)
 }
 
 /// A pane is an attempt's by its mark, or by the command it was started with.

@@ -10,10 +10,10 @@ use crate::shim;
 use crate::supervisor::Event;
 use crate::tmux::{self, OpenWindow, PaneSeen, Tmux};
 
+use super::adopt::Place;
 use super::engine::Engine;
 use super::process::Signal;
 use super::watch::{Followed, follow};
-use super::windows::Place;
 use super::{Effect, Inbox, Incoming, ending, launch, process};
 
 impl Engine {

@@ -200,6 +200,7 @@ impl Engine {
             if let Some(shim) = shim {
                 self.follow(row, shim);
             }
+            self.drop_dead_views(panes, &row.order, &dir);
         }
         // Wakes what became due while no daemon ran.
         let now = self.clock.now();
