@@ -33,6 +33,7 @@ mod show;
 mod soundness;
 mod submit;
 mod units;
+mod view;
 mod voice;
 mod wait;
 mod why;
@@ -85,6 +86,8 @@ enum Verb {
     Ps(ps::Args),
     /// Go into the tmux window of an instance, run or task
     Attach(attach::Args),
+    /// Show an agent in this terminal, without tmux; Ctrl-\ leaves
+    View(view::Args),
     /// Print what an agent wrote
     Logs(logs::Args),
     /// List the runs
@@ -162,6 +165,7 @@ impl Verb {
             Verb::Plan(verb) => plan::run(verb, desk),
             Verb::Ps(args) => ps::run(args, desk),
             Verb::Attach(args) => attach::run(args, desk),
+            Verb::View(args) => view::run(args, desk),
             Verb::Logs(args) => logs::run(args, desk),
             Verb::Runs(args) => runs::run(args, desk),
             Verb::Show(args) => show::run(args, desk),
@@ -204,7 +208,7 @@ impl Verb {
             Verb::Why(args) => args.json,
             Verb::Check(args) => args.json,
             Verb::Doctor(args) => args.json,
-            Verb::Daemon(_) | Verb::Notify(_) => false,
+            Verb::Daemon(_) | Verb::Notify(_) | Verb::View(_) => false,
             Verb::Submit(args) => args.json,
         }
     }

@@ -1,9 +1,11 @@
 //! `ps`: what lives. Never starts a daemon.
 
-use super::columns::{cell, clip, columns, head, span, width};
+use super::columns::{cell, clip, columns, head, span, stamp, width};
 use super::desk::Desk;
 use super::failure::COMPLETED;
-use crate::control::view::{ActivityView, AttemptView, DaemonView, InstanceView, PsReply};
+use crate::control::view::{
+    ActivityView, AttemptView, DaemonView, InstanceView, PsReply, TmuxView,
+};
 use crate::control::{ClientError, Failure, Request};
 
 /// From this width on a terminal has room for who says what an agent does.
@@ -64,9 +66,23 @@ fn table(seen: &PsReply) -> String {
 }
 
 fn headline(daemon: &DaemonView) -> String {
-    let DaemonView { pid, version, home, alarm, protocol: _, started_at_ms: _, limits: _ } = daemon;
+    let DaemonView { pid, version, home, tmux, alarm, protocol: _, started_at_ms: _, limits: _ } =
+        daemon;
+    let outage = outage(tmux).map_or_else(String::new, |text| format!("\ntmux: {text}"));
     let alarm = alarm.as_ref().map_or(String::new(), |alarm| format!("\nALARM: {alarm}"));
-    format!("daemon {pid}, version {version}, home {}{alarm}", home.display())
+    format!("daemon {pid}, version {version}, home {}{outage}{alarm}", home.display())
+}
+
+/// What became of the windows when the tmux server died, if it did.
+pub(crate) fn outage(tmux: &TmuxView) -> Option<String> {
+    let died = stamp(tmux.died_at_ms?);
+    let TmuxView { windows_lost: lost, windows_given_back: given, server, died_at_ms: _ } = tmux;
+    let none = if server.is_none() { ", there is none now" } else { "" };
+    Some(match (lost, lost == given) {
+        (0, _) => format!("server died at {died}{none}"),
+        (_, true) => format!("server died at {died}, {given} windows given back{none}"),
+        (_, false) => format!("server died at {died}, {given} of {lost} windows given back{none}"),
+    })
 }
 
 /// The agent's own words, on a line of their own.

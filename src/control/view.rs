@@ -24,12 +24,28 @@ pub struct DaemonView {
     pub started_at_ms: i64,
     /// Its home.
     pub home: PathBuf,
+    /// Its tmux server.
+    #[serde(default)]
+    pub tmux: TmuxView,
     /// What keeps it from changing anything; absent when all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<String>,
     /// How it enforces limits of agents.
     #[serde(default)]
     pub limits: Option<LimitsView>,
+}
+
+/// The tmux server, and the last time that one died under the daemon.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TmuxView {
+    /// Its process; `None` while there is none.
+    pub server: Option<i32>,
+    /// When the one before it died; `None` when none did.
+    pub died_at_ms: Option<i64>,
+    /// How many living agents had a window in that one.
+    pub windows_lost: u32,
+    /// How many of them have one again.
+    pub windows_given_back: u32,
 }
 
 /// How limits of agents are enforced.

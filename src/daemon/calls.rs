@@ -295,6 +295,11 @@ impl Engine {
             Owner::Instance { name } => *name == target,
         };
         let live = self.core.supervisor.attempts().filter(named).max_by_key(|row| row.launched);
+        if live.is_some_and(|row| row.order.windowed && row.window.is_none()) {
+            let message = format!("{target} has no window just now");
+            let hint = format!("`muxvisor view {target}` shows it in this terminal");
+            return responder.reply(Failure::new(FailureKind::Unreachable, message).hint(hint));
+        }
         if let Some(row) = live {
             return responder.reply(place(row.order.session.clone(), row.window.clone()));
         }

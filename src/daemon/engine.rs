@@ -22,14 +22,13 @@ use super::ears::{Ears, Outage};
 use super::log::LogFile;
 use super::notices::Notices;
 use super::waiter::Waiter;
-use super::{Connected, Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn, scope};
+use super::windows::Windows;
+use super::{Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn, scope};
 
 /// How many events are decided and committed together.
 const BATCH_MAX: usize = 256;
 /// How late a wake-up may be before the daemon is known to have stood still.
 const OVERSLEPT: Duration = Duration::from_secs(1);
-/// How long to wait before a tmux server is tried again.
-const TMUX_AGAIN: Duration = Duration::from_secs(1);
 
 /// Everything that one daemon holds.
 pub(super) struct Engine {
@@ -38,7 +37,9 @@ pub(super) struct Engine {
     pub(super) clock: Clock,
     pub(super) ledger: Ledger,
     pub(super) reader: Arc<Reader>,
-    pub(super) tmux: Tmux,
+    /// `None` while there is none.
+    pub(super) tmux: Option<Tmux>,
+    pub(super) windows: Windows,
     pub(super) notices: Notices,
     /// How limits are enforced.
     pub(super) ground: cgroup::Way,
@@ -152,6 +153,7 @@ impl Engine {
             Incoming::Signal(signal) => self.signalled(&signal),
             Incoming::Tmux(notice) => self.tmux_said(&notice),
             Incoming::TmuxConnected(result) => self.tmux_connected(result),
+            Incoming::Windows(news) => self.windows_said(news),
             Incoming::Removal => self.file_removed(),
             Incoming::Fault(text) => tracing::error!("{text}"),
         }
@@ -211,7 +213,8 @@ impl Engine {
     }
 
     async fn close_tmux(&self) -> Result<(), Error> {
-        match self.tmux.kill_server().await {
+        let Some(tmux) = &self.tmux else { return Ok(()) };
+        match tmux.kill_server().await {
             Ok(()) | Err(tmux::Error::ServerGone { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -219,38 +222,13 @@ impl Engine {
 
     fn tmux_said(&mut self, notice: &tmux::Notice) {
         match notice {
-            tmux::Notice::Reconnected => tracing::info!("tmux: connected again"),
-            tmux::Notice::ServerGone => {
-                let live = self.core.supervisor.attempts().count();
-                let text =
-                    format!("the tmux server is gone; {live} live attempts go on without windows");
-                self.note("tmux", text);
-                self.decide(Input::Supervisor(Event::WindowsLost));
-                self.connect_tmux(Duration::ZERO);
+            tmux::Notice::Reconnected => {
+                tracing::info!("tmux: connected again");
+                self.relist();
             }
-            tmux::Notice::WindowClosed { .. } | tmux::Notice::WatchersChanged => {}
-        }
-    }
-
-    fn connect_tmux(&self, wait: Duration) {
-        let (inbox, config) = (self.inbox.clone(), self.tmux_config());
-        tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            inbox.put(Incoming::TmuxConnected(Tmux::connect(config).await));
-        });
-    }
-
-    fn tmux_connected(&mut self, result: Result<Connected, tmux::Error>) {
-        match result {
-            Ok((tmux, notices)) => {
-                self.note("tmux", "a new server is up".to_owned());
-                self.tmux = tmux;
-                forward(notices, self.inbox.clone());
-            }
-            Err(error) => {
-                tracing::error!("tmux: {error}");
-                self.connect_tmux(TMUX_AGAIN);
-            }
+            tmux::Notice::ServerGone => self.server_gone(),
+            tmux::Notice::WindowClosed { window } => self.window_closed(window),
+            tmux::Notice::WatchersChanged => self.look_around(),
         }
     }
 

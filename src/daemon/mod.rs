@@ -14,6 +14,7 @@ mod ears;
 mod ending;
 mod engine;
 mod fence;
+mod giving;
 mod herald;
 mod home;
 mod launch;
@@ -27,14 +28,16 @@ mod process;
 mod publish;
 mod readable;
 mod said;
-mod scope;
 mod sample;
+mod scope;
+mod server_death;
 mod signalled;
 mod start;
 mod views;
 mod waiter;
 mod watch;
 mod why;
+mod windows;
 
 use std::fmt;
 use std::io;
@@ -164,6 +167,8 @@ enum Incoming {
     Tmux(tmux::Notice),
     /// A new connection to a new tmux server, or why there is none.
     TmuxConnected(Result<Connected, tmux::Error>),
+    /// Something about windows.
+    Windows(windows::WindowNews),
     /// A file vanished from the runtime directory.
     Removal,
     /// Something that must not happen did, without harm.

@@ -109,9 +109,10 @@ impl Engine {
             Incoming::Removal => self.file_removed(),
             // Said again every second by whoever cannot be killed; once is enough.
             Incoming::Supervisor(ref event @ Event::Stuck { .. }) if self.holds(event) => {}
-            Incoming::Supervisor(_) | Incoming::Tmux(_) | Incoming::TmuxConnected(_) => {
-                self.held.push(incoming)
-            }
+            Incoming::Supervisor(_)
+            | Incoming::Tmux(_)
+            | Incoming::TmuxConnected(_)
+            | Incoming::Windows(_) => self.held.push(incoming),
         }
     }
 

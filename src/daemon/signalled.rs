@@ -63,19 +63,22 @@ impl Engine {
         }
     }
 
-    /// Makes sure that clients and tmux can be reached.
+    /// Makes sure that clients and tmux can be reached, and looks at every attempt again: at its
+    /// files, and at where its pane is.
     pub(super) fn reconcile(&mut self) {
         match failpoint::step("reconcile.mend", || self.door.mend()) {
             Ok(true) => tracing::warn!("the control socket was gone and is made anew"),
             Ok(false) => {}
             Err(error) => tracing::error!("the control socket cannot be made anew: {error}"),
         }
-        let tmux = self.tmux.clone();
+        self.notices.look_again();
+        let Some(tmux) = self.tmux.clone() else { return };
         tokio::spawn(async move {
             if let Err(error) = tmux.restore_socket().await {
                 tracing::error!("tmux: {error}");
             }
         });
+        self.relist();
     }
 
     /// Opens the log anew and writes the state into it, tokens left out.

@@ -9,9 +9,7 @@ use crate::control::view::{
     TaskView,
 };
 use crate::control::{Failure, FailureKind};
-use crate::model::{
-    AttemptId, AttemptRow, InstanceRow, Moment, Owner, TaskId, TaskState,
-};
+use crate::model::{AttemptId, AttemptRow, InstanceRow, Moment, Owner, TaskId, TaskState};
 use crate::plan::{self, Work};
 use crate::workflow::{Run, Task, finals};
 
@@ -28,6 +26,7 @@ impl Engine {
             protocol: PROTOCOL,
             started_at_ms: self.started_wall_ms,
             home: self.settings.home.state().to_owned(),
+            tmux: self.tmux_view(),
             limits: Some(LimitsView { way: self.ground.describe(), whole: self.ground.is_whole() }),
             alarm: self.alarm(),
         }

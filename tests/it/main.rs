@@ -29,5 +29,6 @@ mod shim;
 mod simulation;
 mod stage;
 mod tmux;
+mod tmux_death;
 mod truth;
 mod wait;

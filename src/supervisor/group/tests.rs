@@ -82,6 +82,7 @@ fn ending(end: End) -> Ending {
         stop: if end == End::Stopped { vec![step] } else { Vec::new() },
         unkillable: Vec::new(),
         oom: false,
+        left: Vec::new(),
         window_closed: false,
         usage: Usage::default(),
         started_ms: 0,
@@ -128,6 +129,8 @@ impl Stage {
                 Action::Record(_)
                 | Action::Kill { .. }
                 | Action::TypePrompt { .. }
+                | Action::Sample { .. }
+                | Action::Press { .. }
                 | Action::AskQuiet { .. }
                 | Action::CloseWindow { .. }
                 | Action::Tell(_)
