@@ -163,7 +163,8 @@ fn read_up_to(file: impl Read, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn last_lines(log: &Path) -> io::Result<String> {
+/// The last lines of a log, as plain text.
+pub(super) fn last_lines(log: &Path) -> io::Result<String> {
     let mut file = File::open(log)?;
     let size = file.metadata()?.len();
     file.seek(SeekFrom::Start(size.saturating_sub(TAIL_BYTES)))?;

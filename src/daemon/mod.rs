@@ -5,6 +5,7 @@
 
 mod adopt;
 mod archive;
+mod callers;
 mod calls;
 mod core;
 mod crashes;
@@ -12,8 +13,10 @@ mod door;
 mod ending;
 mod engine;
 mod fence;
+mod herald;
 mod home;
 mod launch;
+mod load;
 mod lock;
 mod log;
 mod notices;
@@ -22,6 +25,9 @@ mod perform;
 mod process;
 mod publish;
 mod readable;
+mod said;
+mod scope;
+mod sample;
 mod signalled;
 mod start;
 mod views;
@@ -63,6 +69,8 @@ pub struct Settings {
     pub cwd: PathBuf,
     /// What is wanted of control groups.
     pub cgroup: cgroup::Wish,
+    /// Where a service manager wants to be told that the daemon serves.
+    pub herald: Option<PathBuf>,
 }
 
 /// Reads the configuration again, from wherever it was read at start.

@@ -52,6 +52,7 @@ impl Supervisor {
         }
         self.regroup(now, out);
         self.forget_unconfigured(out);
+        self.revise_monitors(now, out);
     }
 
     /// What is no longer configured and does not live is forgotten; what lives is, when it ends.

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module per subject.
 
+mod activity;
 mod architecture;
 mod cli;
 mod cli_autostart;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use muxvisor::daemon::{Core, Effect, Input};
+use muxvisor::health::{Reading, Sample};
 use muxvisor::model::{AttemptId, AttemptRow, AttemptState, Mint, Order, Owner};
 use muxvisor::supervisor::{Event, Remembered, Settings, Supervisor};
 use muxvisor::workflow::Workflow;
@@ -64,7 +65,15 @@ impl World {
             Effect::Kill(attempt) if has_shim(self, &attempt) => {
                 self.soon(5, Happening::StopArrives { attempt, at_once: true });
             }
-            Effect::Stop(_) | Effect::Kill(_) | Effect::TypePrompt { .. } => {}
+            Effect::Stop(_)
+            | Effect::Kill(_)
+            | Effect::TypePrompt { .. }
+            | Effect::Press { .. } => {}
+            Effect::Sample { attempt, probe, .. } => {
+                let reading = Reading::Unknown { why: "a world without screens".to_owned() };
+                let sample = Sample::of(reading);
+                self.report(&Event::Sampled { attempt, probe, sample });
+            }
             Effect::AskQuiet(attempt) => {
                 let now = self.now;
                 let shim = self.shims.living(&attempt);
