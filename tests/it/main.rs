@@ -14,6 +14,7 @@ mod examples;
 mod failpoints;
 mod first_sight;
 mod fuzz;
+mod groups;
 mod guard;
 mod instances;
 mod leftovers;
