@@ -7,7 +7,7 @@ use super::stop::{Act, Escalation};
 use super::supervise::Shim;
 use super::{family, keys};
 use crate::failpoint;
-use crate::model::{StopSpec, StopStep, signal_name, signal_number};
+use crate::model::{KillMode, StopSpec, StopStep, signal_name, signal_number};
 
 impl Shim {
     /// Begins to end what the main process left, once its output ended or had its time.
@@ -51,7 +51,9 @@ impl Shim {
             Act::Kill => {
                 self.note("SIGKILL", now_ms);
                 // At once for all of it, so that no fork outruns the walk down the family.
-                self.parts.leaf.iter().for_each(Leaf::kill);
+                if self.how.mode != KillMode::Process {
+                    self.parts.leaf.iter().for_each(Leaf::kill);
+                }
                 family::kill();
             }
             Act::GiveUp => self.unkillable = Some(family::living()),
