@@ -10,6 +10,17 @@ use super::osc::{self, Records, Said};
 use super::sequences::{Collector, Sequence};
 use crate::model::{Activity, Doing};
 
+/// What a program that wrote this to its terminal, in pieces of that size, is answered, and what
+/// it says it is doing. For whoever attacks the parsers with any bytes.
+pub fn overheard(output: &[u8], piece: usize) -> (Vec<u8>, Option<Doing>) {
+    let mut dialogue = Dialogue::default();
+    let mut answers = Vec::new();
+    for piece in output.chunks(piece.max(1)) {
+        answers.extend(dialogue.watch(0, piece, true, 0).answers);
+    }
+    (answers, dialogue.doing())
+}
+
 /// What is known of the program behind the output.
 #[derive(Default)]
 pub(super) struct Dialogue {

@@ -55,6 +55,7 @@ mod window;
 use std::path::Path;
 
 pub use client::{AskError, ask};
+pub use dialogue::overheard;
 pub use launch::COMPLAINTS;
 pub use lock::{REFUSED, holder};
 pub use mark::{is_alive, mark_of};
