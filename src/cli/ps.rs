@@ -1,10 +1,11 @@
 //! `ps`: what lives. Never starts a daemon.
 
-use super::columns::{cell, columns, head, span};
+use super::columns::{cell, columns, head, span, stamp};
 use super::desk::Desk;
 use super::failure::COMPLETED;
-use crate::control::view::{AttemptView, DaemonView, InstanceView, PsReply};
+use crate::control::view::{AttemptView, ConfigurationView, DaemonView, InstanceView, PsReply};
 use crate::control::{ClientError, Failure, Request};
+use crate::model::Finding;
 
 /// What to list.
 #[derive(Debug, clap::Args)]
@@ -25,7 +26,8 @@ pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
     let seen = match seen {
         Ok(seen) => seen,
         Err(ClientError::Unreachable { .. }) => {
-            PsReply { daemon: None, instances: Vec::new(), attempts: Vec::new() }
+            let (instances, attempts) = (Vec::new(), Vec::new());
+            PsReply { daemon: None, instances, attempts, configuration: None }
         }
         Err(error) => return Err(error.into()),
     };
@@ -42,25 +44,46 @@ fn table(seen: &PsReply) -> String {
         return "no daemon runs here; `muxvisor run PLAN` or `muxvisor up` starts one".to_owned();
     };
     if seen.instances.is_empty() && seen.attempts.is_empty() {
-        return format!("{}\nnothing lives", headline(daemon));
+        return format!("{}\nnothing lives", headline(daemon, seen));
     }
     let titles = ["name", "state", "activity", "pid", "uptime", "restarts", "work", "window"];
     let instances = seen.instances.iter().map(instance_row);
     let attempts = seen.attempts.iter().map(attempt_row);
     let rows: Vec<_> = std::iter::once(head(&titles)).chain(instances).chain(attempts).collect();
-    format!("{}\n{}", headline(daemon), columns(&rows))
+    format!("{}\n{}", headline(daemon, seen), columns(&rows))
 }
 
-fn headline(daemon: &DaemonView) -> String {
+fn headline(daemon: &DaemonView, seen: &PsReply) -> String {
     let DaemonView { pid, version, home, protocol: _, started_at_ms: _ } = daemon;
-    format!("daemon {pid}, version {version}, home {}", home.display())
+    let mut lines = vec![format!("daemon {pid}, version {version}, home {}", home.display())];
+    lines.extend(seen.configuration.iter().flat_map(remarks));
+    lines.join("\n")
+}
+
+/// What a person should know of the configuration file: nothing, when it is what holds.
+pub(super) fn remarks(configuration: &ConfigurationView) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let (Some(problem), Some(since)) = (&configuration.problem, configuration.kept_since_ms) {
+        let when = stamp(since);
+        lines.push(format!("configuration: last good one kept, since {when}: {problem}"));
+        for finding in &configuration.findings {
+            let Finding { code, line, column, message, .. } = finding;
+            lines.push(format!("  {line}:{column} {code}: {message}"));
+        }
+    }
+    for name in &configuration.pending_removals {
+        lines.push(format!(
+            "configuration: agent `{name}` is gone from the file; `muxvisor reload` removes it"
+        ));
+    }
+    lines
 }
 
 fn instance_row(one: &InstanceView) -> Vec<String> {
     let source = one.activity_source.as_ref().map_or(String::new(), |by| format!(" ({by})"));
     vec![
         one.name.clone(),
-        one.state.to_string(),
+        format!("{}{}", one.state, if one.stale { ", stale" } else { "" }),
         format!("{}{source}", one.activity),
         cell(one.pid.as_ref()),
         one.uptime_ms.map_or_else(|| "-".to_owned(), span),

@@ -17,6 +17,7 @@ use crate::tmux::{self, Tmux};
 use super::door::Door;
 use super::log::LogFile;
 use super::notices::Notices;
+use super::reload::Standing;
 use super::waiter::Waiter;
 use super::{Connected, Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn};
 
@@ -45,6 +46,7 @@ pub(super) struct Engine {
     /// The day of the last run id and its number.
     pub(super) last_run: (String, u32),
     pub(super) leaving: Leaving,
+    pub(super) standing: Standing,
     /// Decided and not yet committed.
     pub(super) pending: Pending,
 }
@@ -100,6 +102,7 @@ impl Engine {
                     let turn = self.core.deadline_reached(now);
                     self.keep_turn(now, turn);
                     self.wake_waiters(now);
+                    self.look_at_config(now);
                 }
             }
         }
@@ -108,7 +111,8 @@ impl Engine {
     fn sleep_until_deadline(&self) -> impl Future<Output = ()> + use<> {
         let now = self.clock.now();
         let waiters = self.waiters.iter().filter_map(|waiter| waiter.until).min();
-        let next = [self.core.next_deadline(), waiters].into_iter().flatten().min();
+        let config = self.standing.look_at;
+        let next = [self.core.next_deadline(), waiters, config].into_iter().flatten().min();
         async move {
             match next {
                 Some(at) => tokio::time::sleep(at.since(now)).await,
@@ -123,6 +127,7 @@ impl Engine {
             Incoming::Signal(signal) => self.signalled(&signal),
             Incoming::Tmux(notice) => self.tmux_said(&notice),
             Incoming::TmuxConnected(result) => self.tmux_connected(result),
+            Incoming::ConfigTouched => self.config_touched(),
             Incoming::Removal => self.file_removed(),
             Incoming::Fault(text) => tracing::error!("{text}"),
         }

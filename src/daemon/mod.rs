@@ -6,6 +6,8 @@
 mod adopt;
 mod archive;
 mod calls;
+mod config_source;
+mod config_watch;
 mod core;
 mod crashes;
 mod door;
@@ -21,6 +23,7 @@ mod perform;
 mod process;
 mod publish;
 mod readable;
+mod reload;
 mod signalled;
 mod start;
 mod views;
@@ -28,16 +31,14 @@ mod waiter;
 mod watch;
 mod why;
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+pub use self::config_source::ConfigSource;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
-use crate::control::Failure;
 use crate::policy::Config;
 use crate::signals::Signal;
 use crate::tmux::{self, Tmux};
@@ -58,27 +59,6 @@ pub struct Settings {
     pub env: Vec<(String, String)>,
     /// The daemon's directory, for instances that name none.
     pub cwd: PathBuf,
-}
-
-/// Reads the configuration again, from wherever it was read at start.
-#[derive(Clone)]
-pub struct ConfigSource(Arc<dyn Fn() -> Result<Config, Failure> + Send + Sync>);
-
-impl ConfigSource {
-    /// A source that reads with `read`.
-    pub fn new(read: impl Fn() -> Result<Config, Failure> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
-    }
-
-    fn read(&self) -> Result<Config, Failure> {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for ConfigSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ConfigSource")
-    }
 }
 
 /// Why a daemon could not start, or had to end.
@@ -151,6 +131,8 @@ enum Incoming {
     Tmux(tmux::Notice),
     /// A new connection to a new tmux server, or why there is none.
     TmuxConnected(Result<Connected, tmux::Error>),
+    /// The configuration file may have changed.
+    ConfigTouched,
     /// A file vanished from the runtime directory.
     Removal,
     /// Something that must not happen did, without harm.

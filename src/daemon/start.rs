@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::ledger::{Ledger, Memory, RunLog};
 use crate::model::{AttemptRow, Mint, Outcome, Owner, ProcessMark};
-use crate::policy::KeepWindow;
+use crate::policy::{DaemonSettings, KeepWindow};
 use crate::signals;
 use crate::supervisor::{self, Event, Remembered, Supervisor};
 use crate::tmux::{PaneSeen, Tmux};
@@ -20,6 +20,7 @@ use super::door::Door;
 use super::engine::{Engine, Leaving, Pending, forward, tmux_config};
 use super::log::LogFile;
 use super::notices::Notices;
+use super::reload::Standing;
 use super::watch::Followed;
 use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt};
 
@@ -55,6 +56,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let (calls_in, calls) = mpsc::channel(CALLS_WAITING_MAX);
     let mut engine = Engine {
         started_wall_ms: clock.wall_ms(),
+        standing: Standing::new(settings.config_source.first(), clock.now()),
         reader: Arc::new(ledger.reader()?),
         settings,
         core,
@@ -73,6 +75,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         pending: Pending::default(),
     };
     engine.watch_runtime()?;
+    engine.watch_config();
     if last_server.is_some_and(|mark| mark != *engine.tmux.server()) && !left.is_empty() {
         let live = left.len();
         let text = format!("the tmux server is gone; {live} live attempts go on without windows");
@@ -105,13 +108,7 @@ fn log_to_file(settings: &Settings) -> Result<LogFile, Error> {
 fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Result<Core, Error> {
     let now = clock.now();
     let config = &settings.config.daemon;
-    let keep_failure = Some(Duration::from_millis(config.keep_for_ms));
-    let windows = match config.keep_window {
-        KeepWindow::Never => (Some(Duration::ZERO), Some(Duration::ZERO)),
-        KeepWindow::OnFailure => (Some(KEEP_SUCCESS), keep_failure),
-        KeepWindow::Always => (keep_failure, keep_failure),
-    };
-    let windows = supervisor::Settings { keep_success: windows.0, keep_failure: windows.1 };
+    let windows = kept_windows(config);
     let mut workflow = Workflow::new(config.max_parallel as usize, mint()?);
     if wary {
         tracing::error!("the last starts crashed: no run is taken up; their agents live on");
@@ -127,6 +124,17 @@ fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Re
     };
     let supervisor = Supervisor::recover(now, windows, remembered, mint()?)?;
     Ok(Core { supervisor, workflow })
+}
+
+/// How long windows stay by these settings.
+pub(super) fn kept_windows(config: &DaemonSettings) -> supervisor::Settings {
+    let keep_failure = Some(Duration::from_millis(config.keep_for_ms));
+    let windows = match config.keep_window {
+        KeepWindow::Never => (Some(Duration::ZERO), Some(Duration::ZERO)),
+        KeepWindow::OnFailure => (Some(KEEP_SUCCESS), keep_failure),
+        KeepWindow::Always => (keep_failure, keep_failure),
+    };
+    supervisor::Settings { keep_success: windows.0, keep_failure: windows.1 }
 }
 
 /// Attempts of a run that is not taken up are left alone: were they judged now, nobody would take

@@ -41,6 +41,7 @@ impl Engine {
                 .filter(of_tasks)
                 .map(|row| self.attempt_view(row))
                 .collect(),
+            configuration: Some(self.configuration_view()),
         }
     }
 
@@ -63,6 +64,7 @@ impl Engine {
             token: live.map(|attempt| attempt.order.token.as_str().to_owned()),
             outcome: row.outcome,
             why: row.why.clone(),
+            stale: live.is_some_and(|attempt| self.core.supervisor.is_stale(attempt)),
         }
     }
 

@@ -10,6 +10,7 @@ mod deadline;
 mod event;
 mod explain;
 mod instance;
+mod live;
 mod recover;
 #[cfg(test)]
 mod tests;
