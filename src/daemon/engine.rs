@@ -17,7 +17,7 @@ use crate::tmux::{self, Tmux};
 use super::door::Door;
 use super::log::LogFile;
 use super::notices::Notices;
-use super::reload::Standing;
+use super::standing::Standing;
 use super::waiter::Waiter;
 use super::{Connected, Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn};
 

@@ -25,6 +25,7 @@ mod publish;
 mod readable;
 mod reload;
 mod signalled;
+mod standing;
 mod start;
 mod views;
 mod waiter;

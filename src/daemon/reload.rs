@@ -6,31 +6,20 @@ use std::time::Duration;
 
 use crate::control::view::{ConfigurationView, ReloadReply};
 use crate::control::{Failure, FailureKind, Reply, Responder};
-use crate::model::{Moment, Owner, StopCause};
+use crate::model::{AttemptRow, Fact, Moment, Owner, StopCause};
 use crate::policy::{Changes, Config, diff};
 use crate::supervisor::{Event, InstanceRequest};
 use crate::workflow;
 
-use super::config_source::{Print, print};
+use super::config_source::print;
 use super::config_watch::ConfigWatch;
 use super::engine::Engine;
-use super::{Incoming, Input, start};
+use super::standing::kept_windows;
+use super::{Incoming, Input, Turn};
 
 /// How long a file must have been left alone before it is read: editors and scripts save in
 /// several steps.
 const SETTLES_AFTER: Duration = Duration::from_millis(250);
-
-/// What is known about the file beside what holds.
-pub(super) struct Standing {
-    /// The text that was looked at last.
-    seen: Option<Print>,
-    /// When the file is to be looked at, because it was touched.
-    pub(super) look_at: Option<Moment>,
-    /// Why the last good configuration is kept, and since when.
-    kept: Option<(Failure, i64)>,
-    /// What the file says, when it lacks agents that still hold.
-    pending: Option<Box<Config>>,
-}
 
 /// Who wants the file to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +28,6 @@ pub(super) enum By {
     Itself,
     /// A person, by signal or request.
     Person,
-}
-
-impl Standing {
-    /// What is known at the start. The file is looked at once more as soon as it is watched.
-    pub(super) fn new(first: Option<Print>, now: Moment) -> Self {
-        Self { seen: first, look_at: Some(now), kept: None, pending: None }
-    }
 }
 
 impl Engine {
@@ -112,9 +94,9 @@ impl Engine {
                 (None, _, _) => Ok(None),
             };
         }
-        if let Ok(seen) = seen {
-            self.standing.seen = seen;
-        }
+        // What could not be read is looked at again, even when it comes back as it was.
+        self.standing.had_file |= matches!(seen, Ok(Some(_)));
+        self.standing.seen = seen.unwrap_or_default();
         let read = read.and_then(|text| self.settings.config_source.parse(text));
         read.map(Some).inspect_err(|failure| self.keep_last_good(failure))
     }
@@ -122,7 +104,7 @@ impl Engine {
     /// The text of the file. One that is gone says nothing: it may be on its way back.
     fn read_text(&self) -> Result<Option<String>, Failure> {
         let text = self.settings.config_source.text()?;
-        if text.is_none() && self.standing.seen.is_some() {
+        if text.is_none() && self.standing.had_file {
             let shown = self.settings.config_source.path().display();
             let message = format!("the configuration {shown} is gone");
             let hint = "write it again, with a comment only to have none of it";
@@ -160,8 +142,8 @@ impl Engine {
         if !lines.is_empty() {
             let text = format!("read again: {}", lines.join("; "));
             let about = "configuration".to_owned();
-            let fact = crate::model::Fact::Noted { about, text };
-            let turn = super::Turn { facts: vec![fact], ..super::Turn::default() };
+            let fact = Fact::Noted { about, text };
+            let turn = Turn { facts: vec![fact], ..Turn::default() };
             self.keep_turn(self.clock.now(), turn);
         }
     }
@@ -170,7 +152,7 @@ impl Engine {
     /// twice, a stop kills.
     fn retire(&mut self, changes: &Changes) {
         for name in changes.removed_agents() {
-            let lives = |row: &&crate::model::AttemptRow| {
+            let lives = |row: &&AttemptRow| {
                 row.order.owner == Owner::Instance { name: name.to_owned() }
                     && row.stopping != Some(StopCause::Cancelled)
             };
@@ -189,8 +171,9 @@ impl Engine {
     /// already.
     fn apply_settings(&mut self) {
         let daemon = &self.settings.config.daemon;
-        self.core.supervisor.keep_windows(start::kept_windows(daemon));
+        self.core.supervisor.keep_windows(kept_windows(daemon));
         self.core.workflow.limit(daemon.max_parallel as usize);
+        self.log.limit(daemon.log_max_bytes, daemon.log_backups);
         // Whatever waits for a slot may have one now.
         self.decide(Input::Workflow(workflow::Event::DeadlineReached));
     }
@@ -229,11 +212,11 @@ impl Engine {
     /// Instances that run as something that they would not be started as now.
     fn stale(&self) -> Vec<String> {
         let supervisor = &self.core.supervisor;
-        let name = |row: &crate::model::AttemptRow| match &row.order.owner {
+        let name = |row: &AttemptRow| match &row.order.owner {
             Owner::Instance { name } => Some(name.clone()),
             Owner::Task { .. } => None,
         };
-        let gone = |row: &&crate::model::AttemptRow| row.stopping.is_none();
+        let gone = |row: &&AttemptRow| row.stopping.is_none();
         let stale = supervisor.attempts().filter(|row| supervisor.is_stale(row)).filter(gone);
         stale.filter_map(name).collect()
     }

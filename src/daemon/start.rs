@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::ledger::{Ledger, Memory, RunLog};
 use crate::model::{AttemptRow, Mint, Outcome, Owner, ProcessMark};
-use crate::policy::{DaemonSettings, KeepWindow};
 use crate::signals;
-use crate::supervisor::{self, Event, Remembered, Supervisor};
+use crate::supervisor::{Event, Remembered, Supervisor};
 use crate::tmux::{PaneSeen, Tmux};
 use crate::workflow::Workflow;
 
@@ -20,12 +18,10 @@ use super::door::Door;
 use super::engine::{Engine, Leaving, Pending, forward, tmux_config};
 use super::log::LogFile;
 use super::notices::Notices;
-use super::reload::Standing;
+use super::standing::{Standing, kept_windows};
 use super::watch::Followed;
 use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt};
 
-/// How long the window of a successful attempt stays.
-const KEEP_SUCCESS: Duration = Duration::from_secs(5);
 /// How many requests may wait for the loop.
 const CALLS_WAITING_MAX: usize = 64;
 
@@ -92,7 +88,8 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
 }
 
 fn log_to_file(settings: &Settings) -> Result<LogFile, Error> {
-    let log = LogFile::open(settings.home.log())
+    let daemon = &settings.config.daemon;
+    let log = LogFile::open(settings.home.log(), daemon.log_max_bytes, daemon.log_backups)
         .map_err(|source| Error::System { doing: "open daemon.log", source })?;
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
@@ -124,17 +121,6 @@ fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Re
     };
     let supervisor = Supervisor::recover(now, windows, remembered, mint()?)?;
     Ok(Core { supervisor, workflow })
-}
-
-/// How long windows stay by these settings.
-pub(super) fn kept_windows(config: &DaemonSettings) -> supervisor::Settings {
-    let keep_failure = Some(Duration::from_millis(config.keep_for_ms));
-    let windows = match config.keep_window {
-        KeepWindow::Never => (Some(Duration::ZERO), Some(Duration::ZERO)),
-        KeepWindow::OnFailure => (Some(KEEP_SUCCESS), keep_failure),
-        KeepWindow::Always => (keep_failure, keep_failure),
-    };
-    supervisor::Settings { keep_success: windows.0, keep_failure: windows.1 }
 }
 
 /// Attempts of a run that is not taken up are left alone: were they judged now, nobody would take

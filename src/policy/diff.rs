@@ -193,6 +193,8 @@ fn daemon_keys(old: &DaemonSettings, new: &DaemonSettings) -> Vec<&'static str> 
         ("keep_window", old.keep_window != new.keep_window),
         ("keep_for", old.keep_for_ms != new.keep_for_ms),
         ("agent_api", old.agent_api != new.agent_api),
+        ("log_max_bytes", old.log_max_bytes != new.log_max_bytes),
+        ("log_backups", old.log_backups != new.log_backups),
     ])
 }
 

@@ -192,6 +192,11 @@ fn the_file_is_followed_wherever_it_goes() {
     fs::create_dir(desk.join("later/deep")).unwrap();
     fs::write(desk.join("later/deep/m.toml"), say("timeout = '6d'")).unwrap();
     took("another directory of that name");
+    // What comes back as it was is no longer gone.
+    fs::rename(desk.join("later/deep/m.toml"), desk.join("later/m.toml")).unwrap();
+    wait_for_problem(&stage, "m.toml");
+    fs::rename(desk.join("later/m.toml"), desk.join("later/deep/m.toml")).unwrap();
+    wait_for_rest(&stage);
     assert_eq!(pids(&stage, &["one", "two"]), before);
 }
 
@@ -337,7 +342,7 @@ fn a_removal_waits_for_a_person() {
     wait_for("slow to be gone", || instance(&stage, "slow").is_null());
     assert!(!lives(slow[0]));
     let ended = stage.counts(
-        "SELECT outcome || ' ' || coalesce(exit_code, 'none'), count(*) FROM attempt
+        "SELECT outcome || ' ' || coalesce(json_extract(ending, '$.code'), 'none'), count(*) FROM attempt
          WHERE instance = 'slow' GROUP BY 1",
     );
     assert_eq!(ended, [("cancelled 0".to_owned(), 1)], "it left by itself");
