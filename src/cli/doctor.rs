@@ -16,9 +16,10 @@ use super::configuration;
 use super::desk::Desk;
 use super::examined::{Check, Verdict};
 use super::failure::COMPLETED;
+use super::ps::remarks;
 use super::voice::{Colour, Voice};
 use super::{ps, soundness};
-use crate::control::view::{DaemonView, TmuxView};
+use crate::control::view::{DaemonView, PsReply, TmuxView};
 use crate::control::{self, Client, Failure, FailureKind, Request};
 use crate::daemon::Home;
 use crate::model::AttemptId;
@@ -53,6 +54,7 @@ pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
         descriptors(),
         terminals(),
         configuration(desk),
+        in_force(&home),
         daemon(&home),
         windows(&home),
         ledger(&home),
@@ -222,6 +224,18 @@ fn configuration(desk: &Desk) -> Check {
         Err(failure) => Check::new("configuration", Verdict::Error, failure.message)
             .hint("run `muxvisor check`"),
     }
+}
+
+/// Whether the daemon has taken up what the file says.
+fn in_force(home: &Home) -> Check {
+    let seen = Client::at(home.daemon_socket()).ask_for::<PsReply>(&Request::Ps).ok();
+    let remarks: Vec<String> =
+        seen.and_then(|seen| seen.configuration).iter().flat_map(remarks).collect();
+    if remarks.is_empty() {
+        return Check::ok("reload", "nothing waits for it");
+    }
+    Check::new("reload", Verdict::Warning, remarks.join("\n    "))
+        .hint("mend the file, or run `muxvisor reload` where it is right")
 }
 
 fn daemon(home: &Home) -> Check {

@@ -24,6 +24,7 @@ mod plan;
 mod progress;
 mod ps;
 mod reading;
+mod reload;
 mod results;
 mod run;
 mod runs;
@@ -116,6 +117,8 @@ enum Verb {
     ResetFailed(units::One),
     /// Explain why an instance, run or task stands where it stands
     Why(why::Args),
+    /// Take up a changed configuration, or tell what that would change
+    Reload(reload::Args),
     /// Print every problem of a configuration file
     Check(check::Args),
     /// Look at everything the daemon stands on, and say what is wrong
@@ -180,6 +183,7 @@ impl Verb {
             Verb::Restart(args) => units::restart(args, desk),
             Verb::ResetFailed(args) => units::reset_failed(args, desk),
             Verb::Why(args) => why::run(args, desk),
+            Verb::Reload(args) => reload::run(args, desk),
             Verb::Check(args) => check::run(args, desk),
             Verb::Doctor(args) => doctor::run(args, desk),
             Verb::Daemon(args) => daemon::run(args, desk),
@@ -206,6 +210,7 @@ impl Verb {
             Verb::Start(args) | Verb::Stop(args) | Verb::Restart(args) => args.json,
             Verb::ResetFailed(args) => args.json,
             Verb::Why(args) => args.json,
+            Verb::Reload(args) => args.json,
             Verb::Check(args) => args.json,
             Verb::Doctor(args) => args.json,
             Verb::Daemon(_) | Verb::Notify(_) | Verb::View(_) => false,

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 pub use super::doing::ActivityView;
 use crate::model::{
-    AttemptId, AttemptState, Desired, InstanceState, Outcome, RunId, RunOutcome, RunState,
-    SkipReason, TaskError, TaskId, TaskState,
+    AttemptId, AttemptState, Change, Desired, Finding, InstanceState, Outcome, RunId, RunOutcome,
+    RunState, SkipReason, TaskError, TaskId, TaskState,
 };
 
 /// The daemon.
@@ -66,6 +66,39 @@ pub struct PsReply {
     pub instances: Vec<InstanceView>,
     /// Attempts of tasks that are not over.
     pub attempts: Vec<AttemptView>,
+    /// How the configuration file stands to what holds.
+    #[serde(default)]
+    pub configuration: Option<ConfigurationView>,
+}
+
+/// How the configuration file stands to what holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigurationView {
+    /// The file.
+    pub path: PathBuf,
+    /// Since when the last good one is kept because of a problem; null when there is none.
+    pub kept_since_ms: Option<i64>,
+    /// What is wrong, in one sentence.
+    pub problem: Option<String>,
+    /// All that is wrong with it.
+    pub findings: Vec<Finding>,
+    /// Agents that the file has no longer, and that hold until `reload` or SIGHUP.
+    pub pending_removals: Vec<String>,
+}
+
+/// Answer to `reload`: the document of `reload --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadReply {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether nothing was changed.
+    pub dry_run: bool,
+    /// What it changes, or would.
+    pub changes: Vec<Change>,
+    /// Instances that run as something that they would not be started as now.
+    pub stale: Vec<String>,
+    /// Those of them that are restarted.
+    pub restarted: Vec<String>,
 }
 
 /// A standing agent.
@@ -108,6 +141,10 @@ pub struct InstanceView {
     pub outcome: Option<Outcome>,
     /// One sentence: why it stands where it stands.
     pub why: String,
+    /// Whether it runs as something that it would not be started as now: its command, environment
+    /// or the like has changed in the configuration.
+    #[serde(default)]
+    pub stale: bool,
 }
 
 /// A live attempt of a task.

@@ -65,6 +65,9 @@ impl Engine {
             Request::ResetFailed { name } => {
                 self.units(vec![name], InstanceRequest::ResetFailed, responder);
             }
+            Request::Reload { dry_run, restart_stale } => {
+                self.asked_to_reload(dry_run, restart_stale, responder);
+            }
             Request::Why { target } => self.why(target, responder),
             Request::Attach { target } => self.attach(target, responder),
             Request::Logs { target, attempt } => {

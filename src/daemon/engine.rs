@@ -21,6 +21,7 @@ use super::door::Door;
 use super::ears::{Ears, Outage};
 use super::log::LogFile;
 use super::notices::Notices;
+use super::standing::Standing;
 use super::waiter::Waiter;
 use super::windows::Windows;
 use super::{Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn, scope};
@@ -54,6 +55,7 @@ pub(super) struct Engine {
     pub(super) leaving: Leaving,
     /// What agents were denied and is written down.
     pub(super) refusals: Refusals,
+    pub(super) standing: Standing,
     /// Decided and not yet committed.
     pub(super) pending: Pending,
     /// While the ledger cannot be written.
@@ -126,6 +128,7 @@ impl Engine {
                     let turn = self.core.deadline_reached(now);
                     self.keep_turn(now, turn);
                     self.wake_waiters(now);
+                    self.look_at_config(now);
                 }
             }
         }
@@ -133,7 +136,8 @@ impl Engine {
 
     fn next_due(&self) -> Option<Moment> {
         let waiters = self.waiters.iter().filter_map(|waiter| waiter.until).min();
-        [self.core.next_deadline(), waiters].into_iter().flatten().min()
+        let config = self.standing.look_at;
+        [self.core.next_deadline(), waiters, config].into_iter().flatten().min()
     }
 
     /// A deadline that was overslept shows that the daemon stood still: suspended, stopped, or
@@ -154,6 +158,7 @@ impl Engine {
             Incoming::Tmux(notice) => self.tmux_said(&notice),
             Incoming::TmuxConnected(result) => self.tmux_connected(result),
             Incoming::Windows(news) => self.windows_said(news),
+            Incoming::ConfigTouched => self.config_touched(),
             Incoming::Removal => self.file_removed(),
             Incoming::Fault(text) => tracing::error!("{text}"),
         }

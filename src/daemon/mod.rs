@@ -7,6 +7,8 @@ mod adopt;
 mod archive;
 mod callers;
 mod calls;
+mod config_source;
+mod config_watch;
 mod core;
 mod crashes;
 mod door;
@@ -27,11 +29,13 @@ mod perform;
 mod process;
 mod publish;
 mod readable;
+mod reload;
 mod said;
 mod sample;
 mod scope;
 mod server_death;
 mod signalled;
+mod standing;
 mod start;
 mod views;
 mod waiter;
@@ -39,13 +43,12 @@ mod watch;
 mod why;
 mod windows;
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+pub use self::config_source::ConfigSource;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
 use crate::control::Failure;
@@ -74,27 +77,6 @@ pub struct Settings {
     pub cgroup: cgroup::Wish,
     /// Where a service manager wants to be told that the daemon serves.
     pub herald: Option<PathBuf>,
-}
-
-/// Reads the configuration again, from wherever it was read at start.
-#[derive(Clone)]
-pub struct ConfigSource(Arc<dyn Fn() -> Result<Config, Failure> + Send + Sync>);
-
-impl ConfigSource {
-    /// A source that reads with `read`.
-    pub fn new(read: impl Fn() -> Result<Config, Failure> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
-    }
-
-    fn read(&self) -> Result<Config, Failure> {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for ConfigSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ConfigSource")
-    }
 }
 
 /// Why a daemon could not start, or had to end.
@@ -169,6 +151,8 @@ enum Incoming {
     TmuxConnected(Result<Connected, tmux::Error>),
     /// Something about windows.
     Windows(windows::WindowNews),
+    /// The configuration file may have changed.
+    ConfigTouched,
     /// A file vanished from the runtime directory.
     Removal,
     /// Something that must not happen did, without harm.

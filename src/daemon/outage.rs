@@ -112,7 +112,8 @@ impl Engine {
             Incoming::Supervisor(_)
             | Incoming::Tmux(_)
             | Incoming::TmuxConnected(_)
-            | Incoming::Windows(_) => self.held.push(incoming),
+            | Incoming::Windows(_)
+            | Incoming::ConfigTouched => self.held.push(incoming),
         }
     }
 

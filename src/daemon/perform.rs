@@ -22,7 +22,12 @@ impl Engine {
     pub(super) fn perform(&self, effect: Effect) {
         match effect {
             Effect::Launch(order) => self.launch(*order),
-            Effect::Stop(attempt) => self.ask_shim(&attempt, shim::Request::Stop { how: None }),
+            Effect::Stop(attempt) => {
+                // Its policy may have changed since `spec.json` was written.
+                let row = self.core.supervisor.attempt(&attempt);
+                let how = row.map(|row| row.order.stop.clone());
+                self.ask_shim(&attempt, shim::Request::Stop { how });
+            }
             Effect::Kill(attempt) => self.ask_shim(&attempt, shim::Request::Kill),
             Effect::TypePrompt { attempt, text } => {
                 self.ask_shim(&attempt, shim::Request::Prompt { text });

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -11,9 +10,8 @@ use crate::clock::Clock;
 use crate::failpoint;
 use crate::ledger::{self, Ledger, Memory, RunLog};
 use crate::model::{AttemptRow, Mint, Outcome, Owner, ProcessMark};
-use crate::policy::KeepWindow;
 use crate::signals;
-use crate::supervisor::{self, Event, Remembered, Supervisor};
+use crate::supervisor::{Event, Remembered, Supervisor};
 use crate::tmux::{self, PaneSeen, Tmux};
 use crate::workflow::Workflow;
 
@@ -23,12 +21,11 @@ use super::ears::Ears;
 use super::engine::{Engine, Leaving, Pending, forward, tmux_config};
 use super::log::LogFile;
 use super::notices::Notices;
+use super::standing::{Standing, kept_windows};
 use super::watch::Followed;
 use super::windows::Windows;
 use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt, herald, process};
 
-/// How long the window of a successful attempt stays.
-const KEEP_SUCCESS: Duration = Duration::from_secs(5);
 /// How many requests may wait for the loop.
 const CALLS_WAITING_MAX: usize = 64;
 
@@ -69,6 +66,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let (calls_in, calls) = mpsc::channel(CALLS_WAITING_MAX);
     let mut engine = Engine {
         started_wall_ms: clock.wall_ms(),
+        standing: Standing::new(settings.config_source.first(), clock.now()),
         reader: Arc::new(ledger.reader()?),
         settings,
         core,
@@ -92,6 +90,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         held: Vec::new(),
     };
     engine.watch_runtime()?;
+    engine.watch_config();
     let server = engine.tmux.as_ref().map(|tmux| tmux.server().clone());
     let live = living(&left, engine.clock.boot_id());
     if live > 0 && server.is_some_and(|server| last_server.is_some_and(|last| last != server)) {
@@ -145,7 +144,8 @@ fn living(rows: &[AttemptRow], boot_id: &str) -> usize {
 }
 
 fn log_to_file(settings: &Settings) -> Result<LogFile, Error> {
-    let log = LogFile::open(settings.home.log())
+    let daemon = &settings.config.daemon;
+    let log = LogFile::open(settings.home.log(), daemon.log_max_bytes, daemon.log_backups)
         .map_err(|source| Error::System { doing: "open daemon.log", source })?;
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
@@ -161,13 +161,7 @@ fn log_to_file(settings: &Settings) -> Result<LogFile, Error> {
 fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Result<Core, Error> {
     let now = clock.now();
     let config = &settings.config.daemon;
-    let keep_failure = Some(Duration::from_millis(config.keep_for_ms));
-    let windows = match config.keep_window {
-        KeepWindow::Never => (Some(Duration::ZERO), Some(Duration::ZERO)),
-        KeepWindow::OnFailure => (Some(KEEP_SUCCESS), keep_failure),
-        KeepWindow::Always => (keep_failure, keep_failure),
-    };
-    let windows = supervisor::Settings { keep_success: windows.0, keep_failure: windows.1 };
+    let windows = kept_windows(config);
     let mut workflow = Workflow::new(config.max_parallel as usize, mint()?);
     if wary {
         tracing::error!("the last starts crashed: no run is taken up; their agents live on");

@@ -43,6 +43,7 @@ impl Engine {
                 .filter(of_tasks)
                 .map(|row| self.attempt_view(row))
                 .collect(),
+            configuration: Some(self.configuration_view()),
         }
     }
 
@@ -74,6 +75,7 @@ impl Engine {
             token: live.map(|attempt| attempt.order.token.as_str().to_owned()),
             outcome: row.outcome,
             why: row.why.clone(),
+            stale: live.is_some_and(|attempt| self.core.supervisor.is_stale(attempt)),
         }
     }
 

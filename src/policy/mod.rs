@@ -27,6 +27,7 @@ mod around;
 mod care;
 mod checks;
 mod config;
+mod diff;
 mod failover;
 mod groups;
 mod invocation;
@@ -47,5 +48,6 @@ pub use agent::{
 };
 pub use agents::read_agents;
 pub use config::{AgentApi, Config, DaemonSettings, KeepWindow, OnTerm};
+pub use diff::{Changes, diff};
 pub use order::Identity;
 pub use restart::{Decision, RestartCounters, decide, delay_ms, limit_hit, room};

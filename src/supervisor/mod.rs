@@ -12,6 +12,7 @@ mod event;
 mod explain;
 mod group;
 mod instance;
+mod live;
 mod ready;
 mod recover;
 mod strategy;

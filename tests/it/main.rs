@@ -24,6 +24,7 @@ mod mistakes;
 mod plans;
 mod plans_of_any_kind;
 mod props;
+mod reload;
 mod results;
 mod scenarios;
 mod scene;
