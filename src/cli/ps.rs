@@ -1,9 +1,9 @@
 //! `ps`: what lives. Never starts a daemon.
 
-use super::columns::{cell, columns, head, span};
+use super::columns::{cell, columns, head, span, stamp};
 use super::desk::Desk;
 use super::failure::COMPLETED;
-use crate::control::view::{AttemptView, DaemonView, InstanceView, PsReply};
+use crate::control::view::{AttemptView, DaemonView, InstanceView, ParkedView, PsReply};
 use crate::control::{ClientError, Failure, Request};
 
 /// What to list.
@@ -25,7 +25,8 @@ pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
     let seen = match seen {
         Ok(seen) => seen,
         Err(ClientError::Unreachable { .. }) => {
-            PsReply { daemon: None, instances: Vec::new(), attempts: Vec::new() }
+            let (instances, attempts, parked) = (Vec::new(), Vec::new(), Vec::new());
+            PsReply { daemon: None, instances, attempts, parked }
         }
         Err(error) => return Err(error.into()),
     };
@@ -42,13 +43,29 @@ fn table(seen: &PsReply) -> String {
         return "no daemon runs here; `muxvisor run PLAN` or `muxvisor up` starts one".to_owned();
     };
     if seen.instances.is_empty() && seen.attempts.is_empty() {
-        return format!("{}\nnothing lives", headline(daemon));
+        return format!("{}\nnothing lives{}", headline(daemon), parked(&seen.parked));
     }
     let titles = ["name", "state", "activity", "pid", "uptime", "restarts", "work", "window"];
     let instances = seen.instances.iter().map(instance_row);
     let attempts = seen.attempts.iter().map(attempt_row);
     let rows: Vec<_> = std::iter::once(head(&titles)).chain(instances).chain(attempts).collect();
-    format!("{}\n{}", headline(daemon), columns(&rows))
+    format!("{}\n{}{}", headline(daemon), columns(&rows), parked(&seen.parked))
+}
+
+/// Agents that wait for a usage limit to pass, each in a line of its own.
+fn parked(agents: &[ParkedView]) -> String {
+    let line = |one: &ParkedView| {
+        format!("\n{} is parked until {}: {}", one.agent, stamp(one.until_ms), one.why)
+    };
+    agents.iter().map(line).collect()
+}
+
+/// Who serves in its place and how often that may change, when it is not its first agent.
+fn serving(one: &InstanceView) -> String {
+    let of = |(used, most): (u32, u32)| format!(", {used} of {most} switches");
+    let budget = one.failover.switches.zip(one.failover.switches_max).map(of);
+    let name = one.failover.serving.as_ref();
+    name.map_or_else(String::new, |name| format!(" ({name}{})", budget.unwrap_or_default()))
 }
 
 fn headline(daemon: &DaemonView) -> String {
@@ -65,7 +82,7 @@ fn instance_row(one: &InstanceView) -> Vec<String> {
         cell(one.pid.as_ref()),
         one.uptime_ms.map_or_else(|| "-".to_owned(), span),
         one.restarts.to_string(),
-        one.why.clone(),
+        format!("{}{}", one.why, serving(one)),
         cell(one.window.as_ref()),
     ]
 }

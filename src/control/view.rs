@@ -34,6 +34,33 @@ pub struct PsReply {
     pub instances: Vec<InstanceView>,
     /// Attempts of tasks that are not over.
     pub attempts: Vec<AttemptView>,
+    /// Agents that wait for a usage limit to pass, by name.
+    #[serde(default)]
+    pub parked: Vec<ParkedView>,
+}
+
+/// An agent that is not started before a usage limit has passed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParkedView {
+    /// The agent.
+    pub agent: String,
+    /// Until when.
+    pub until_ms: i64,
+    /// One sentence, with the text that said so.
+    pub why: String,
+}
+
+/// How an instance or task stands with the agents that may take over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailoverView {
+    /// The agent that serves in the place of the first one; null while that serves itself.
+    pub serving: Option<String>,
+    /// How many switches lie within the failover interval.
+    pub switches: Option<u32>,
+    /// How many may; null without a failover table.
+    pub switches_max: Option<u32>,
+    /// What it waits for, while an agent of its chain is parked.
+    pub parked: Option<ParkedView>,
 }
 
 /// A standing agent.
@@ -71,6 +98,9 @@ pub struct InstanceView {
     pub outcome: Option<Outcome>,
     /// One sentence: why it stands where it stands.
     pub why: String,
+    /// Who serves, and who may take over.
+    #[serde(flatten)]
+    pub failover: FailoverView,
 }
 
 /// A live attempt of a task.
@@ -280,6 +310,9 @@ pub struct WhyReply {
     pub counters: Vec<Counter>,
     /// What comes next.
     pub next: Option<NextAction>,
+    /// Who serves, and who may take over.
+    #[serde(flatten)]
+    pub failover: FailoverView,
 }
 
 /// Something that was decided or found.

@@ -46,6 +46,9 @@ pub(super) fn write_spec(order: &Order, around: &Surroundings<'_>) -> io::Result
     if let Some(prompt) = &order.prompt {
         write_private(&dir.join(files::PROMPT), prompt.as_bytes())?;
     }
+    if let Some(handover) = &order.handover {
+        write_private(&dir.join(files::HANDOVER), handover.as_bytes())?;
+    }
     let spec = serde_json::to_vec_pretty(&spec(order, around, &dir))?;
     let partial = dir.join("spec.json.tmp");
     write_private(&partial, &spec)?;
@@ -140,10 +143,14 @@ fn environment(order: &Order, around: &Surroundings<'_>, dir: &Path) -> Vec<(Str
         ("TERM", "xterm-256color".to_owned()),
         ("COLORTERM", "truecolor".to_owned()),
     ];
+    let handover = order.handover.as_ref().map(|_| dir.join(files::HANDOVER));
+    let handover =
+        handover.map(|path| ("MUXVISOR_HANDOVER".to_owned(), path.display().to_string()));
     let example = order.schema.as_ref().and_then(example);
     let own: Vec<(String, String)> = own
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
+        .chain(handover)
         .chain(example.map(|value| ("MUXVISOR_EXAMPLE".to_owned(), value)))
         .collect();
     let is_own = |name: &str| own.iter().any(|(known, _)| known == name);

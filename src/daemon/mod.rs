@@ -21,6 +21,7 @@ mod perform;
 mod process;
 mod publish;
 mod readable;
+mod screen;
 mod signalled;
 mod start;
 mod views;
@@ -38,6 +39,7 @@ use tokio::sync::mpsc;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
 use crate::control::Failure;
+use crate::model::{Ending, Order};
 use crate::policy::Config;
 use crate::signals::Signal;
 use crate::tmux::{self, Tmux};
@@ -145,6 +147,13 @@ pub fn run(settings: Settings) -> Result<(), Error> {
 enum Incoming {
     /// Something about attempts and instances.
     Supervisor(supervisor::Event),
+    /// A shim and its whole set are gone; what could be seen last may still be in its window.
+    Over {
+        /// What was ordered.
+        order: Box<Order>,
+        /// What is known.
+        ending: Box<Ending>,
+    },
     /// A signal.
     Signal(Signal),
     /// Something about the tmux server.

@@ -13,7 +13,7 @@ use crate::policy::KeepWindow;
 use crate::signals;
 use crate::supervisor::{self, Event, Remembered, Supervisor};
 use crate::tmux::{PaneSeen, Tmux};
-use crate::workflow::Workflow;
+use crate::workflow::{self, Workflow};
 
 use super::crashes::Start;
 use super::door::Door;
@@ -113,6 +113,10 @@ fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Re
     };
     let windows = supervisor::Settings { keep_success: windows.0, keep_failure: windows.1 };
     let mut workflow = Workflow::new(config.max_parallel as usize, mint()?);
+    for parking in &memory.parked {
+        let (agent, until) = (parking.agent.clone(), parking.until);
+        workflow.handle(now, workflow::Event::AgentParked { agent, until });
+    }
     if wary {
         tracing::error!("the last starts crashed: no run is taken up; their agents live on");
     } else {

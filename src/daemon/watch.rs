@@ -62,9 +62,12 @@ pub(super) async fn follow(followed: Followed, notices: Notices, inbox: Inbox) {
         fence_until_empty(&order, &boot_id, &inbox).await;
     }
     let attempt = order.attempt.clone();
-    let read = tokio::task::spawn_blocking(move || ending::read(&dir, &order, exit)).await;
+    let judged = order.clone();
+    let read = tokio::task::spawn_blocking(move || ending::read(&dir, &judged, exit)).await;
     match read {
-        Ok(ending) => inbox.event(Event::Gone { attempt, ending: Box::new(ending) }),
+        Ok(ending) => {
+            inbox.put(Incoming::Over { order: Box::new(order), ending: Box::new(ending) })
+        }
         Err(_) => inbox.fault(format!("the reader of attempt {attempt} panicked")),
     }
     // Its record is there a moment before it is gone, and nobody waits for that moment.

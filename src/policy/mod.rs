@@ -20,6 +20,7 @@ mod agent;
 mod agents;
 mod checks;
 mod config;
+mod failover;
 mod invocation;
 mod life;
 mod order;
@@ -35,5 +36,6 @@ pub use agent::{
 };
 pub use agents::read_agents;
 pub use config::{Config, DaemonSettings, KeepWindow, OnTerm};
+pub use failover::chain;
 pub use order::Identity;
 pub use restart::{Decision, RestartCounters, decide, delay_ms};

@@ -40,7 +40,9 @@ impl Supervisor {
         let windows = self.windows.values().map(|(at, _)| *at);
         let waits = self.instances.values().filter(|_| !self.closing);
         let instances = waits.filter_map(|row| row.not_before);
-        attempts.chain(windows).chain(instances).min()
+        let parked = self.parked.values().map(|parking| parking.until);
+        let failback = self.failback_deadline();
+        attempts.chain(windows).chain(instances).chain(parked).chain(failback).min()
     }
 
     /// Takes the answer to [`Action::AskQuiet`].
@@ -95,7 +97,9 @@ impl Supervisor {
             let (_, success) = self.windows.remove(&window).expect("it was just listed");
             out.push(Action::CloseWindow { window, success });
         }
+        self.parkings_over(now, out);
         self.backoffs_over(now, out);
+        self.failbacks_due(now, out);
     }
 
     fn attempt_due(&mut self, now: Moment, id: &AttemptId, out: &mut Vec<Action>) {

@@ -14,15 +14,20 @@
 //! An operator's stop beats every timer. Starts that a person asks for are never limited and never
 //! counted.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
     AttemptEnd, AttemptId, AttemptRow, Desired, Fact, InstanceRow, InstanceState, Moment, Outcome,
-    Owner, StartReason, StopCause,
+    Owner, StartReason, StopCause, Then,
 };
-use crate::policy::{Agent, AgentType, Decision, Group, Identity, RestartCounters, decide};
+use crate::policy::{
+    Agent, AgentType, Decision, Delay, Group, Identity, OnStartLimit, Policy, Restart,
+    RestartCounters, decide,
+};
 
+use super::failover::Server;
 use super::{Action, Answer, InstanceRequest, Supervisor};
 
 impl Supervisor {
@@ -37,6 +42,7 @@ impl Supervisor {
     ) {
         self.groups = groups.into_iter().map(|group| (group.name.clone(), group)).collect();
         self.agents = agents.into_iter().map(|agent| (agent.name.clone(), agent)).collect();
+        self.rules.forget();
         let fresh: Vec<(String, bool)> = self
             .agents
             .values()
@@ -81,7 +87,20 @@ impl Supervisor {
         request: InstanceRequest,
         out: &mut Vec<Action>,
     ) -> Answer {
-        let Some(row) = self.instances.get(name) else { return self.no_such_instance(name) };
+        if !self.instances.contains_key(name) {
+            let lets_go = matches!(request, InstanceRequest::Start | InstanceRequest::ResetFailed);
+            return match lets_go && self.unpark_for(now, name, out) {
+                true => Answer::Accepted,
+                false => self.no_such_instance(name),
+            };
+        }
+        let unparked = match request {
+            InstanceRequest::Start | InstanceRequest::Restart | InstanceRequest::ResetFailed => {
+                self.unpark_for(now, name, out)
+            }
+            InstanceRequest::Stop => false,
+        };
+        let row = self.instances.get(name).expect("it was just found");
         let live = row.attempt.clone().filter(|id| self.attempts.contains_key(id));
         match request {
             InstanceRequest::Start => match (row.state, live) {
@@ -90,6 +109,11 @@ impl Supervisor {
                     self.update(name, "starts again when it has stopped", out, |row| {
                         row.desired = Desired::Up;
                     });
+                    Answer::Accepted
+                }
+                (_, Some(attempt)) if row.serving.is_some() => {
+                    self.forget_switches(name);
+                    self.start_anew(now, name, &attempt, out);
                     Answer::Accepted
                 }
                 (_, Some(_)) => Answer::AlreadySo,
@@ -105,19 +129,17 @@ impl Supervisor {
                 }
                 match live {
                     Some(attempt) => {
-                        self.update(name, "stopping, to be restarted", out, |row| {
-                            row.desired = Desired::Up;
-                            row.state = InstanceState::Stopping;
-                        });
-                        self.stop(now, &attempt, StopCause::Restarting, out);
+                        self.forget_switches(name);
+                        self.start_anew(now, name, &attempt, out);
                     }
                     None => self.want_up(now, name, StartReason::Manual, out),
                 }
                 Answer::Accepted
             }
             InstanceRequest::ResetFailed => {
-                if row.state != InstanceState::Failed && row.starts.is_empty() && row.streak == 0 {
-                    return Answer::AlreadySo;
+                let none = row.starts.is_empty() && row.switches.is_empty() && row.streak == 0;
+                if row.state != InstanceState::Failed && none {
+                    return if unparked { Answer::Accepted } else { Answer::AlreadySo };
                 }
                 // Only a state that came of them changes with them.
                 let failed = row.state == InstanceState::Failed;
@@ -125,7 +147,9 @@ impl Supervisor {
                     if failed { "failures forgotten on request" } else { &row.why }.to_owned();
                 self.update(name, &why, out, |row| {
                     forget_failures(row);
+                    row.switches.clear();
                     if failed {
+                        row.serving = None;
                         row.state = InstanceState::Stopped;
                         row.desired = Desired::Down;
                     }
@@ -133,6 +157,15 @@ impl Supervisor {
                 Answer::Accepted
             }
         }
+    }
+
+    /// Stops what lives of it, to be started again.
+    fn start_anew(&mut self, now: Moment, name: &str, live: &AttemptId, out: &mut Vec<Action>) {
+        self.update(name, "stopping, to be restarted", out, |row| {
+            row.desired = Desired::Up;
+            row.state = InstanceState::Stopping;
+        });
+        self.stop(now, live, StopCause::Restarting, out);
     }
 
     fn no_such_instance(&self, name: &str) -> Answer {
@@ -175,6 +208,9 @@ impl Supervisor {
 
     /// Starts it because a person or the configuration wants it up: failures are forgotten.
     fn want_up(&mut self, now: Moment, name: &str, reason: StartReason, out: &mut Vec<Action>) {
+        if reason == StartReason::Manual {
+            self.forget_switches(name);
+        }
         if let Some(row) = self.instances.get_mut(name) {
             row.desired = Desired::Up;
             forget_failures(row);
@@ -182,17 +218,32 @@ impl Supervisor {
         self.start_instance(now, name, reason, out);
     }
 
-    fn start_instance(&mut self, now: Moment, name: &str, why: StartReason, out: &mut Vec<Action>) {
+    pub(super) fn start_instance(
+        &mut self,
+        now: Moment,
+        name: &str,
+        why: StartReason,
+        out: &mut Vec<Action>,
+    ) {
         if self.closing {
             return self.comes_back(now, name, out);
         }
-        let Some(agent) = self.agents.get(name) else { return self.forget_unconfigured(out) };
+        let (agent, switched) = match self.choose_server(now, name) {
+            Some((Server::Agent(agent), switched)) => (agent, switched),
+            Some((Server::Parked(agent, until), _)) => {
+                return self.wait_parked(name, &agent, until, out);
+            }
+            None => return self.forget_unconfigured(out),
+        };
+        let why = if switched { StartReason::Failover } else { why };
         let number = self.instances.get(name).map_or(1, |row| row.attempts + 1);
         let owner = Owner::Instance { name: name.to_owned() };
         let identity = Identity::mint(&mut self.mint, owner, number, why);
         // `.` stands for the daemon's own directory; the daemon fills it in at launch.
-        let order = agent.order(identity, PathBuf::from("."));
-        self.update(name, &format!("starting ({why})"), out, |row| {
+        let mut order = agent.order(identity, PathBuf::from("."));
+        self.hand_over(&mut order);
+        let by = if order.agent == name { String::new() } else { format!(" with {}", order.agent) };
+        self.update(name, &format!("starting{by} ({why})"), out, |row| {
             row.state = InstanceState::Starting;
             row.attempt = Some(order.attempt.clone());
             row.attempts = number;
@@ -209,7 +260,10 @@ impl Supervisor {
     ) {
         let Owner::Instance { name } = owner else { return };
         if self.instances.get(name).is_some_and(|row| row.attempt.as_ref() == Some(id)) {
-            self.update(name, "running", out, |row| row.state = InstanceState::Running);
+            let serving = self.attempts.get(id).map(|attempt| attempt.row.order.agent.clone());
+            let serving = serving.filter(|serving| serving != name);
+            let why = serving.map_or("running".to_owned(), |agent| format!("running with {agent}"));
+            self.update(name, &why, out, |row| row.state = InstanceState::Running);
         }
     }
 
@@ -225,6 +279,7 @@ impl Supervisor {
         name: &str,
         attempt: &AttemptRow,
         end: &AttemptEnd,
+        then: Option<Then>,
         out: &mut Vec<Action>,
     ) {
         let Some(row) = self.instances.get(name) else { return };
@@ -251,7 +306,7 @@ impl Supervisor {
                 self.want_up(now, name, StartReason::Manual, out);
             }
             (Some(StopCause::Failover), _) => {
-                self.want_up(now, name, StartReason::Failover, out);
+                self.failover_stopped(now, name, &attempt.order.agent, end, out);
             }
             (Some(StopCause::Group), _) => self.want_up(now, name, StartReason::Group, out),
             (None, Outcome::Cancelled) => self.update(name, &end.message, out, |row| {
@@ -270,7 +325,9 @@ impl Supervisor {
                 ),
                 _,
             ) => {
-                self.apply_restart_policy(now, name, attempt, end, out);
+                if !self.classified(now, name, end, then, out) {
+                    self.apply_restart_policy(now, name, attempt, end, then, out);
+                }
             }
         }
     }
@@ -289,19 +346,29 @@ impl Supervisor {
         name: &str,
         attempt: &AttemptRow,
         end: &AttemptEnd,
+        then: Option<Then>,
         out: &mut Vec<Action>,
     ) {
         // Between 0 and 1, from the 53 bits that a float holds.
         let random = (self.mint.number() >> 11) as f64 / (1_u64 << 53) as f64;
-        let (Some(row), Some(agent)) = (self.instances.get(name), self.agents.get(name)) else {
+        let (Some(row), Some(head)) = (self.instances.get(name), self.agents.get(name)) else {
             return self.forget_unconfigured(out);
         };
+        let agent = self.agents.get(self.serving(row)).unwrap_or(head);
+        let fails_over = [agent, head].iter().any(|agent| {
+            agent.policy.on_start_limit == OnStartLimit::Failover && self.failover(name).is_some()
+        });
         let ran = attempt.started.map(|started| now.since(started));
         let ran_ms = ran.map(|ran| u64::try_from(ran.as_millis()).unwrap_or(u64::MAX));
-        match decide(&agent.policy, &RestartCounters::of(row), end, ran_ms, now, random) {
+        let policy = ruled(&agent.policy, then);
+        match decide(&policy, &RestartCounters::of(row), end, ran_ms, now, random) {
             Decision::No { why } => {
                 let failed = end.outcome != Outcome::Success;
                 self.rest(name, failed, &format!("{}; {why}", end.message), out);
+            }
+            Decision::LimitHit { why } if fails_over => {
+                let message = format!("{}; {why}", end.message);
+                self.take_over(now, name, &AttemptEnd { message, ..end.clone() }, out);
             }
             Decision::LimitHit { why } => {
                 self.rest(name, true, &format!("{}; {why}", end.message), out);
@@ -318,7 +385,7 @@ impl Supervisor {
     }
 
     /// The policy leaves it alone, until a person acts.
-    fn rest(&mut self, name: &str, failed: bool, why: &str, out: &mut Vec<Action>) {
+    pub(super) fn rest(&mut self, name: &str, failed: bool, why: &str, out: &mut Vec<Action>) {
         self.update(name, why, out, |row| {
             row.state = if failed { InstanceState::Failed } else { InstanceState::Stopped };
         });
@@ -343,7 +410,7 @@ impl Supervisor {
     }
 
     /// Changes a row, says why, and writes it down.
-    fn update(
+    pub(super) fn update(
         &mut self,
         name: &str,
         why: &str,
@@ -374,6 +441,22 @@ fn blank(name: &str) -> InstanceRow {
         outcome: None,
         why: "never started".to_owned(),
     }
+}
+
+/// The policy as a rule bends it: what it wants is restarted, after the delay that it names.
+fn ruled(policy: &Policy, then: Option<Then>) -> Cow<'_, Policy> {
+    let mut bent = Cow::Borrowed(policy);
+    match then {
+        Some(Then::Restart) => bent.to_mut().restart = Restart::Always,
+        Some(Then::Delay(ms)) => {
+            let policy = bent.to_mut();
+            policy.restart = Restart::Always;
+            policy.delay_function = Delay::Constant;
+            (policy.restart_delay_ms, policy.restart_max_delay_ms) = (ms, ms);
+        }
+        Some(Then::Fail | Then::Failover | Then::Ignore) | None => {}
+    }
+    bent
 }
 
 /// A restart that is under way stays under way.

@@ -9,8 +9,12 @@ mod attempt;
 mod deadline;
 mod event;
 mod explain;
+mod failover;
 mod instance;
+mod parking;
 mod recover;
+mod reset_time;
+mod rules;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -22,6 +26,7 @@ use std::time::Duration;
 pub use attempt::IllegalFact;
 pub use event::{Action, Answer, Event, Explanation, InstanceRequest, News};
 pub use recover::Remembered;
+pub use rules::Ruling;
 pub use verdict::{Verdict, judge};
 
 use crate::model::{
@@ -47,6 +52,11 @@ pub struct Supervisor {
     groups: BTreeMap<String, Group>,
     group_rows: BTreeMap<String, GroupRow>,
     parked: BTreeMap<String, Parking>,
+    /// How often in a row each agent hit a limit without saying until when.
+    unsaid_limits: BTreeMap<String, u32>,
+    rules: rules::Rules,
+    /// What the last life of an instance left for one that takes over: who it was, and the text.
+    handovers: BTreeMap<String, (String, String)>,
     attempts: BTreeMap<AttemptId, Attempt>,
     instances: BTreeMap<String, InstanceRow>,
     /// Windows to be closed: when, and whether their attempt succeeded.
@@ -266,7 +276,7 @@ impl Supervisor {
             source: None,
             at: now,
         };
-        let verdict = Verdict { end, value: None };
+        let verdict = Verdict { end, value: None, ruling: None };
         self.ended(now, order, verdict, String::new(), PathBuf::new(), out);
     }
 
@@ -298,8 +308,23 @@ impl Supervisor {
             return out.push(Action::Record(Fact::Noted { about: id.to_string(), text }));
         };
         let order = attempt.row.order.clone();
-        let verdict = judge(now, &order, attempt.row.stopping, ending);
+        let mut verdict = judge(now, &order, attempt.row.stopping, ending);
+        let ruling = self.ruling(&order, verdict.end.outcome, ending);
+        if let Some(ruling) = ruling {
+            verdict = verdict.ruled(now, &order, ending, ruling);
+        }
+        self.limits_seen(now, &order, &verdict, ending.read_at, out);
         self.ended(now, &order, verdict, ending.tail.clone(), ending.log.clone(), out);
+    }
+
+    /// What the rules say: those of a task are frozen with it, an instance follows its agent.
+    fn ruling(&mut self, order: &Order, outcome: Outcome, ending: &Ending) -> Option<Ruling> {
+        let current = match &order.owner {
+            Owner::Instance { .. } => self.agents.get(&order.agent),
+            Owner::Task { .. } => None,
+        };
+        let rules = current.map_or(&order.care.rules, |agent| &agent.policy.care.rules);
+        self.rules.judge(rules, outcome, ending)
     }
 
     fn ended(
@@ -319,11 +344,14 @@ impl Supervisor {
             self.keep_window(now, window, success);
         }
         let owner = order.owner.clone();
+        let then = verdict.ruling.as_ref().and_then(|ruling| ruling.then);
         if let Owner::Instance { name } = &owner {
-            self.instance_ended(now, name, &attempt.row, &verdict.end, out);
+            self.keep_handover(name, order, &verdict.end, &tail, &log);
+            self.instance_ended(now, name, &attempt.row, &verdict.end, then, out);
         }
-        let Verdict { end, value } = verdict;
-        out.push(Action::Tell(News::Ended { attempt: id.clone(), owner, end, value, tail, log }));
+        let Verdict { end, value, ruling: _ } = verdict;
+        let attempt = id.clone();
+        out.push(Action::Tell(News::Ended { attempt, owner, end, then, value, tail, log }));
     }
 
     fn stuck(&mut self, id: &AttemptId, message: String, out: &mut Vec<Action>) {

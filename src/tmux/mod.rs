@@ -23,6 +23,7 @@ mod link;
 pub mod parse;
 mod process;
 mod quote;
+mod screen;
 mod version;
 mod windows;
 

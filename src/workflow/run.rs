@@ -44,6 +44,8 @@ pub struct Run {
     /// When it was over.
     pub ended: Option<Moment>,
     pub(super) tasks: BTreeMap<TaskId, Task>,
+    /// When tasks went over to another agent, by the first agent of theirs, which has the budget.
+    switches: BTreeMap<String, Vec<Moment>>,
 }
 
 /// A task of a run.
@@ -81,6 +83,8 @@ pub struct Task {
     pub(super) timeouts: u32,
     /// Lost attempts in a row, which use no retry but are bounded.
     pub(super) lost_in_row: u32,
+    /// Attempts in a row that a rule does not count.
+    pub(super) ignored_in_row: u32,
 }
 
 /// A fact that does not fit the state it meets, or a ledger that does not fit its plan.
@@ -116,6 +120,7 @@ impl Task {
             used: 0,
             timeouts: 0,
             lost_in_row: 0,
+            ignored_in_row: 0,
         }
     }
 
@@ -146,6 +151,7 @@ impl Run {
             started: None,
             ended: None,
             tasks,
+            switches: BTreeMap::new(),
         })
     }
 
@@ -189,7 +195,11 @@ impl Run {
                 let Some(found) = self.tasks.get_mut(task) else {
                     return Err(self.illegal(task.as_str(), "not in the plan", fact));
                 };
+                let before = found.agent_index;
                 if found.apply(at, fact) {
+                    if switches(before, fact) {
+                        self.count_switch(at, &task.clone());
+                    }
                     return Ok(());
                 }
                 let state = found.state.word();
@@ -248,6 +258,26 @@ impl Run {
         Ok(())
     }
 
+    /// How often tasks with this one's first agent have gone over to another within its failover
+    /// interval, and how often they may; none when it has no failover table.
+    pub fn switches(&self, plan: &crate::plan::Task, now: Moment) -> Option<(u32, u32)> {
+        let failover = self.plan.failover(plan)?;
+        let switches = self.switches.get(self.plan.agent_at(plan, 0)?);
+        let used = switches.map_or(0, |switches| failover.recent(switches, now));
+        Some((used, failover.max_switches))
+    }
+
+    fn count_switch(&mut self, at: Moment, task: &TaskId) {
+        let Some(plan) = self.plan.task(task) else { return };
+        let (Some(failover), Some(head)) = (self.plan.failover(plan), self.plan.agent_at(plan, 0))
+        else {
+            return;
+        };
+        let switches = self.switches.entry(head.to_owned()).or_default();
+        switches.retain(|switch| switch.0.saturating_add(failover.interval_ms) > at.0);
+        switches.push(at);
+    }
+
     fn illegal(&self, what: &str, state: &str, fact: &RunFact) -> IllegalFact {
         let text = format!("{fact:?}");
         let name: String = text.chars().take_while(|c| c.is_alphanumeric()).collect();
@@ -275,7 +305,7 @@ impl Task {
                 self.attempt = Some(attempt.clone());
                 self.n = *n;
                 self.agent = Some(agent.clone());
-                self.agent_index = *agent_index;
+                self.go_to(*agent_index);
                 self.started.get_or_insert(at);
             }
             (S::Starting, RunFact::TaskRunning { attempt, .. }) if self.waits_for(attempt) => {
@@ -294,7 +324,8 @@ impl Task {
                 RunFact::TaskRetrying { attempt, error, not_before, agent_index, reason, .. },
             ) if self.waits_for(attempt) => {
                 self.state = S::RetryWait;
-                self.count_failure(error.outcome, *agent_index);
+                self.count_failure(error.outcome, *reason);
+                self.go_to(*agent_index);
                 self.error = Some(error.clone());
                 self.not_before = Some(*not_before);
                 self.reason = *reason;
@@ -335,20 +366,47 @@ impl Task {
         self.attempt.as_ref() == Some(attempt)
     }
 
-    /// A lost attempt uses no retry; everything else does, until the next agent starts afresh.
-    fn count_failure(&mut self, outcome: Outcome, next_agent: usize) {
-        if outcome == Outcome::Lost {
-            self.lost_in_row += 1;
-        } else {
-            self.lost_in_row = 0;
-            self.used += 1;
+    /// A lost attempt uses no retry, nor does a usage limit, nor what a rule does not count;
+    /// everything else does.
+    fn count_failure(&mut self, outcome: Outcome, next: StartReason) {
+        let ignored = next == StartReason::Restart;
+        let lost = outcome == Outcome::Lost;
+        self.lost_in_row = if lost { self.lost_in_row + 1 } else { 0 };
+        self.ignored_in_row = if ignored { self.ignored_in_row + 1 } else { 0 };
+        if lost || ignored || outcome == Outcome::RateLimited {
+            return;
         }
+        self.used += 1;
         if outcome == Outcome::Timeout {
             self.timeouts += 1;
         }
-        if next_agent != self.agent_index {
-            (self.used, self.timeouts, self.lost_in_row) = (0, 0, 0);
+    }
+
+    /// The next agent starts afresh.
+    fn go_to(&mut self, agent: usize) {
+        if agent != self.agent_index {
+            (self.used, self.timeouts, self.lost_in_row, self.ignored_in_row) = (0, 0, 0, 0);
         }
-        self.agent_index = next_agent;
+        self.agent_index = agent;
+    }
+}
+
+/// Whether a fact has a task go over to another agent because its own cannot go on.
+fn switches(before: usize, fact: &RunFact) -> bool {
+    match fact {
+        RunFact::TaskStarting { agent_index, reason, .. }
+        | RunFact::TaskRetrying { agent_index, reason, .. } => {
+            *reason == StartReason::Failover && *agent_index != before
+        }
+        RunFact::Submitted(_)
+        | RunFact::Moved { .. }
+        | RunFact::TaskQueued { .. }
+        | RunFact::TaskRunning { .. }
+        | RunFact::TaskSucceeded { .. }
+        | RunFact::TaskFailed { .. }
+        | RunFact::TaskSkipped { .. }
+        | RunFact::TaskCancelled { .. }
+        | RunFact::CancelRequested
+        | RunFact::Ended { .. } => false,
     }
 }

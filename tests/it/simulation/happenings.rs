@@ -5,7 +5,7 @@ use std::time::Duration;
 use muxvisor::daemon::{Core, Effect, Input};
 use muxvisor::model::{AttemptId, AttemptRow, AttemptState, Mint, Order, Owner};
 use muxvisor::supervisor::{Event, Remembered, Settings, Supervisor};
-use muxvisor::workflow::Workflow;
+use muxvisor::workflow::{self, Workflow};
 
 use super::world::{Happening, World};
 use crate::props;
@@ -195,9 +195,18 @@ impl World {
         };
         let left = self.ledger.unended();
         let instances = self.ledger.instances();
-        let remembered = Remembered { attempts: left.clone(), instances, ..Remembered::default() };
+        let remembered = Remembered {
+            attempts: left.clone(),
+            instances,
+            parked: self.ledger.parked(),
+            ..Remembered::default()
+        };
         let supervisor = Supervisor::recover(self.now, settings, remembered, seed(1));
         let mut workflow = Workflow::new(LIVE_MAX, seed(2));
+        for parking in self.ledger.parked() {
+            let (agent, until) = (parking.agent, parking.until);
+            workflow.handle(self.now, workflow::Event::AgentParked { agent, until });
+        }
         for (run, facts) in self.ledger.live_runs() {
             workflow.adopt(Workflow::replay(run, facts).unwrap_or_else(|error| panic!("{error}")));
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use muxvisor::daemon::Core;
 use muxvisor::model::{
     AttemptFact, AttemptId, AttemptRow, AttemptState, Desired, Entry, Fact, InstanceRow,
-    InstanceState, Moment, Outcome, Output, RunFact, RunId, StartReason, TaskId,
+    InstanceState, Moment, Outcome, Output, Parking, RunFact, RunId, StartReason, TaskId,
 };
 use muxvisor::workflow::Workflow;
 
@@ -16,6 +16,7 @@ pub(super) struct Ledger {
     pub(super) runs: BTreeMap<RunId, Vec<(Moment, RunFact)>>,
     pub(super) attempts: BTreeMap<AttemptId, AttemptRow>,
     pub(super) instances: BTreeMap<String, InstanceRow>,
+    pub(super) parked: BTreeMap<String, Parking>,
     /// How each task ended, once.
     pub(super) ends: BTreeMap<(RunId, TaskId), &'static str>,
     /// How many attempts of a task were made again in a row because the one before was lost.
@@ -37,11 +38,14 @@ impl Ledger {
                 Fact::InstanceRemoved { name } => {
                     self.instances.remove(name);
                 }
-                Fact::Group(_)
-                | Fact::GroupRemoved { .. }
-                | Fact::Parked(_)
-                | Fact::Unparked { .. }
-                | Fact::Noted { .. } => {}
+                Fact::Parked(parking) => {
+                    self.parked.insert(parking.agent.clone(), parking.clone());
+                }
+                Fact::Unparked { agent } => {
+                    let parked = self.parked.remove(agent);
+                    assert!(parked.is_some(), "{agent} was not parked");
+                }
+                Fact::Group(_) | Fact::GroupRemoved { .. } | Fact::Noted { .. } => {}
             }
         }
     }
@@ -129,6 +133,11 @@ impl Ledger {
         self.instances.values().map(through_json).collect()
     }
 
+    /// The parked agents, as a later daemon reads them.
+    pub(super) fn parked(&self) -> Vec<Parking> {
+        self.parked.values().map(through_json).collect()
+    }
+
     /// The runs that have not ended.
     pub(super) fn live_runs(&self) -> impl Iterator<Item = (&RunId, &Vec<(Moment, RunFact)>)> {
         let over =
@@ -151,6 +160,8 @@ impl Ledger {
         let written: Vec<&AttemptRow> =
             self.attempts.values().filter(|row| row.state != AttemptState::Ended).collect();
         assert_eq!(live, written, "the attempts are not what is written");
+        let parked: Vec<&Parking> = core.supervisor.parked().collect();
+        assert_eq!(parked, self.parked.values().collect::<Vec<_>>(), "who is parked");
         for row in core.supervisor.instances() {
             match self.instances.get(&row.name) {
                 Some(written) => assert_eq!(row, written, "the instance is not what is written"),
