@@ -6,6 +6,7 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::failpoint;
 use crate::model::{ClockMark, Moment, WallTime};
 
 /// A running clock.
@@ -85,7 +86,7 @@ pub fn wall_time() -> WallTime {
 
 fn wall_ms() -> i64 {
     let time = clock_gettime(ClockId::Realtime);
-    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    failpoint::wall_ms(time.tv_sec * 1000 + time.tv_nsec / 1_000_000)
 }
 
 #[cfg(test)]

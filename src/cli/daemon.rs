@@ -6,6 +6,7 @@ use super::autostart::{YIELDED, program};
 use super::configuration;
 use super::desk::Desk;
 use super::failure::COMPLETED;
+use crate::cgroup;
 use crate::control::{Failure, FailureKind};
 use crate::daemon::{self, ConfigSource, Settings};
 
@@ -32,6 +33,7 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
         program: program(),
         env: desk.shell.environment().0,
         cwd: desk.shell.cwd.clone(),
+        cgroup: cgroup::Wish::read(desk.shell.get("MUXVISOR_CGROUP")),
     };
     match daemon::run(settings) {
         Ok(()) => Ok(COMPLETED),

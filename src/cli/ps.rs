@@ -3,7 +3,8 @@
 use super::columns::{cell, columns, head, span, stamp};
 use super::desk::Desk;
 use super::failure::COMPLETED;
-use crate::control::view::{AttemptView, DaemonView, InstanceView, ParkedView, PsReply};
+use crate::control::failover::ParkedView;
+use crate::control::view::{AttemptView, DaemonView, InstanceView, PsReply};
 use crate::control::{ClientError, Failure, Request};
 
 /// What to list.
@@ -69,14 +70,16 @@ fn serving(one: &InstanceView) -> String {
 }
 
 fn headline(daemon: &DaemonView) -> String {
-    let DaemonView { pid, version, home, protocol: _, started_at_ms: _ } = daemon;
-    format!("daemon {pid}, version {version}, home {}", home.display())
+    let DaemonView { pid, version, home, alarm, protocol: _, started_at_ms: _ } = daemon;
+    let alarm = alarm.as_ref().map_or(String::new(), |alarm| format!("\nALARM: {alarm}"));
+    format!("daemon {pid}, version {version}, home {}{alarm}", home.display())
 }
 
 fn instance_row(one: &InstanceView) -> Vec<String> {
     let source = one.activity_source.as_ref().map_or(String::new(), |by| format!(" ({by})"));
+    let group = one.group.as_ref().map_or(String::new(), |group| format!(" ({group})"));
     vec![
-        one.name.clone(),
+        format!("{}{group}", one.name),
         one.state.to_string(),
         format!("{}{source}", one.activity),
         cell(one.pid.as_ref()),

@@ -5,6 +5,7 @@
 
 mod client;
 mod event;
+pub mod failover;
 pub mod frame;
 pub mod message;
 mod server;

@@ -10,6 +10,8 @@ use crate::model::{
     RunState, SkipReason, TaskError, TaskId, TaskState,
 };
 
+use super::failover::{FailoverView, ParkedView};
+
 /// The daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaemonView {
@@ -23,6 +25,9 @@ pub struct DaemonView {
     pub started_at_ms: i64,
     /// Its home.
     pub home: PathBuf,
+    /// What keeps it from changing anything; absent when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<String>,
 }
 
 /// Answer to `ps`: the document of `ps --json`.
@@ -39,35 +44,14 @@ pub struct PsReply {
     pub parked: Vec<ParkedView>,
 }
 
-/// An agent that is not started before a usage limit has passed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ParkedView {
-    /// The agent.
-    pub agent: String,
-    /// Until when.
-    pub until_ms: i64,
-    /// One sentence, with the text that said so.
-    pub why: String,
-}
-
-/// How an instance or task stands with the agents that may take over.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FailoverView {
-    /// The agent that serves in the place of the first one; null while that serves itself.
-    pub serving: Option<String>,
-    /// How many switches lie within the failover interval.
-    pub switches: Option<u32>,
-    /// How many may; null without a failover table.
-    pub switches_max: Option<u32>,
-    /// What it waits for, while an agent of its chain is parked.
-    pub parked: Option<ParkedView>,
-}
-
 /// A standing agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceView {
     /// Its name.
     pub name: String,
+    /// The group that it is a member of.
+    #[serde(default)]
+    pub group: Option<String>,
     /// What is.
     pub state: InstanceState,
     /// What a person wants.

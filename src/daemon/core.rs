@@ -16,6 +16,8 @@ pub struct Turn {
     pub effects: Vec<Effect>,
     /// What became of a person's request.
     pub answer: Option<Answer>,
+    /// What became of a request about several instances, for each of them.
+    pub answers: Vec<(String, Answer)>,
 }
 
 /// Something to perform.
@@ -115,6 +117,7 @@ fn supervisor_asks(action: supervisor::Action, turn: &mut Turn, waiting: &mut Ve
         }
         supervisor::Action::Tell(news) => waiting.extend(heard(news)),
         supervisor::Action::Reply(answer) => turn.answer = Some(answer),
+        supervisor::Action::Answer { name, answer } => turn.answers.push((name, answer)),
     }
 }
 

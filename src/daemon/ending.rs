@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::clock;
+use crate::failpoint;
 use crate::model::{Ending, Exit, Extract, Order, PromptBy, ResultRule, ResultSource, files};
 use crate::transcript::{self, Scanner, plain, tail};
 
@@ -186,10 +187,12 @@ fn since_cleared(bytes: &[u8]) -> &[u8] {
 
 fn leave_result(dir: &Path, extract: &Extract) -> io::Result<()> {
     let partial = dir.join("result.json.tmp");
-    let mut file = File::create(&partial)?;
-    serde_json::to_writer(&mut file, extract)?;
-    file.flush()?;
-    fs::rename(partial, dir.join(files::RESULT))
+    failpoint::io("follow.write-result", || {
+        let mut file = File::create(&partial)?;
+        serde_json::to_writer(&mut file, extract)?;
+        file.flush()
+    })?;
+    failpoint::io("follow.name-result", || fs::rename(partial, dir.join(files::RESULT)))
 }
 
 /// How long ago an attempt last printed, given how long it has run: from the last line of its

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::cgroup;
 use crate::clock::Clock;
-use crate::control::{Call, Reply, Responder};
-use crate::ledger::{self, Ledger, Reader};
+use crate::control::{Reply, Responder};
+use crate::failpoint;
+use crate::ledger::{Ledger, Reader};
 use crate::model::{Entry, Fact, Moment, RunId};
 use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
@@ -17,13 +19,12 @@ use crate::tmux::{self, Tmux};
 use super::door::Door;
 use super::log::LogFile;
 use super::notices::Notices;
+use super::outage::{Ears, Outage};
 use super::waiter::Waiter;
 use super::{Connected, Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn};
 
 /// How many events are decided and committed together.
 const BATCH_MAX: usize = 256;
-/// How long to wait before a full disk is tried again.
-const DISK_AGAIN: Duration = Duration::from_secs(1);
 /// How long to wait before a tmux server is tried again.
 const TMUX_AGAIN: Duration = Duration::from_secs(1);
 
@@ -36,6 +37,8 @@ pub(super) struct Engine {
     pub(super) reader: Arc<Reader>,
     pub(super) tmux: Tmux,
     pub(super) notices: Notices,
+    /// How limits are enforced.
+    pub(super) ground: cgroup::Way,
     pub(super) inbox: Inbox,
     pub(super) door: Door,
     pub(super) log: LogFile,
@@ -47,6 +50,10 @@ pub(super) struct Engine {
     pub(super) leaving: Leaving,
     /// Decided and not yet committed.
     pub(super) pending: Pending,
+    /// While the ledger cannot be written.
+    pub(super) outage: Option<Outage>,
+    /// Heard meanwhile, and not yet taken.
+    pub(super) held: Vec<Incoming>,
 }
 
 /// Whether and how the daemon is about to end.
@@ -68,33 +75,39 @@ pub(super) struct Pending {
     replies: Vec<(Responder, Reply)>,
 }
 
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.effects.is_empty() && self.replies.is_empty()
+    }
+}
+
 impl Engine {
     /// Serves until it is told to leave.
-    pub(super) async fn serve(
-        mut self,
-        mut incoming: mpsc::UnboundedReceiver<Incoming>,
-        mut calls: mpsc::Receiver<Call>,
-    ) -> Result<(), Error> {
+    pub(super) async fn serve(mut self, mut ears: Ears) -> Result<(), Error> {
         loop {
-            self.settle().await?;
+            self.settle(&mut ears).await?;
+            std::mem::take(&mut self.held).into_iter().for_each(|held| self.take(held));
+            if !self.pending.is_empty() {
+                continue;
+            }
             match self.leaving {
                 Leaving::Now => return Ok(()),
                 Leaving::WhenEmpty if self.core.supervisor.attempts().next().is_none() => {
-                    return self.close_tmux().await;
+                    return failpoint::future("leave.close-tmux", self.close_tmux()).await;
                 }
                 Leaving::No | Leaving::WhenEmpty => {}
             }
             let deadline = self.sleep_until_deadline();
             tokio::select! {
                 biased;
-                Some(first) = incoming.recv() => {
+                Some(first) = ears.incoming.recv() => {
                     self.take(first);
                     for _ in 1..BATCH_MAX {
-                        let Ok(next) = incoming.try_recv() else { break };
+                        let Ok(next) = ears.incoming.try_recv() else { break };
                         self.take(next);
                     }
                 }
-                Some(call) = calls.recv() => self.call(call),
+                Some(call) = ears.calls.recv() => self.call(call),
                 () = deadline => {
                     let now = self.clock.now();
                     let turn = self.core.deadline_reached(now);
@@ -121,6 +134,7 @@ impl Engine {
         match incoming {
             Incoming::Supervisor(event) => self.decide(Input::Supervisor(event)),
             Incoming::Over { order, ending } => self.over(*order, ending),
+            Incoming::LaunchAgain(order, message) => self.launch_again(*order, message),
             Incoming::Signal(signal) => self.signalled(&signal),
             Incoming::Tmux(notice) => self.tmux_said(&notice),
             Incoming::TmuxConnected(result) => self.tmux_connected(result),
@@ -157,44 +171,29 @@ impl Engine {
     }
 
     /// Commits what was decided, then acts, then tells.
-    async fn settle(&mut self) -> Result<(), Error> {
+    async fn settle(&mut self, ears: &mut Ears) -> Result<(), Error> {
         let Pending { entries, effects, replies } = std::mem::take(&mut self.pending);
         if !entries.is_empty() {
-            self.commit(&entries).await?;
+            let done = failpoint::future("turn.commit", self.commit(&entries, ears)).await?;
+            if !done {
+                return Ok(());
+            }
         }
         for entry in &entries {
             tracing::debug!(at = entry.at.0, fact = ?entry.fact, "recorded");
         }
-        self.publish(&entries);
+        failpoint::step("turn.publish", || self.publish(&entries));
         for effect in effects {
-            self.perform(effect);
+            failpoint::step("turn.perform", || self.perform(effect));
         }
         for (responder, reply) in replies {
-            responder.reply(reply);
+            failpoint::step("turn.reply", || responder.reply(reply));
         }
         self.core.workflow.take_ended();
         if !entries.is_empty() {
             self.wake_waiters(self.clock.now());
         }
         Ok(())
-    }
-
-    /// A full disk is waited out: agents go on, nothing new is decided, nothing is forgotten.
-    async fn commit(&self, entries: &[Entry]) -> Result<(), Error> {
-        let mut told = false;
-        loop {
-            match self.ledger.commit(entries.to_vec(), self.clock.mark()).await {
-                Ok(()) => return Ok(()),
-                Err(error @ ledger::Error::Disk { .. }) => {
-                    if !std::mem::replace(&mut told, true) {
-                        tracing::error!("{error}");
-                    }
-                    tokio::time::sleep(DISK_AGAIN).await;
-                }
-                Err(ledger::Error::Fenced { what }) => return Err(Error::Contradiction(what)),
-                Err(other) => return Err(other.into()),
-            }
-        }
     }
 
     async fn close_tmux(&self) -> Result<(), Error> {

@@ -17,6 +17,7 @@ mod launch;
 mod lock;
 mod log;
 mod notices;
+mod outage;
 mod perform;
 mod process;
 mod publish;
@@ -39,11 +40,12 @@ use tokio::sync::mpsc;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
 use crate::control::Failure;
+use crate::failpoint;
 use crate::model::{Ending, Order};
 use crate::policy::Config;
 use crate::signals::Signal;
 use crate::tmux::{self, Tmux};
-use crate::{control, ledger, supervisor};
+use crate::{cgroup, control, ledger, supervisor};
 
 /// What a daemon is started with.
 #[derive(Clone, Debug)]
@@ -60,6 +62,8 @@ pub struct Settings {
     pub env: Vec<(String, String)>,
     /// The daemon's directory, for instances that name none.
     pub cwd: PathBuf,
+    /// What is wanted of control groups.
+    pub cgroup: cgroup::Wish,
 }
 
 /// Reads the configuration again, from wherever it was read at start.
@@ -129,8 +133,8 @@ pub enum Error {
 /// When it cannot start; nothing was touched then, except that missing directories were made.
 pub fn run(settings: Settings) -> Result<(), Error> {
     process::raise_descriptor_limit();
-    settings.home.prepare()?;
-    let _lock = lock::take(&settings.home)?;
+    failpoint::step("start.prepare-home", || settings.home.prepare())?;
+    let _lock = failpoint::step("start.take-lock", || lock::take(&settings.home))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // Enough to keep both cores busy with short blocking reads; idle threads cost memory.
@@ -154,6 +158,9 @@ enum Incoming {
         /// What is known.
         ending: Box<Ending>,
     },
+    /// A launch that the system was too short of something for: once more, unless it is not wanted
+    /// any more.
+    LaunchAgain(Box<Order>, String),
     /// A signal.
     Signal(Signal),
     /// Something about the tmux server.

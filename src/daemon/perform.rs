@@ -1,11 +1,14 @@
 //! Performs what was decided and committed. An effect that fails comes back as an event; nothing
 //! here decides what to do about it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{AttemptId, Order, Owner, ProcessMark};
+use crate::cgroup;
+use crate::failpoint;
+use crate::model::{AttemptId, AttemptState, Order, Owner, ProcessMark};
 use crate::shim;
 use crate::supervisor::Event;
 use crate::tmux::{self, OpenWindow, Tmux};
@@ -13,7 +16,7 @@ use crate::tmux::{self, OpenWindow, Tmux};
 use super::engine::Engine;
 use super::process::Signal;
 use super::watch::{Followed, follow};
-use super::{Effect, Inbox, Incoming, ending, launch, process};
+use super::{Effect, Inbox, Incoming, Input, ending, launch, process};
 
 impl Engine {
     pub(super) fn perform(&self, effect: Effect) {
@@ -35,6 +38,7 @@ impl Engine {
             Owner::Instance { .. } => Some(&self.settings.env),
         };
         let env = env.cloned().unwrap_or_default();
+        let confinement = cgroup::confine(&self.ground, &order.resources, &order.attempt);
         let settings = self.settings.clone();
         let tmux = self.tmux.clone();
         let boot_id = self.clock.boot_id().to_owned();
@@ -49,6 +53,7 @@ impl Engine {
                         env: &env,
                         cwd: &settings.cwd,
                         server: Some(server),
+                        confinement,
                     };
                     launch::write_spec(&order, &around)
                 })
@@ -60,6 +65,10 @@ impl Engine {
             };
             let dir = match write {
                 Ok(Ok(dir)) => dir,
+                Ok(Err(error)) if is_shortage(&error) => {
+                    let message = format!("failed to write spec.json: {error}");
+                    return later(inbox, order, message).await;
+                }
                 Ok(Err(error)) => return failed(format!("failed to write spec.json: {error}")),
                 Err(_) => return failed("the writer of spec.json panicked".to_owned()),
             };
@@ -67,17 +76,26 @@ impl Engine {
                 Ok((pid, pane, window)) => {
                     let shim = process::mark(pid, &boot_id);
                     let attempt = order.attempt.clone();
-                    inbox.put(Incoming::Supervisor(Event::Launched {
-                        attempt,
-                        shim: shim.clone(),
-                        pane,
-                        window,
-                    }));
-                    follow(Followed { order, dir, shim, boot_id }, notices, inbox).await;
+                    let event = Event::Launched { attempt, shim: shim.clone(), pane, window };
+                    failpoint::step("launch.report", || inbox.put(Incoming::Supervisor(event)));
+                    let socket = settings.home.shim_socket(&order.attempt);
+                    let followed = Followed { order, dir, socket, shim, boot_id };
+                    follow(followed, notices, inbox).await;
                 }
-                Err(message) => failed(message),
+                Err(NotStarted::Short(message)) => later(inbox, order, message).await,
+                Err(NotStarted::No(message)) => failed(message),
             }
         });
+    }
+
+    /// Launches it after all, if it is still wanted and has no shim.
+    pub(super) fn launch_again(&mut self, order: Order, message: String) {
+        let row = self.core.supervisor.attempt(&order.attempt);
+        if row.is_some_and(|row| row.state == AttemptState::Intended) {
+            return self.launch(order);
+        }
+        let attempt = order.attempt;
+        self.decide(Input::Supervisor(Event::LaunchFailed { attempt, message }));
     }
 
     fn ask_shim(&self, attempt: &AttemptId, request: shim::Request) {
@@ -95,7 +113,11 @@ impl Engine {
                 let told = {
                     let (socket, request) = (socket.clone(), request.clone());
                     let (shim, boot_id) = (shim.clone(), boot_id.clone());
-                    move || tell_shim(&socket, &request, &shim, &boot_id)
+                    move || {
+                        failpoint::step("ask.tell-shim", || {
+                            tell_shim(&socket, &request, &shim, &boot_id)
+                        })
+                    }
                 };
                 let why = match tokio::task::spawn_blocking(told).await {
                     Ok(Ok(shim::Reply::Done | shim::Reply::Status(_))) => return,
@@ -136,7 +158,8 @@ impl Engine {
                 return inbox.put(Incoming::Supervisor(Event::WindowLeft { window, success }));
             }
             // A window that is gone already is what was wanted.
-            if let Err(error) = tmux.close_window(&window).await {
+            let closed = failpoint::future("window.close", tmux.close_window(&window)).await;
+            if let Err(error) = closed {
                 tracing::debug!("window {window} was not closed: {error}");
             }
         });
@@ -148,6 +171,8 @@ const YOUNG_TRIES: u32 = 100;
 const YOUNG_AGAIN_MS: u32 = 20;
 /// How long between two tries to tell a shim to end that could not be told.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
+/// How long between two tries to launch what the system was too short of something for.
+const LAUNCH_AGAIN: Duration = Duration::from_secs(1);
 
 /// Tells a shim on its socket. One that does not answer there is told to stop by signal: a first
 /// SIGTERM asks, a second one kills. A shim that was only just started listens in a moment, and a
@@ -189,27 +214,58 @@ fn word(request: &shim::Request) -> &'static str {
     }
 }
 
+/// What the system is short of comes back, and is not the agent's fault (fault 62, fault 63).
+fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let short =
+        [Errno::NOSPC, Errno::DQUOT, Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM];
+    short.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+async fn later(inbox: Inbox, order: Order, message: String) {
+    inbox.put(Incoming::Fault(format!("attempt {}: {message}; trying again", order.attempt)));
+    tokio::time::sleep(LAUNCH_AGAIN).await;
+    inbox.put(Incoming::LaunchAgain(Box::new(order), message));
+}
+
 type Place = (i32, Option<String>, Option<String>);
 
-async fn start(tmux: &Tmux, order: &Order, program: &Path, dir: &Path) -> Result<Place, String> {
+/// Why there is no shim.
+enum NotStarted {
+    /// The system is short of something just now.
+    Short(String),
+    /// It will not do.
+    No(String),
+}
+
+async fn start(
+    tmux: &Tmux,
+    order: &Order,
+    program: &Path,
+    dir: &Path,
+) -> Result<Place, NotStarted> {
     if !order.windowed {
         let pid = launch::start_windowless(program, dir);
-        return pid
-            .map(|pid| (pid, None, None))
-            .map_err(|error| format!("failed to start a shim: {error}"));
+        return pid.map(|pid| (pid, None, None)).map_err(|error| {
+            let message = format!("failed to start a shim: {error}");
+            if is_shortage(&error) { NotStarted::Short(message) } else { NotStarted::No(message) }
+        });
     }
     let text = |path: &Path| path.display().to_string();
     let window = OpenWindow {
         session: order.session.clone(),
         name: order.label.clone(),
         token: order.token.clone(),
-        argv: vec![text(program), "shim".to_owned(), text(dir)],
+        argv: [text(program), "shim".to_owned(), text(dir)]
+            .into_iter()
+            .chain(failpoint::words())
+            .collect(),
         cwd: PathBuf::from("/"),
     };
-    match tmux.open_window(&window).await {
+    match failpoint::future("launch.open-window", tmux.open_window(&window)).await {
         Ok(opened) => Ok((opened.pid, Some(opened.pane), Some(opened.window))),
-        Err(tmux::Error::Unknown { .. }) => find(tmux, order).await,
-        Err(error) => Err(error.to_string()),
+        Err(tmux::Error::Unknown { .. }) => find(tmux, order).await.map_err(NotStarted::No),
+        Err(error) => Err(NotStarted::No(error.to_string())),
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn raise_descriptor_limit() {
 }
 
 /// What the kernel says of a process; `None` when there is none.
-fn stat(pid: i32) -> io::Result<Option<ProcessStat>> {
+pub(super) fn stat(pid: i32) -> io::Result<Option<ProcessStat>> {
     match fs::read(format!("/proc/{pid}/stat")) {
         Ok(bytes) => Ok(ProcessStat::parse(&bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -1,5 +1,6 @@
 //! What each signal makes the daemon do (design §8, fixed).
 
+use crate::failpoint;
 use crate::model::RunId;
 use crate::policy::OnTerm;
 use crate::signals::{Signal, Wish};
@@ -39,10 +40,10 @@ impl Engine {
     /// Reads the configuration again. Any problem keeps the last good one. Policies hold at once;
     /// a changed command holds from the next start of its agent.
     fn reload(&mut self) {
-        match self.settings.config_source.read() {
+        match failpoint::step("reload.read", || self.settings.config_source.read()) {
             Ok(config) => {
                 self.settings.config = config;
-                self.configure();
+                failpoint::step("reload.apply", || self.configure());
                 tracing::info!("configuration read again");
             }
             Err(failure) => {
@@ -64,7 +65,7 @@ impl Engine {
 
     /// Makes sure that clients and tmux can be reached.
     pub(super) fn reconcile(&mut self) {
-        match self.door.mend() {
+        match failpoint::step("reconcile.mend", || self.door.mend()) {
             Ok(true) => tracing::warn!("the control socket was gone and is made anew"),
             Ok(false) => {}
             Err(error) => tracing::error!("the control socket cannot be made anew: {error}"),

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::cgroup;
 use crate::clock::Clock;
-use crate::ledger::{Ledger, Memory, RunLog};
+use crate::failpoint;
+use crate::ledger::{self, Ledger, Memory, RunLog};
 use crate::model::{AttemptRow, Mint, Outcome, Owner, ProcessMark};
 use crate::policy::KeepWindow;
 use crate::signals;
@@ -20,6 +22,7 @@ use super::door::Door;
 use super::engine::{Engine, Leaving, Pending, forward, tmux_config};
 use super::log::LogFile;
 use super::notices::Notices;
+use super::outage::Ears;
 use super::watch::Followed;
 use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt};
 
@@ -42,15 +45,18 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         true
     })
     .map_err(system("catch signals"))?;
+    let ground = settle(&settings);
     let start = Start::begin(home.state());
-    let (ledger, memory) = Ledger::open(&home.ledger())?;
+    let (ledger, memory) = failpoint::step("start.open-ledger", || Ledger::open(&home.ledger()))?;
     let clock = Clock::start(memory.clock.as_ref()).map_err(system("start the clock"))?;
     let last_server = tmux_config(&settings).recorded_server();
-    let (tmux, said) = Tmux::connect(tmux_config(&settings)).await?;
-    let panes = tmux.list().await?;
+    let (tmux, said) =
+        failpoint::future("start.connect-tmux", Tmux::connect(tmux_config(&settings))).await?;
+    let panes = failpoint::future("start.list-panes", tmux.list()).await?;
     forward(said, inbox.clone());
     let notices = Notices::start().map_err(system("watch for files"))?;
-    let core = recover(&settings, &clock, memory, start.is_wary())?;
+    let core =
+        failpoint::step("start.recover", || recover(&settings, &clock, memory, start.is_wary()))?;
     let left: Vec<AttemptRow> = core.supervisor.attempts().cloned().collect();
     let (calls_in, calls) = mpsc::channel(CALLS_WAITING_MAX);
     let mut engine = Engine {
@@ -62,15 +68,18 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         ledger,
         tmux,
         notices,
+        ground,
         inbox,
         // Nothing is answered before the loop runs, so nobody sees a state half taken up.
-        door: Door::open(home.daemon_socket(), calls_in)?,
+        door: failpoint::step("start.bind-socket", || Door::open(home.daemon_socket(), calls_in))?,
         log,
         watchers: BTreeMap::new(),
         waiters: Vec::new(),
         last_run: (String::new(), 0),
         leaving: Leaving::No,
         pending: Pending::default(),
+        outage: None,
+        held: Vec::new(),
     };
     engine.watch_runtime()?;
     if last_server.is_some_and(|mark| mark != *engine.tmux.server()) && !left.is_empty() {
@@ -78,14 +87,26 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         let text = format!("the tmux server is gone; {live} live attempts go on without windows");
         engine.note("tmux", text);
     }
-    engine.take_up(&left, &panes);
-    engine.sweep_windows(&panes);
-    engine.ledger.recovered().await?;
+    failpoint::step("start.adopt", || engine.take_up(&left, &panes));
+    failpoint::step("start.sweep-windows", || engine.sweep_windows(&panes));
+    match failpoint::future("start.end-recovery", engine.ledger.recovered()).await {
+        // Agents are found again also when there is no room to write that down.
+        Ok(()) | Err(ledger::Error::Disk { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
     start.done();
     tracing::info!("serving");
-    let result = engine.serve(incoming, calls).await;
+    let result = engine.serve(Ears { incoming, calls }).await;
     tracing::info!(?result, "ended");
     result
+}
+
+/// Takes the ground for the agents' control groups, before there is a child in the way.
+fn settle(settings: &Settings) -> cgroup::Way {
+    let place = cgroup::Place::of_this_process().ok().flatten();
+    let way = cgroup::settle(&settings.cgroup, place.as_ref());
+    tracing::info!("limits: {}", way.describe());
+    way
 }
 
 fn log_to_file(settings: &Settings) -> Result<LogFile, Error> {
@@ -207,7 +228,8 @@ impl Engine {
     fn follow(&self, row: &AttemptRow, shim: ProcessMark) {
         let dir = self.attempt_dir(&row.order.attempt);
         let boot_id = self.clock.boot_id().to_owned();
-        let followed = Followed { order: row.order.clone(), dir, shim, boot_id };
+        let socket = self.settings.home.shim_socket(&row.order.attempt);
+        let followed = Followed { order: row.order.clone(), dir, socket, shim, boot_id };
         self.inbox.follow(followed, self.notices.clone());
     }
 

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use crate::control::failover::{FailoverView, ParkedView};
 use crate::control::message::PROTOCOL;
 use crate::control::view::{
-    AgentView, AgentsReply, AttemptView, DaemonView, FailoverView, InstanceView, ParkedView,
-    PsReply, RunView, TaskView,
+    AgentView, AgentsReply, AttemptView, DaemonView, InstanceView, PsReply, RunView, TaskView,
 };
 use crate::control::{Failure, FailureKind};
 use crate::model::{
@@ -28,6 +28,7 @@ impl Engine {
             protocol: PROTOCOL,
             started_at_ms: self.started_wall_ms,
             home: self.settings.home.state().to_owned(),
+            alarm: self.alarm(),
         }
     }
 
@@ -64,6 +65,7 @@ impl Engine {
         let running = row.state == InstanceState::Running;
         InstanceView {
             name: row.name.clone(),
+            group: self.core.supervisor.group_of(&row.name).map(|group| group.name.clone()),
             state: row.state,
             desired: row.desired,
             activity: Activity::Unknown,

@@ -1,7 +1,8 @@
 //! Why something stands where it stands: the state's own explanation, and the last decisions and
 //! findings from the ledger.
 
-use crate::control::view::{Counter, Decision, FailoverView, NextAction, WhyReply};
+use crate::control::failover::FailoverView;
+use crate::control::view::{Counter, Decision, NextAction, WhyReply};
 use crate::control::{Reply, Responder};
 use crate::ledger::Reader;
 use crate::model::{AttemptFact, Entry, Fact, Moment, Parking, RunFact, RunId, TaskId, TaskState};

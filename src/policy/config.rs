@@ -10,7 +10,8 @@ use crate::model::{Finding, words};
 
 use super::agent::{Agent, Group, Policy};
 use super::agents::{read_agents_from, read_defaults, read_max_parallel};
-use super::life::finite;
+use super::amount::finite;
+use super::groups::read_groups;
 use super::unsupported::{self, refuse};
 
 /// The code of most findings.
@@ -27,6 +28,18 @@ words! {
         Detach = "detach",
         /// They are stopped.
         Stop = "stop",
+    }
+}
+
+words! {
+    /// What a caller inside of an agent may ask of the daemon.
+    AgentApi {
+        /// Nothing.
+        None = "none",
+        /// What concerns itself: results, notes, its own state.
+        Own = "self",
+        /// Everything that a person may.
+        Full = "full",
     }
 }
 
@@ -53,6 +66,8 @@ pub struct DaemonSettings {
     pub keep_window: KeepWindow,
     /// How long they stay, in milliseconds.
     pub keep_for_ms: u64,
+    /// What agents may ask of the daemon.
+    pub agent_api: AgentApi,
 }
 
 /// A checked configuration.
@@ -75,6 +90,7 @@ impl Default for DaemonSettings {
             max_parallel: 128,
             keep_window: KeepWindow::OnFailure,
             keep_for_ms: 3_600_000,
+            agent_api: AgentApi::Own,
         }
     }
 }
@@ -123,17 +139,26 @@ fn read_root(root: &mut Table<'_>, base_dir: &Path, defaults: &Config) -> Config
     }
     let mut blank = Agent::new("");
     if let Some(mut table) = root.table("defaults") {
-        read_defaults(&mut table, &mut blank);
+        read_defaults(&mut table, base_dir, &mut blank);
         table.finish();
     }
     let mut inherited = defaults.agents.clone();
-    for agent in inherited.values_mut().filter(|agent| agent.policy == Policy::default()) {
-        // The built-in agents say nothing about policies, so `[defaults]` holds for them too.
+    for agent in inherited.values_mut() {
+        // The built-in agents say nothing about policies but what their ends mean, so `[defaults]`
+        // holds for them too.
+        let rules = std::mem::take(&mut agent.policy.care.rules);
+        let unsaid = agent.policy == Policy::default();
+        agent.policy.care.rules = rules.clone();
+        if !unsaid {
+            continue;
+        }
         agent.policy = blank.policy.clone();
+        agent.policy.care.rules.extend(rules);
+        agent.env_filter = blank.env_filter.clone();
     }
-    refuse(root, unsupported::OF_THE_FILE);
     let agents = read_agents_from(root, base_dir, &inherited, &blank);
-    Config { schema: SCHEMA, daemon, agents, groups: BTreeMap::new() }
+    let groups = read_groups(root, &agents, &defaults.groups);
+    Config { schema: SCHEMA, daemon, agents, groups }
 }
 
 fn read_schema(root: &mut Table<'_>) {
@@ -155,6 +180,9 @@ fn read_daemon(table: &mut Table<'_>, daemon: &mut DaemonSettings) {
     }
     if let Some(ms) = finite(table, "keep_for") {
         daemon.keep_for_ms = ms;
+    }
+    if let Some(word) = table.word("agent_api", AgentApi::ALL, AgentApi::word) {
+        daemon.agent_api = word.value;
     }
     refuse(table, unsupported::OF_THE_DAEMON);
 }

@@ -55,6 +55,7 @@ impl Agent {
             windowed: true,
             argv: self.argv(),
             env: self.env.clone(),
+            env_filter: self.env_filter.clone(),
             cwd: self.cwd.clone().unwrap_or(cwd),
             prompt: None,
             prompt_by: self.prompt,

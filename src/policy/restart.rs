@@ -79,15 +79,17 @@ pub fn decide(
     let base = delay_ms(policy, counters.streak);
     let mut delay_ms = base.saturating_add(jitter_ms(policy, base, random));
     let mut why = format!("restarts in {}", about(delay_ms));
-    let room = room(policy, &mut counters.starts, now);
+    let (burst, interval_ms) = (policy.start_limit_burst, policy.start_limit_interval_ms);
+    let room = room(burst, interval_ms, &mut counters.starts, now);
     if room > now {
         match policy.on_start_limit {
             OnStartLimit::Fail | OnStartLimit::Failover => {
-                return Decision::LimitHit { why: limit_hit(policy) };
+                return Decision::LimitHit { why: limit_hit(burst, interval_ms) };
             }
             OnStartLimit::Delay => {
                 delay_ms = delay_ms.max(room.0 - now.0);
-                why = format!("{}; waits {}", limit_hit(policy), about(delay_ms));
+                let hit = limit_hit(burst, interval_ms);
+                why = format!("{hit}; waits {}", about(delay_ms));
             }
         }
     }
@@ -121,7 +123,9 @@ fn refused(policy: &Policy, end: &AttemptEnd) -> Option<String> {
     if let Some(signal) = end.signal.filter(|s| policy.restart_prevent_signals.contains(s)) {
         return Some(format!("{} is in `restart_prevent_exit_status`", signal_name(signal)));
     }
-    let wanted = restarts_after(policy.restart, end.outcome);
+    let forced = end.code.is_some_and(|code| policy.restart_force_codes.contains(&code))
+        || end.signal.is_some_and(|signal| policy.restart_force_signals.contains(&signal));
+    let wanted = forced || restarts_after(policy.restart, end.outcome);
     (!wanted).then(|| format!("{}; `restart` is \"{}\"", end.outcome, policy.restart))
 }
 
@@ -181,21 +185,21 @@ fn jitter_ms(policy: &Policy, delay_ms: u64, random: f64) -> u64 {
     (delay_ms as f64 * policy.restart_jitter * random.clamp(0.0, 1.0)) as u64
 }
 
-/// Forgets the starts that have left the window, and tells from when on there is room for another.
-fn room(policy: &Policy, starts: &mut Vec<Moment>, now: Moment) -> Moment {
-    let interval = policy.start_limit_interval_ms;
-    let burst = policy.start_limit_burst as usize;
-    starts.retain(|start| start.0.saturating_add(interval) > now.0);
+/// Forgets the starts that have left a window of `interval_ms` that holds `burst` of them (0 is no
+/// limit), and tells from when on there is room for another: `now`, or a moment to come.
+pub fn room(burst: u32, interval_ms: u64, starts: &mut Vec<Moment>, now: Moment) -> Moment {
+    let burst = burst as usize;
+    starts.retain(|start| start.0.saturating_add(interval_ms) > now.0);
     // More than the burst are never asked for, however many a policy without limit makes.
     starts.drain(..starts.len().saturating_sub(burst));
     match starts.first() {
-        Some(oldest) if starts.len() == burst => Moment(oldest.0.saturating_add(interval)),
+        Some(oldest) if starts.len() == burst => Moment(oldest.0.saturating_add(interval_ms)),
         Some(_) | None => now,
     }
 }
 
 /// A wait as people say it: jitter makes odd milliseconds, and nobody counts those.
-fn about(delay_ms: u64) -> String {
+pub fn about(delay_ms: u64) -> String {
     let step = if delay_ms < 10_000 { 100 } else { 1_000 };
     if delay_ms < 10_000 && !delay_ms.is_multiple_of(1_000) {
         return format!("{:.1}s", delay_ms.next_multiple_of(step) as f64 / 1_000.0);
@@ -203,9 +207,9 @@ fn about(delay_ms: u64) -> String {
     show_duration(delay_ms.next_multiple_of(step))
 }
 
-fn limit_hit(policy: &Policy) -> String {
-    let interval = show_duration(policy.start_limit_interval_ms);
-    format!("restarted {} times within {interval}", policy.start_limit_burst)
+/// How a hit start limit is told.
+pub fn limit_hit(burst: u32, interval_ms: u64) -> String {
+    format!("restarted {burst} times within {}", show_duration(interval_ms))
 }
 
 impl RestartCounters {
@@ -301,6 +305,37 @@ mod tests {
         let other = AttemptEnd { code: Some(9), ..ended(Outcome::ExitCode) };
         assert!(!restarts(&policy, &code) && !restarts(&policy, &signal));
         assert!(restarts(&policy, &other), "9 is a signal there, not a code");
+    }
+
+    /// `restart_force_exit_status` beats `restart`, and loses to `restart_prevent_exit_status` and
+    /// to a person.
+    #[test]
+    fn a_forced_status_restarts_what_would_stay_down() {
+        let policy = Policy {
+            restart: Restart::No,
+            restart_force_codes: vec![0, 7, 8],
+            restart_force_signals: vec![10, 12],
+            restart_prevent_codes: vec![8],
+            restart_prevent_signals: vec![12],
+            ..calm()
+        };
+        let code = |code| AttemptEnd { code: Some(code), ..ended(Outcome::ExitCode) };
+        let signal = |signal| AttemptEnd { signal: Some(signal), ..ended(Outcome::Signal) };
+        let success = AttemptEnd { code: Some(0), ..ended(Outcome::Success) };
+        let stopped = AttemptEnd { code: Some(7), ..ended(Outcome::Cancelled) };
+        let table = [
+            (code(7), true),
+            (code(8), false),
+            (code(10), false),
+            (signal(10), true),
+            (signal(12), false),
+            (signal(7), false),
+            (success, true),
+            (stopped, false),
+        ];
+        for (end, expected) in table {
+            assert_eq!(restarts(&policy, &end), expected, "{end:?}");
+        }
     }
 
     #[test]

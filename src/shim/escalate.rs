@@ -2,9 +2,11 @@
 
 use nix::libc;
 
+use super::leaf::Leaf;
 use super::stop::{Act, Escalation};
 use super::supervise::Shim;
 use super::{family, keys};
+use crate::failpoint;
 use crate::model::{StopSpec, StopStep, signal_name, signal_number};
 
 impl Shim {
@@ -24,7 +26,7 @@ impl Shim {
         while self.empty_ms.is_none()
             && let Some(act) = self.escalation.as_mut().and_then(|e| e.step(now_ms))
         {
-            self.perform(act, now_ms);
+            failpoint::step("shim.stop", || self.perform(act, now_ms));
             self.reap();
         }
     }
@@ -48,6 +50,8 @@ impl Shim {
             }
             Act::Kill => {
                 self.note("SIGKILL", now_ms);
+                // At once for all of it, so that no fork outruns the walk down the family.
+                self.parts.leaf.iter().for_each(Leaf::kill);
                 family::kill();
             }
             Act::GiveUp => self.unkillable = Some(family::living()),

@@ -3,6 +3,7 @@
 use super::message::{Reply, Request, Status};
 use super::supervise::Shim;
 use super::{family, keys, now};
+use crate::failpoint;
 
 /// Typed bytes that wait for the agent at most.
 const TYPED_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -13,7 +14,7 @@ impl Shim {
         let Some(socket) = &mut self.parts.socket else { return };
         for line in socket.read(client) {
             let reply = match serde_json::from_slice(&line) {
-                Ok(request) => self.answer(request),
+                Ok(request) => failpoint::step("shim.answer", || self.answer(request)),
                 Err(error) => refuse(format!("not a request: {error}")),
             };
             let mut line = serde_json::to_vec(&reply).unwrap_or_default();

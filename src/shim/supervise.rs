@@ -14,13 +14,17 @@ use nix::sys::signalfd::SignalFd;
 
 use super::dialogue::Dialogue;
 use super::ending::{self, Ended};
+use super::leaf::Leaf;
 use super::log::Log;
+use super::notify::Notify;
 use super::record::Reserved;
+use super::report::Reporter;
 use super::socket::Socket;
 use super::stop::Escalation;
-use super::streams::{Inner, Source, read_some};
+use super::streams::{Inner, Source};
 use super::window::{Server, Verdict, Window};
 use super::{now, os};
+use crate::failpoint;
 use crate::model::{Exit, Spec, Started, StopSpec, StopStep};
 
 /// Read at a time; only as much of it is touched as the agent says at once.
@@ -45,7 +49,11 @@ pub(super) struct Parts {
     pub(super) exit: Reserved,
     pub(super) started: Started,
     pub(super) socket: Option<Socket>,
+    pub(super) notify: Option<Notify>,
+    pub(super) reporter: Reporter,
     pub(super) agent: i32,
+    /// Its control group, if it has one.
+    pub(super) leaf: Option<Leaf>,
     pub(super) began_ms: u64,
 }
 
@@ -66,7 +74,7 @@ pub(super) struct Shim {
     pub(super) unkillable: Option<Vec<i32>>,
     pub(super) suspend_key_ms: Option<u64>,
     pub(super) resume_due_ms: Option<u64>,
-    chunk: Vec<u8>,
+    pub(super) chunk: Vec<u8>,
 }
 
 /// What `poll` found.
@@ -80,6 +88,7 @@ enum Ready {
     Server,
     Listener,
     Client(usize),
+    Notify,
 }
 
 impl Shim {
@@ -162,6 +171,9 @@ impl Shim {
                 all.push((Ready::Client(i), PollFd::new(fd, PollFlags::POLLIN | room)));
             }
         }
+        if let Some(notify) = &parts.notify {
+            all.push((Ready::Notify, PollFd::new(notify.fd(), PollFlags::POLLIN)));
+        }
         all.into_iter().unzip()
     }
 
@@ -175,6 +187,7 @@ impl Shim {
             draining.map(|ended| ended.monotonic_ms + self.parts.spec.drain_ms),
             self.empty_ms.map(|at| at + TAIL_MS),
             self.resume_due_ms,
+            self.parts.reporter.due_ms(),
         ]
         .into_iter()
         .flatten()
@@ -192,6 +205,7 @@ impl Shim {
             Ready::Server => {}
             Ready::Listener => self.parts.socket.iter_mut().for_each(Socket::accept),
             Ready::Client(index) => self.serve(index),
+            Ready::Notify => self.hear(),
         }
     }
 
@@ -217,6 +231,7 @@ impl Shim {
             // The leader is our unreaped child, so its group is still its own.
             let _ = os::send(-self.parts.agent, libc::SIGCONT);
         }
+        self.parts.reporter.settle(now_ms);
         self.press_enter(now_ms);
         self.end_leftovers(now_ms);
         self.escalate(now_ms);
@@ -238,38 +253,20 @@ impl Shim {
         }
     }
 
-    /// Log first, then the window.
-    fn drain(&mut self, index: usize) {
-        let Some(source) = self.parts.sources.get_mut(index) else { return };
-        let Some(fd) = &source.fd else { return };
-        let (filled, over) = read_some(fd, &mut self.chunk);
-        let (stream, now_ms) = (source.stream, now::monotonic_ms());
-        if over {
-            source.fd = None;
-        }
-        if filled == 0 {
-            return;
-        }
-        let bytes = &self.chunk[..filled];
-        self.parts.log.append(now_ms, stream, bytes);
-        let answers = self.dialogue.watch(bytes);
-        match &mut self.parts.window {
-            Some(window) => window.pane.push(now_ms, now::wall_ms(), bytes),
-            None => self.type_in(&answers),
-        }
-    }
-
     /// Writes `exit.json`, shows the rest, and returns the code for the shim's own exit.
     pub(super) fn finish(mut self) -> i32 {
         self.parts.log.close(now::monotonic_ms());
+        self.hear_out();
         let exit = self.exit();
+        self.parts.leaf.iter().for_each(Leaf::remove);
         let code = self.ended.map_or(128 + libc::SIGKILL, Ended::shim_code);
         let written = self.parts.exit.commit(&exit);
-        drop(self.parts.socket);
+        failpoint::step("shim.close-socket", || drop(self.parts.socket));
+        drop(self.parts.notify);
         if let Some(window) = self.parts.window {
             draw_curtain(window);
         }
-        drop(self.parts.lock);
+        failpoint::step("shim.leave", || drop(self.parts.lock));
         if written.is_ok() { code } else { 74 }
     }
 
@@ -279,6 +276,7 @@ impl Shim {
             stop: std::mem::take(&mut self.steps),
             unkillable: self.unkillable.take().unwrap_or_default(),
             window_closed: self.window_closed,
+            oom: self.parts.leaf.as_ref().is_some_and(Leaf::starved),
             usage: ending::usage(),
             started_ms: self.parts.started.at_ms,
             log_bytes: self.parts.log.bytes(),

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::model::{AttemptId, AttemptState, Moment, StopCause};
+use crate::model::{AttemptId, AttemptState, Moment, StartReason, StopCause};
 
 use super::{Action, Attempt, Supervisor};
 
@@ -38,11 +38,11 @@ impl Supervisor {
     pub fn next_deadline(&self) -> Option<Moment> {
         let attempts = self.attempts.values().filter_map(Attempt::next_deadline);
         let windows = self.windows.values().map(|(at, _)| *at);
-        let waits = self.instances.values().filter(|_| !self.closing);
-        let instances = waits.filter_map(|row| row.not_before);
+        let instances = self.delays().map(|(_, at)| at);
         let parked = self.parked.values().map(|parking| parking.until);
-        let failback = self.failback_deadline();
-        attempts.chain(windows).chain(instances).chain(parked).chain(failback).min()
+        let (groups, failback) = (self.group_deadlines(), self.failback_deadline());
+        let agents = parked.chain(failback);
+        attempts.chain(windows).chain(instances).chain(groups).chain(agents).min()
     }
 
     /// Takes the answer to [`Action::AskQuiet`].
@@ -78,6 +78,7 @@ impl Supervisor {
     }
 
     pub(super) fn deadline_reached(&mut self, now: Moment, out: &mut Vec<Action>) {
+        self.settled = true;
         let due: Vec<AttemptId> = self
             .attempts
             .iter()
@@ -100,6 +101,35 @@ impl Supervisor {
         self.parkings_over(now, out);
         self.backoffs_over(now, out);
         self.failbacks_due(now, out);
+    }
+
+    /// Starts every instance whose restart delay is over, but for those that wait for their turn.
+    fn backoffs_over(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let due: Vec<String> =
+            self.delays().filter(|(_, at)| *at <= now).map(|(name, _)| name.to_owned()).collect();
+        for name in due {
+            self.take_delay(now, &name);
+            self.start_instance(now, &name, StartReason::Restart, out);
+        }
+    }
+
+    /// The restart delays that end by themselves in a start.
+    fn delays(&self) -> impl Iterator<Item = (&str, Moment)> {
+        let waiting = self.in_turn();
+        let rows = self.instances.values().filter(|_| !self.closing);
+        rows.filter(move |row| !waiting.contains(row.name.as_str()))
+            .filter_map(|row| Some((row.name.as_str(), row.not_before?)))
+    }
+
+    /// An instance is started now; whether that was planned as a restart by its policy.
+    pub(super) fn take_delay(&mut self, now: Moment, name: &str) -> bool {
+        let Some(row) = self.instances.get_mut(name) else { return false };
+        let planned = row.not_before.take();
+        // A daemon that was away starts late, and the window counts from the real start.
+        if let Some(start) = row.starts.last_mut().filter(|start| planned == Some(**start)) {
+            *start = now;
+        }
+        planned.is_some()
     }
 
     fn attempt_due(&mut self, now: Moment, id: &AttemptId, out: &mut Vec<Action>) {

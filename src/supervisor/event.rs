@@ -104,6 +104,14 @@ pub enum Event {
         /// What.
         request: InstanceRequest,
     },
+    /// A person wants the same of several instances or groups: members of one group are started
+    /// in order and stopped in reverse.
+    AskedMany {
+        /// Which.
+        names: Vec<String>,
+        /// What.
+        request: InstanceRequest,
+    },
     /// The daemon is about to end and wants every agent stopped first. Nothing is started any
     /// more; what is wanted up is started again by the next daemon. Said again, it kills.
     Closing,
@@ -175,6 +183,13 @@ pub enum Action {
     Tell(News),
     /// Answer the person who asked.
     Reply(Answer),
+    /// Answer the person who asked about several, for one of them.
+    Answer {
+        /// The instance.
+        name: String,
+        /// What becomes of it.
+        answer: Answer,
+    },
 }
 
 /// What the workflow hears about its attempts.

@@ -11,12 +11,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::document::show_duration;
 use crate::model::{
     Activity, AttemptEnd, AttemptId, Desired, InstanceRow, InstanceState, Moment, Order, Outcome,
     Owner, PromptBy, StartReason, StopCause, Then,
 };
-use crate::policy::{Agent, Failback, Failover, chain};
+use crate::policy::{Agent, Failback, Failover, about, chain};
 use crate::transcript::{Handover, handover};
 
 use super::{Action, Supervisor};
@@ -136,7 +135,7 @@ impl Supervisor {
         let Some(row) = self.instances.get(name) else { return };
         let agent = self.agents.get(self.serving(row));
         let delay_ms = agent.map_or(0, |agent| agent.policy.restart_delay_ms);
-        let delay = show_duration(delay_ms);
+        let delay = about(delay_ms);
         let why = format!("{}; restarts in {delay}, not counted by its rule", end.message);
         self.update(name, &why, out, |row| {
             row.state = InstanceState::Backoff;
@@ -170,7 +169,7 @@ impl Supervisor {
         let chain = chain(&self.agents, name);
         let told = chain.iter().map(|agent| format!("`{agent}`")).collect::<Vec<_>>().join(", ");
         if !failover.has_room(&row.switches, now) {
-            let (most, interval) = (failover.max_switches, show_duration(failover.interval_ms));
+            let (most, interval) = (failover.max_switches, about(failover.interval_ms));
             return Err(format!(
                 "no switch is left: {most} within {interval} are allowed over {told}"
             ));

@@ -14,18 +14,13 @@
 //! An operator's stop beats every timer. Starts that a person asks for are never limited and never
 //! counted.
 
-use std::borrow::Cow;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::model::{
     AttemptEnd, AttemptId, AttemptRow, Desired, Fact, InstanceRow, InstanceState, Moment, Outcome,
     Owner, StartReason, StopCause, Then,
 };
-use crate::policy::{
-    Agent, AgentType, Decision, Delay, Group, Identity, OnStartLimit, Policy, Restart,
-    RestartCounters, decide,
-};
+use crate::policy::{Agent, AgentType, Group, Identity, RestartCounters};
 
 use super::failover::Server;
 use super::{Action, Answer, InstanceRequest, Supervisor};
@@ -52,15 +47,16 @@ impl Supervisor {
             .collect();
         for (name, autostart) in fresh {
             self.instances.insert(name.clone(), blank(&name));
-            if autostart {
+            if autostart && !self.want_in_turn(&name, StartReason::First, out) {
                 self.want_up(now, &name, StartReason::First, out);
             }
         }
+        self.regroup(now, out);
         self.forget_unconfigured(out);
     }
 
     /// What is no longer configured and does not live is forgotten; what lives is, when it ends.
-    fn forget_unconfigured(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn forget_unconfigured(&mut self, out: &mut Vec<Action>) {
         let lives = |row: &InstanceRow| {
             row.attempt.as_ref().is_some_and(|attempt| self.attempts.contains_key(attempt))
         };
@@ -87,21 +83,14 @@ impl Supervisor {
         request: InstanceRequest,
         out: &mut Vec<Action>,
     ) -> Answer {
-        if !self.instances.contains_key(name) {
-            let lets_go = matches!(request, InstanceRequest::Start | InstanceRequest::ResetFailed);
-            return match lets_go && self.unpark_for(now, name, out) {
-                true => Answer::Accepted,
-                false => self.no_such_instance(name),
-            };
+        let unparked = self.unpark_for(now, name, request, out);
+        if let Some(answer) = self.asked_in_group(name, request, out) {
+            return answer;
         }
-        let unparked = match request {
-            InstanceRequest::Start | InstanceRequest::Restart | InstanceRequest::ResetFailed => {
-                self.unpark_for(now, name, out)
-            }
-            InstanceRequest::Stop => false,
+        let live = self.live_attempt(name).cloned();
+        let Some(row) = self.instances.get(name) else {
+            return if unparked { Answer::Accepted } else { self.no_such_instance(name) };
         };
-        let row = self.instances.get(name).expect("it was just found");
-        let live = row.attempt.clone().filter(|id| self.attempts.contains_key(id));
         match request {
             InstanceRequest::Start => match (row.state, live) {
                 (InstanceState::Blocked, _) => Answer::Denied(row.why.clone()),
@@ -259,7 +248,10 @@ impl Supervisor {
         out: &mut Vec<Action>,
     ) {
         let Owner::Instance { name } = owner else { return };
-        if self.instances.get(name).is_some_and(|row| row.attempt.as_ref() == Some(id)) {
+        let waits = |row: &InstanceRow| {
+            row.attempt.as_ref() == Some(id) && row.state != InstanceState::Stopping
+        };
+        if self.instances.get(name).is_some_and(waits) {
             let serving = self.attempts.get(id).map(|attempt| attempt.row.order.agent.clone());
             let serving = serving.filter(|serving| serving != name);
             let why = serving.map_or("running".to_owned(), |agent| format!("running with {agent}"));
@@ -298,6 +290,9 @@ impl Supervisor {
             self.update(name, &why, out, |row| row.state = InstanceState::Stopped);
             return self.forget_unconfigured(out);
         }
+        if self.ended_in_group(name, attempt, end, out) {
+            return;
+        }
         if self.closing {
             return self.comes_back(now, name, out);
         }
@@ -308,7 +303,10 @@ impl Supervisor {
             (Some(StopCause::Failover), _) => {
                 self.failover_stopped(now, name, &attempt.order.agent, end, out);
             }
-            (Some(StopCause::Group), _) => self.want_up(now, name, StartReason::Group, out),
+            // Its group was taken out of the configuration meanwhile.
+            (Some(StopCause::Group), _) => {
+                self.start_instance(now, name, StartReason::Group, out);
+            }
             (None, Outcome::Cancelled) => self.update(name, &end.message, out, |row| {
                 row.desired = Desired::Down;
                 row.state = InstanceState::Stopped;
@@ -334,54 +332,15 @@ impl Supervisor {
 
     /// Nothing is started any more; the next daemon does it.
     fn comes_back(&mut self, now: Moment, name: &str, out: &mut Vec<Action>) {
-        self.update(name, "down with the daemon; comes back with it", out, |row| {
-            row.state = InstanceState::Backoff;
-            row.not_before = Some(now);
-        });
-    }
-
-    fn apply_restart_policy(
-        &mut self,
-        now: Moment,
-        name: &str,
-        attempt: &AttemptRow,
-        end: &AttemptEnd,
-        then: Option<Then>,
-        out: &mut Vec<Action>,
-    ) {
-        // Between 0 and 1, from the 53 bits that a float holds.
-        let random = (self.mint.number() >> 11) as f64 / (1_u64 << 53) as f64;
-        let (Some(row), Some(head)) = (self.instances.get(name), self.agents.get(name)) else {
-            return self.forget_unconfigured(out);
-        };
-        let agent = self.agents.get(self.serving(row)).unwrap_or(head);
-        let fails_over = [agent, head].iter().any(|agent| {
-            agent.policy.on_start_limit == OnStartLimit::Failover && self.failover(name).is_some()
-        });
-        let ran = attempt.started.map(|started| now.since(started));
-        let ran_ms = ran.map(|ran| u64::try_from(ran.as_millis()).unwrap_or(u64::MAX));
-        let policy = ruled(&agent.policy, then);
-        match decide(&policy, &RestartCounters::of(row), end, ran_ms, now, random) {
-            Decision::No { why } => {
-                let failed = end.outcome != Outcome::Success;
-                self.rest(name, failed, &format!("{}; {why}", end.message), out);
-            }
-            Decision::LimitHit { why } if fails_over => {
-                let message = format!("{}; {why}", end.message);
-                self.take_over(now, name, &AttemptEnd { message, ..end.clone() }, out);
-            }
-            Decision::LimitHit { why } => {
-                self.rest(name, true, &format!("{}; {why}", end.message), out);
-            }
-            Decision::After { delay_ms, counters, why } => {
-                let why = format!("{}; {why}", end.message);
-                self.update(name, &why, out, |row| {
-                    row.state = InstanceState::Backoff;
-                    row.not_before = Some(now + Duration::from_millis(delay_ms));
-                    counters.keep(row);
-                });
-            }
+        let group = self.group_of(name).map(|group| group.name.clone());
+        let ordered = group.is_some();
+        if let Some(group) = group {
+            self.put_in_turn(&group, name, StartReason::First);
         }
+        self.update(name, "down with the daemon; comes back with it", out, |row| {
+            row.state = if ordered { InstanceState::Starting } else { InstanceState::Backoff };
+            row.not_before = (!ordered).then_some(now);
+        });
     }
 
     /// The policy leaves it alone, until a person acts.
@@ -389,24 +348,6 @@ impl Supervisor {
         self.update(name, why, out, |row| {
             row.state = if failed { InstanceState::Failed } else { InstanceState::Stopped };
         });
-    }
-
-    /// Starts every instance whose restart delay is over.
-    pub(super) fn backoffs_over(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let waits = self.instances.values().filter(|_| !self.closing);
-        let due: Vec<String> = waits
-            .filter(|row| row.not_before.is_some_and(|at| at <= now))
-            .map(|row| row.name.clone())
-            .collect();
-        for name in due {
-            let row = self.instances.get_mut(&name).expect("it was just listed");
-            let planned = row.not_before.take();
-            // A daemon that was away starts late, and the window counts from the real start.
-            if let Some(start) = row.starts.last_mut().filter(|start| planned == Some(**start)) {
-                *start = now;
-            }
-            self.start_instance(now, &name, StartReason::Restart, out);
-        }
     }
 
     /// Changes a row, says why, and writes it down.
@@ -441,22 +382,6 @@ fn blank(name: &str) -> InstanceRow {
         outcome: None,
         why: "never started".to_owned(),
     }
-}
-
-/// The policy as a rule bends it: what it wants is restarted, after the delay that it names.
-fn ruled(policy: &Policy, then: Option<Then>) -> Cow<'_, Policy> {
-    let mut bent = Cow::Borrowed(policy);
-    match then {
-        Some(Then::Restart) => bent.to_mut().restart = Restart::Always,
-        Some(Then::Delay(ms)) => {
-            let policy = bent.to_mut();
-            policy.restart = Restart::Always;
-            policy.delay_function = Delay::Constant;
-            (policy.restart_delay_ms, policy.restart_max_delay_ms) = (ms, ms);
-        }
-        Some(Then::Fail | Then::Failover | Then::Ignore) | None => {}
-    }
-    bent
 }
 
 /// A restart that is under way stays under way.

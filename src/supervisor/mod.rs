@@ -7,19 +7,25 @@
 mod activity;
 mod attempt;
 mod deadline;
+mod ending;
 mod event;
 mod explain;
 mod failover;
+mod group;
 mod instance;
 mod parking;
+mod ready;
 mod recover;
 mod reset_time;
+mod restarting;
 mod rules;
+mod strategy;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod wishes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,8 +36,8 @@ pub use rules::Ruling;
 pub use verdict::{Verdict, judge};
 
 use crate::model::{
-    AttemptEnd, AttemptFact, AttemptId, AttemptRow, AttemptState, Ending, Fact, GroupRow,
-    InstanceRow, Mint, Moment, Order, Outcome, Owner, Parking, PromptBy, Report, StopCause,
+    AttemptEnd, AttemptFact, AttemptId, AttemptRow, AttemptState, Fact, GroupRow, InstanceRow,
+    Mint, Moment, Order, Outcome, Owner, Parking, PromptBy, Report, StopCause,
 };
 use crate::policy::{Agent, Group};
 
@@ -51,6 +57,10 @@ pub struct Supervisor {
     agents: BTreeMap<String, Agent>,
     groups: BTreeMap<String, Group>,
     group_rows: BTreeMap<String, GroupRow>,
+    /// Groups whose rows are to be written down after this event.
+    changed_groups: BTreeSet<String>,
+    /// Whether all that an earlier daemon left was compared with what is there.
+    settled: bool,
     parked: BTreeMap<String, Parking>,
     /// How often in a row each agent hit a limit without saying until when.
     unsaid_limits: BTreeMap<String, u32>,
@@ -136,9 +146,13 @@ impl Supervisor {
                 let answer = self.asked(now, &name, request, &mut out);
                 out.push(Action::Reply(answer));
             }
+            Event::AskedMany { names, request } => {
+                self.asked_many(now, &names, request, &mut out);
+            }
             Event::Closing => self.close(now, &mut out),
             Event::DeadlineReached => self.deadline_reached(now, &mut out),
         }
+        self.advance_groups(now, &mut out);
         out
     }
 
@@ -219,15 +233,26 @@ impl Supervisor {
         }
     }
 
-    /// Stops every attempt; asked again, ends what is left at once.
+    /// Stops every attempt, members of groups in their order; asked again, ends what is left at
+    /// once.
     fn close(&mut self, now: Moment, out: &mut Vec<Action>) {
         let again = std::mem::replace(&mut self.closing, true);
-        let live: Vec<AttemptId> = self.attempts.keys().cloned().collect();
-        for id in live {
-            match again {
-                true => self.stop_or_kill(now, &id, out),
-                false => self.stop(now, &id, StopCause::Cancelled, out),
+        let live: Vec<(AttemptId, bool)> =
+            self.attempts.iter().map(|(id, it)| (id.clone(), self.has_group(it))).collect();
+        for (id, grouped) in live {
+            match (again, grouped) {
+                (true, true) => self.end_now(now, &id, out),
+                (true, false) => self.stop_or_kill(now, &id, out),
+                (false, true) => {}
+                (false, false) => self.stop(now, &id, StopCause::Cancelled, out),
             }
+        }
+    }
+
+    fn has_group(&self, attempt: &Attempt) -> bool {
+        match &attempt.row.order.owner {
+            Owner::Instance { name } => self.group_of(name).is_some(),
+            Owner::Task { .. } => false,
         }
     }
 
@@ -285,6 +310,7 @@ impl Supervisor {
         if !self.record(now, id, fact, out) {
             return;
         }
+        self.ready_unless_asked(now, id, out);
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.launch_again = None;
         if known || attempt.row.state != AttemptState::Running {
@@ -300,58 +326,6 @@ impl Supervisor {
         }
         self.instance_running(&owner, id, out);
         out.push(Action::Tell(News::Running { attempt: id.clone(), owner }));
-    }
-
-    fn gone(&mut self, now: Moment, id: &AttemptId, ending: &Ending, out: &mut Vec<Action>) {
-        let Some(attempt) = self.attempts.get(id) else {
-            let text = "a report about an attempt that is already over was dropped".to_owned();
-            return out.push(Action::Record(Fact::Noted { about: id.to_string(), text }));
-        };
-        let order = attempt.row.order.clone();
-        let mut verdict = judge(now, &order, attempt.row.stopping, ending);
-        let ruling = self.ruling(&order, verdict.end.outcome, ending);
-        if let Some(ruling) = ruling {
-            verdict = verdict.ruled(now, &order, ending, ruling);
-        }
-        self.limits_seen(now, &order, &verdict, ending.read_at, out);
-        self.ended(now, &order, verdict, ending.tail.clone(), ending.log.clone(), out);
-    }
-
-    /// What the rules say: those of a task are frozen with it, an instance follows its agent.
-    fn ruling(&mut self, order: &Order, outcome: Outcome, ending: &Ending) -> Option<Ruling> {
-        let current = match &order.owner {
-            Owner::Instance { .. } => self.agents.get(&order.agent),
-            Owner::Task { .. } => None,
-        };
-        let rules = current.map_or(&order.care.rules, |agent| &agent.policy.care.rules);
-        self.rules.judge(rules, outcome, ending)
-    }
-
-    fn ended(
-        &mut self,
-        now: Moment,
-        order: &Order,
-        verdict: Verdict,
-        tail: String,
-        log: PathBuf,
-        out: &mut Vec<Action>,
-    ) {
-        let id = &order.attempt;
-        self.record(now, id, AttemptFact::Ended(verdict.end.clone()), out);
-        let Some(attempt) = self.attempts.remove(id) else { return };
-        let success = verdict.end.outcome == Outcome::Success;
-        if let Some(window) = attempt.row.window.clone() {
-            self.keep_window(now, window, success);
-        }
-        let owner = order.owner.clone();
-        let then = verdict.ruling.as_ref().and_then(|ruling| ruling.then);
-        if let Owner::Instance { name } = &owner {
-            self.keep_handover(name, order, &verdict.end, &tail, &log);
-            self.instance_ended(now, name, &attempt.row, &verdict.end, then, out);
-        }
-        let Verdict { end, value, ruling: _ } = verdict;
-        let attempt = id.clone();
-        out.push(Action::Tell(News::Ended { attempt, owner, end, then, value, tail, log }));
     }
 
     fn stuck(&mut self, id: &AttemptId, message: String, out: &mut Vec<Action>) {

@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
-use crate::document::show_duration;
 use crate::model::{Desired, Fact, InstanceState, Moment, Order, Outcome, Parking, Then, WallTime};
 
+use crate::policy::about;
+
 use super::rules::Ruling;
-use super::{Action, News, Supervisor, Verdict};
+use super::{Action, InstanceRequest, News, Supervisor, Verdict};
 
 /// How long an agent is parked that does not say until when, the first time in a row.
 const UNSAID_MS: u64 = 300_000;
@@ -61,7 +62,7 @@ impl Supervisor {
         read_at: WallTime,
     ) -> (u64, String) {
         if let Some(Then::Delay(ms)) = ruling.and_then(|ruling| ruling.then) {
-            return (ms, format!("parked for {} by its rule", show_duration(ms)));
+            return (ms, format!("parked for {} by its rule", about(ms)));
         }
         let ahead = |reset_ms: i64| u64::try_from(reset_ms.saturating_sub(read_at.ms)).ok();
         let said = ruling.and_then(|ruling| ruling.reset_ms).and_then(ahead);
@@ -108,7 +109,20 @@ impl Supervisor {
     }
 
     /// A person who starts an agent, or wants its failures forgotten, knows better than its limit.
-    pub(super) fn unpark_for(&mut self, now: Moment, name: &str, out: &mut Vec<Action>) -> bool {
+    /// False when nobody was parked.
+    pub(super) fn unpark_for(
+        &mut self,
+        now: Moment,
+        name: &str,
+        request: InstanceRequest,
+        out: &mut Vec<Action>,
+    ) -> bool {
+        let known = self.instances.contains_key(name);
+        match request {
+            InstanceRequest::Start | InstanceRequest::ResetFailed => {}
+            InstanceRequest::Restart if known => {}
+            InstanceRequest::Restart | InstanceRequest::Stop => return false,
+        }
         let serving = self.instances.get(name).and_then(|row| row.serving.clone());
         let own = self.unpark(now, name, out);
         let other = serving.is_some_and(|serving| self.unpark(now, &serving, out));

@@ -153,6 +153,7 @@ mod tests {
             code,
             signal,
             core: false,
+            oom: false,
             exec_failure: None,
             stop: Vec::new(),
             unkillable: Vec::new(),

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::attempt::apply;
 use super::*;
 use crate::model::{
-    ExecFailure, Exit, Extract, Mint, ProcessMark, ResultRule, ResultSource, StartReason, StopStep,
+    Ending, ExecFailure, Exit, Extract, Mint, ProcessMark, ResultRule, ResultSource, StartReason, StopStep,
     TaskId, WallTime,
 };
 use crate::policy::Identity;
@@ -117,6 +117,7 @@ fn clean_exit() -> Exit {
         code: Some(0),
         signal: None,
         core: false,
+        oom: false,
         exec_failure: None,
         stop: Vec::new(),
         unkillable: Vec::new(),
@@ -184,6 +185,10 @@ fn an_end_is_judged_by_its_record_and_never_guessed() {
         (code(137), found("x"), Outcome::ExitCode),
         (killed(9), found("x"), Outcome::Signal),
         (Exit { core: true, ..killed(11) }, found("x"), Outcome::CoreDump),
+        // Fault 65: whoever of it was killed for memory, that is why it failed.
+        (Exit { oom: true, ..killed(9) }, found("x"), Outcome::OomKill),
+        (Exit { oom: true, ..code(137) }, found("x"), Outcome::OomKill),
+        (Exit { oom: true, ..clean_exit() }, found("x"), Outcome::Success),
         (Exit { exec_failure: Some(exec), ..code(127) }, Extract::Missing, Outcome::ExecFailed),
         (Exit { code: None, ..clean_exit() }, found("x"), Outcome::Lost),
         (clean_exit(), Extract::Missing, Outcome::NoResult),

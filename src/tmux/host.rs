@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::control::Control;
 use super::{Config, Error, KEEPER_SESSION, Version, launch, process, quote};
+use crate::failpoint;
 use crate::model::{ProcessMark, ServerMark};
 
 /// How often something is looked for again, with a growing pause, before it is given up: 2 s.
@@ -101,7 +102,7 @@ impl Host {
             self.assert_options().await?;
             return Ok(server);
         }
-        let said = self.call(&keeper_words()).await?;
+        let said = failpoint::future("start.spawn-tmux", self.call(&keeper_words())).await?;
         let failed = |said: String| Error::NotStarted { socket: self.config.socket.clone(), said };
         // A duplicate session is no failure: somebody else was faster.
         if !said.good && !said.err.contains("duplicate session") {

@@ -41,6 +41,7 @@ pub use windows::{Death, OpenWindow, Opened, PaneSeen};
 
 use self::host::{Answer, Host};
 use self::link::{Ask, Message, Outcome};
+use crate::failpoint;
 use crate::model::ServerMark;
 
 /// More than two creations at once gain nothing: tmux has one thread and answers a batch late.
@@ -191,7 +192,7 @@ impl Tmux {
         let host = Arc::new(Host::find(config).await?);
         host.config.write_conf(&host.version)?;
         let server = host.find_or_start().await?;
-        host.config.record_server(&server)?;
+        failpoint::step("start.record-tmux", || host.config.record_server(&server))?;
         let control = host.open_control().await;
         if let Err(error) = &control {
             tracing::warn!(%error, "no control connection to tmux, forking a client per command");

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{Moment, Outcome, StartReason, Then};
+use crate::model::{Moment, Outcome, RunFact, StartReason, TaskId, Then};
 use crate::plan;
 use crate::transcript::{Handover, handover};
 
@@ -120,4 +120,46 @@ pub(super) fn told(task: &Task, name: &str, cwd: &str) -> Option<String> {
             log: log.as_deref(),
         })
     })
+}
+
+impl Run {
+    /// How often tasks with this one's first agent have gone over to another within its failover
+    /// interval, and how often they may; none when it has no failover table.
+    pub fn switches(&self, plan: &plan::Task, now: Moment) -> Option<(u32, u32)> {
+        let failover = self.plan.failover(plan)?;
+        let switches = self.switches.get(self.plan.agent_at(plan, 0)?);
+        let used = switches.map_or(0, |switches| failover.recent(switches, now));
+        Some((used, failover.max_switches))
+    }
+
+    pub(super) fn count_switch(&mut self, at: Moment, task: &TaskId) {
+        let Some(plan) = self.plan.task(task) else { return };
+        let (Some(failover), Some(head)) = (self.plan.failover(plan), self.plan.agent_at(plan, 0))
+        else {
+            return;
+        };
+        let switches = self.switches.entry(head.to_owned()).or_default();
+        switches.retain(|switch| switch.0.saturating_add(failover.interval_ms) > at.0);
+        switches.push(at);
+    }
+
+    /// Whether a fact has a task go over to another agent because its own cannot go on.
+    pub(super) fn is_switch(before: usize, fact: &RunFact) -> bool {
+        match fact {
+            RunFact::TaskStarting { agent_index, reason, .. }
+            | RunFact::TaskRetrying { agent_index, reason, .. } => {
+                *reason == StartReason::Failover && *agent_index != before
+            }
+            RunFact::Submitted(_)
+            | RunFact::Moved { .. }
+            | RunFact::TaskQueued { .. }
+            | RunFact::TaskRunning { .. }
+            | RunFact::TaskSucceeded { .. }
+            | RunFact::TaskFailed { .. }
+            | RunFact::TaskSkipped { .. }
+            | RunFact::TaskCancelled { .. }
+            | RunFact::CancelRequested
+            | RunFact::Ended { .. } => false,
+        }
+    }
 }

@@ -45,7 +45,7 @@ pub struct Run {
     pub ended: Option<Moment>,
     pub(super) tasks: BTreeMap<TaskId, Task>,
     /// When tasks went over to another agent, by the first agent of theirs, which has the budget.
-    switches: BTreeMap<String, Vec<Moment>>,
+    pub(super) switches: BTreeMap<String, Vec<Moment>>,
 }
 
 /// A task of a run.
@@ -197,7 +197,7 @@ impl Run {
                 };
                 let before = found.agent_index;
                 if found.apply(at, fact) {
-                    if switches(before, fact) {
+                    if Self::is_switch(before, fact) {
                         self.count_switch(at, &task.clone());
                     }
                     return Ok(());
@@ -256,26 +256,6 @@ impl Run {
         self.root_cause.clone_from(cause);
         self.ended = Some(at);
         Ok(())
-    }
-
-    /// How often tasks with this one's first agent have gone over to another within its failover
-    /// interval, and how often they may; none when it has no failover table.
-    pub fn switches(&self, plan: &crate::plan::Task, now: Moment) -> Option<(u32, u32)> {
-        let failover = self.plan.failover(plan)?;
-        let switches = self.switches.get(self.plan.agent_at(plan, 0)?);
-        let used = switches.map_or(0, |switches| failover.recent(switches, now));
-        Some((used, failover.max_switches))
-    }
-
-    fn count_switch(&mut self, at: Moment, task: &TaskId) {
-        let Some(plan) = self.plan.task(task) else { return };
-        let (Some(failover), Some(head)) = (self.plan.failover(plan), self.plan.agent_at(plan, 0))
-        else {
-            return;
-        };
-        let switches = self.switches.entry(head.to_owned()).or_default();
-        switches.retain(|switch| switch.0.saturating_add(failover.interval_ms) > at.0);
-        switches.push(at);
     }
 
     fn illegal(&self, what: &str, state: &str, fact: &RunFact) -> IllegalFact {
@@ -388,25 +368,5 @@ impl Task {
             (self.used, self.timeouts, self.lost_in_row, self.ignored_in_row) = (0, 0, 0, 0);
         }
         self.agent_index = agent;
-    }
-}
-
-/// Whether a fact has a task go over to another agent because its own cannot go on.
-fn switches(before: usize, fact: &RunFact) -> bool {
-    match fact {
-        RunFact::TaskStarting { agent_index, reason, .. }
-        | RunFact::TaskRetrying { agent_index, reason, .. } => {
-            *reason == StartReason::Failover && *agent_index != before
-        }
-        RunFact::Submitted(_)
-        | RunFact::Moved { .. }
-        | RunFact::TaskQueued { .. }
-        | RunFact::TaskRunning { .. }
-        | RunFact::TaskSucceeded { .. }
-        | RunFact::TaskFailed { .. }
-        | RunFact::TaskSkipped { .. }
-        | RunFact::TaskCancelled { .. }
-        | RunFact::CancelRequested
-        | RunFact::Ended { .. } => false,
     }
 }

@@ -11,6 +11,7 @@ mod demo_agents;
 mod documents;
 mod examples;
 mod first_sight;
+mod guard;
 mod instances;
 mod leftovers;
 mod manners;

@@ -71,6 +71,7 @@ pub(crate) fn exited(code: i32) -> Exit {
         code: Some(code),
         signal: None,
         core: false,
+        oom: false,
         exec_failure: None,
         stop: Vec::new(),
         unkillable: Vec::new(),

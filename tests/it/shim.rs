@@ -2,6 +2,7 @@
 
 mod bench;
 mod ends;
+mod groups;
 mod output;
 mod stops;
 mod windows;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use muxvisor::daemon::{Core, Effect, Input, Turn};
 use muxvisor::model::{
-    AttemptId, Ending, ExecFailure, Exit, Extract, Mint, Moment, Order, Owner, RunId, StopStep,
-    signal_number,
+    Activity, ActivitySource, AttemptId, Doing, Ending, ExecFailure, Exit, Extract, Fact, Mint,
+    Moment, Order, Owner, Parking, Report, RunFact, RunId, StopStep, signal_number,
 };
 use muxvisor::plan::Plan;
-use muxvisor::policy::Agent;
+use muxvisor::policy::{Agent, Group, Strategy};
 use muxvisor::supervisor::{self, InstanceRequest, Remembered, Settings, Supervisor};
 use muxvisor::workflow::{self, Workflow, document};
 
@@ -20,12 +20,17 @@ pub(super) struct Play {
     core: Core,
     now: Moment,
     agents: BTreeMap<String, Agent>,
+    groups: Vec<Group>,
     plan: Option<Plan>,
     teller: Teller,
     /// The orders of every attempt that was launched, by owner.
     orders: BTreeMap<String, Vec<Order>>,
     /// Results that were printed and whose agents have not ended.
     results: BTreeMap<AttemptId, String>,
+    /// What is to be seen when attempts end.
+    screens: BTreeMap<AttemptId, String>,
+    /// What is written about the run.
+    written: Vec<(Moment, RunFact)>,
     woken: Option<Moment>,
 }
 
@@ -34,24 +39,22 @@ fn run() -> RunId {
 }
 
 impl Play {
-    pub(super) fn new(agents: &str, plan: &str) -> Self {
+    pub(super) fn new(agents: &str, plan: &str, groups: &str) -> Self {
         let agents = props::agents(agents);
         let plan = (!plan.trim().is_empty()).then(|| props::plan(plan, &agents));
-        let settings = Settings {
-            keep_success: Some(Duration::from_secs(5)),
-            keep_failure: Some(Duration::from_secs(3600)),
-        };
-        let (mint, other) = (Mint::new([1; 32]), Mint::new([2; 32]));
-        let supervisor = Supervisor::recover(Moment(0), settings, Remembered::default(), mint);
-        let supervisor = supervisor.expect("nothing is recovered");
+        let groups = groups.lines().map(str::trim).filter(|line| !line.is_empty());
+        let supervisor = recovered(Moment(0), Remembered::default(), 1);
         Self {
-            core: Core { supervisor, workflow: Workflow::new(128, other) },
+            core: Core { supervisor, workflow: Workflow::new(128, Mint::new([2; 32])) },
             now: Moment(0),
             agents,
+            groups: groups.map(group).collect(),
             plan,
             teller: Teller::default(),
             orders: BTreeMap::new(),
             results: BTreeMap::new(),
+            screens: BTreeMap::new(),
+            written: Vec::new(),
             woken: None,
         }
     }
@@ -81,6 +84,21 @@ impl Play {
                 self.results.insert(self.order(name).attempt, text);
                 return Vec::new();
             }
+            // What is to be seen when it ends.
+            ["screen", name, ..] => {
+                let text = line.split_once(name).expect("the name is in it").1.trim().to_owned();
+                self.screens.insert(self.order(name).attempt, text);
+                return Vec::new();
+            }
+            ["handover", name] => {
+                let text = self.order(name).handover.expect("it has one");
+                return text
+                    .lines()
+                    .map(|line| format!("| {line}").trim_end().to_owned())
+                    .collect();
+            }
+            // The daemon was killed, and the next one reads what was written.
+            ["recover"] => return self.recover(),
             ["deadline"] => {
                 let turn = self.core.deadline_reached(self.now);
                 return self.told(turn);
@@ -109,19 +127,20 @@ impl Play {
     fn supervisor_event(&mut self, words: &[&str]) -> Option<supervisor::Event> {
         use supervisor::Event as S;
         Some(match words {
-            ["configured"] => {
-                S::Configured { agents: self.agents.values().cloned().collect(), groups: vec![] }
+            ["configured"] => self.configured(),
+            // The configuration is read again, and holds this one group.
+            ["regrouped", rest @ ..] => {
+                let line = rest.join(" ");
+                self.groups = if line.is_empty() { Vec::new() } else { vec![group(&line)] };
+                self.configured()
+            }
+            ["ask-many", names @ .., request] => {
+                let names = names.iter().map(|name| (*name).to_owned()).collect();
+                S::AskedMany { names, request: wanted(request)? }
             }
             ["closing"] => S::Closing,
             ["ask", name, request] => {
-                let request = match *request {
-                    "start" => InstanceRequest::Start,
-                    "stop" => InstanceRequest::Stop,
-                    "restart" => InstanceRequest::Restart,
-                    "reset-failed" => InstanceRequest::ResetFailed,
-                    _ => return None,
-                };
-                S::Asked { name: (*name).to_owned(), request }
+                S::Asked { name: (*name).to_owned(), request: wanted(request)? }
             }
             ["launched", name] => {
                 let order = self.order(name);
@@ -141,13 +160,59 @@ impl Play {
             ["quiet", name, ms] => {
                 S::Heard { attempt: self.order(name).attempt, quiet_ms: ms.parse().ok()? }
             }
+            // It says what it does.
+            ["does", name, word] => {
+                let (order, activity) = (self.order(name), Activity::of_word(word)?);
+                let (kind, message, at_ms) = (None, None, 0);
+                let source = ActivitySource::Notify;
+                let doing = Some(Doing { activity, kind, message, source, at_ms });
+                let token = order.token.as_str().to_owned();
+                let report = Box::new(Report { token, doing, ..Report::default() });
+                S::Reported { attempt: order.attempt, report }
+            }
             [how, name, rest @ ..] => {
                 let attempt = self.order(name).attempt;
                 let result = self.results.get(&attempt).map(String::as_str);
-                S::Gone { attempt, ending: Box::new(ending(how, rest, result)?) }
+                let mut ending = ending(how, rest, result)?;
+                if let Some(screen) = self.screens.get(&attempt) {
+                    ending.screen.clone_from(screen);
+                }
+                S::Gone { attempt, ending: Box::new(ending) }
             }
             _ => return None,
         })
+    }
+
+    fn configured(&self) -> supervisor::Event {
+        let agents = self.agents.values().cloned().collect();
+        supervisor::Event::Configured { agents, groups: self.groups.clone() }
+    }
+
+    /// As a daemon starts, but for what it finds out about attempts: the script tells that.
+    fn recover(&mut self) -> Vec<String> {
+        let known = &self.core.supervisor;
+        let remembered = Remembered {
+            attempts: known.attempts().cloned().collect(),
+            instances: known.instances().cloned().collect(),
+            groups: known.groups().cloned().collect(),
+            parked: known.parked().cloned().collect(),
+        };
+        let number = u8::try_from(self.now.0 % 250).expect("it is small") + 3;
+        self.core.supervisor = recovered(self.now, remembered, number);
+        let live = self.core.workflow.run(&run()).is_some();
+        self.core.workflow = Workflow::new(128, Mint::new([number + 1; 32]));
+        let parked: Vec<Parking> = self.core.supervisor.parked().cloned().collect();
+        for Parking { agent, until, .. } in parked {
+            let event = workflow::Event::AgentParked { agent, until };
+            self.core.workflow.handle(self.now, event);
+        }
+        if live {
+            let run = Workflow::replay(&run(), &self.written);
+            self.core.workflow.adopt(run.expect("its own facts can be read"));
+        }
+        let event = self.configured();
+        let turn = self.core.turn(self.now, Input::Supervisor(event));
+        self.told(turn)
     }
 
     /// The order of `task`, its last attempt, or `task#2`.
@@ -162,6 +227,11 @@ impl Play {
     }
 
     fn told(&mut self, turn: Turn) -> Vec<String> {
+        for fact in &turn.facts {
+            if let Fact::Run { fact, .. } = fact {
+                self.written.push((self.now, fact.clone()));
+            }
+        }
         for effect in &turn.effects {
             if let Effect::Launch(order) = effect {
                 let owner = match &order.owner {
@@ -203,6 +273,45 @@ impl Play {
         said.extend(gaps.iter().map(|gap| format!("| gap {}: {}", gap["task"], gap["reason"])));
         said
     }
+}
+
+fn recovered(now: Moment, remembered: Remembered, number: u8) -> Supervisor {
+    let settings = Settings {
+        keep_success: Some(Duration::from_secs(5)),
+        keep_failure: Some(Duration::from_secs(3600)),
+    };
+    let mint = Mint::new([number; 32]);
+    let supervisor = Supervisor::recover(now, settings, remembered, mint);
+    supervisor.expect("its own rows can be read")
+}
+
+/// Reads `group NAME STRATEGY MEMBER... [limit COUNT in MS]`.
+fn group(line: &str) -> Group {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let number =
+        |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("no number in `{line}`"));
+    let (words, limit) = match words.as_slice() {
+        [words @ .., "limit", count, "in", ms] => (words, (number(count), number(ms))),
+        words => (words, (10, 600_000)),
+    };
+    let ["group", name, strategy, members @ ..] = words else { panic!("`{line}` is no group") };
+    Group {
+        name: (*name).to_owned(),
+        strategy: Strategy::of_word(strategy).unwrap_or_else(|| panic!("no strategy: `{line}`")),
+        members: members.iter().map(|member| (*member).to_owned()).collect(),
+        start_limit_burst: u32::try_from(limit.0).expect("a small limit"),
+        start_limit_interval_ms: limit.1,
+    }
+}
+
+fn wanted(request: &str) -> Option<InstanceRequest> {
+    Some(match request {
+        "start" => InstanceRequest::Start,
+        "stop" => InstanceRequest::Stop,
+        "restart" => InstanceRequest::Restart,
+        "reset-failed" => InstanceRequest::ResetFailed,
+        _ => return None,
+    })
 }
 
 /// How an agent ended: `exit a 1`, `killed a SIGKILL`, `stopped a`, `closed a`, `lost a`,

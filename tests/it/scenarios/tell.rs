@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use muxvisor::daemon::{Effect, Turn};
 use muxvisor::model::{
-    AttemptFact, AttemptId, Fact, InstanceRow, Order, Owner, RunFact, TaskError,
+    AttemptFact, AttemptId, Fact, GroupRow, InstanceRow, Order, Owner, Parking, RunFact, TaskError,
 };
 use muxvisor::supervisor::Answer;
 
@@ -24,11 +24,13 @@ impl Teller {
             .map(|s| "+ ".to_owned() + &s)
             .collect();
         said.extend(turn.effects.iter().map(|effect| "> ".to_owned() + &self.effect(effect)));
-        said.extend(turn.answer.iter().map(|answer| match answer {
-            Answer::Accepted => "= accepted".to_owned(),
-            Answer::AlreadySo => "= already so".to_owned(),
-            Answer::Denied(why) => format!("= denied: {why}"),
-        }));
+        let word = |answer: &Answer| match answer {
+            Answer::Accepted => "accepted".to_owned(),
+            Answer::AlreadySo => "already so".to_owned(),
+            Answer::Denied(why) => format!("denied: {why}"),
+        };
+        said.extend(turn.answer.iter().map(|answer| format!("= {}", word(answer))));
+        said.extend(turn.answers.iter().map(|(name, is)| format!("= {name}: {}", word(is))));
         said
     }
 
@@ -65,9 +67,12 @@ impl Teller {
             }
             Fact::Instance(row) => instance(row),
             Fact::InstanceRemoved { name } => format!("{name} forgotten"),
-            Fact::Group(row) => format!("group {} ({})", row.name, row.why),
+            Fact::Group(row) => group(row),
             Fact::GroupRemoved { name } => format!("group {name} forgotten"),
-            Fact::Parked(parking) => format!("{} parked ({})", parking.agent, parking.why),
+            Fact::Parked(parking) => {
+                let Parking { agent, until, why, .. } = parking;
+                format!("{agent} parked until @{} ({why})", until.0)
+            }
             Fact::Unparked { agent } => format!("{agent} no longer parked"),
             Fact::Noted { about, text } => {
                 format!("noted about {}: {text}", self.name(&AttemptId::new(about.as_str())))
@@ -114,6 +119,15 @@ fn run_fact(fact: &RunFact) -> Option<String> {
         RunFact::TaskSkipped { task, reason } => format!("{task} skipped ({reason})"),
         RunFact::TaskCancelled { task, reason } => format!("{task} cancelled ({reason})"),
     })
+}
+
+fn group(row: &GroupRow) -> String {
+    let failed = if row.failed { " failed" } else { "" };
+    let next = match row.to_start.as_slice() {
+        [] => String::new(),
+        names => format!(" starts {}", names.join(", ")),
+    };
+    format!("group {}{failed}{next} [{}]: {}", row.name, row.starts.len(), row.why)
 }
 
 fn instance(row: &InstanceRow) -> String {
