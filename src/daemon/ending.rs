@@ -167,6 +167,11 @@ fn read_up_to(file: impl Read, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The last lines of a log, as plain text.
+pub(super) fn last_lines(log: &Path) -> io::Result<String> {
+    Ok(tail(&end_of(log)?, TAIL_LINES))
+}
+
 fn end_of(log: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(log)?;
     let size = file.metadata()?.len();

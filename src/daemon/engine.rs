@@ -16,15 +16,18 @@ use crate::model::{Entry, Fact, Moment, RunId};
 use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
 
+use super::callers::Refusals;
 use super::door::Door;
+use super::ears::{Ears, Outage};
 use super::log::LogFile;
 use super::notices::Notices;
-use super::outage::{Ears, Outage};
 use super::waiter::Waiter;
-use super::{Connected, Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn};
+use super::{Connected, Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn, scope};
 
 /// How many events are decided and committed together.
 const BATCH_MAX: usize = 256;
+/// How late a wake-up may be before the daemon is known to have stood still.
+const OVERSLEPT: Duration = Duration::from_secs(1);
 /// How long to wait before a tmux server is tried again.
 const TMUX_AGAIN: Duration = Duration::from_secs(1);
 
@@ -48,6 +51,8 @@ pub(super) struct Engine {
     /// The day of the last run id and its number.
     pub(super) last_run: (String, u32),
     pub(super) leaving: Leaving,
+    /// What agents were denied and is written down.
+    pub(super) refusals: Refusals,
     /// Decided and not yet committed.
     pub(super) pending: Pending,
     /// While the ledger cannot be written.
@@ -97,18 +102,25 @@ impl Engine {
                 }
                 Leaving::No | Leaving::WhenEmpty => {}
             }
-            let deadline = self.sleep_until_deadline();
+            let slept = self.clock.now();
+            let due = self.next_due();
+            let deadline = sleep_until(slept, due);
             tokio::select! {
                 biased;
                 Some(first) = ears.incoming.recv() => {
+                    self.feel_gap(slept, due);
                     self.take(first);
                     for _ in 1..BATCH_MAX {
                         let Ok(next) = ears.incoming.try_recv() else { break };
                         self.take(next);
                     }
                 }
-                Some(call) = ears.calls.recv() => self.call(call),
+                Some(call) = ears.calls.recv() => {
+                    self.feel_gap(slept, due);
+                    self.call(call);
+                }
                 () = deadline => {
+                    self.feel_gap(slept, due);
                     let now = self.clock.now();
                     let turn = self.core.deadline_reached(now);
                     self.keep_turn(now, turn);
@@ -118,16 +130,20 @@ impl Engine {
         }
     }
 
-    fn sleep_until_deadline(&self) -> impl Future<Output = ()> + use<> {
-        let now = self.clock.now();
+    fn next_due(&self) -> Option<Moment> {
         let waiters = self.waiters.iter().filter_map(|waiter| waiter.until).min();
-        let next = [self.core.next_deadline(), waiters].into_iter().flatten().min();
-        async move {
-            match next {
-                Some(at) => tokio::time::sleep(at.since(now)).await,
-                None => std::future::pending().await,
-            }
-        }
+        [self.core.next_deadline(), waiters].into_iter().flatten().min()
+    }
+
+    /// A deadline that was overslept shows that the daemon stood still: suspended, stopped, or
+    /// starved. What came in meanwhile is judged after that is known (faults 69, 70).
+    fn feel_gap(&mut self, slept: Moment, due: Option<Moment>) {
+        let now = self.clock.now();
+        let Some(due) = due.filter(|due| now.since(*due) > OVERSLEPT) else { return };
+        let gap = now.since(slept.min(due));
+        let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!("stood still for up to {gap_ms} ms");
+        self.decide(Input::Supervisor(Event::Woke { gap_ms }));
     }
 
     fn take(&mut self, incoming: Incoming) {
@@ -249,9 +265,19 @@ impl Engine {
     }
 }
 
+/// Sleeps until something is due.
+async fn sleep_until(now: Moment, due: Option<Moment>) {
+    match due {
+        Some(at) => tokio::time::sleep(at.since(now)).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// How the private tmux server is set up.
 pub(super) fn tmux_config(settings: &Settings) -> tmux::Config {
-    tmux::Config::new(settings.home.runtime(), settings.env.iter().cloned())
+    let mut config = tmux::Config::new(settings.home.runtime(), settings.env.iter().cloned());
+    config.scope = scope::for_tmux(&settings.env);
+    config
 }
 
 /// Passes on what tmux says.

@@ -25,7 +25,11 @@ impl Engine {
             Effect::Stop(attempt) => self.ask_shim(&attempt, shim::Request::Stop { how: None }),
             Effect::Kill(attempt) => self.ask_shim(&attempt, shim::Request::Kill),
             Effect::TypePrompt { attempt, text } => {
-                self.ask_shim(&attempt, shim::Request::Send { text, enter: true });
+                self.ask_shim(&attempt, shim::Request::Prompt { text });
+            }
+            Effect::Sample { attempt, probe, ask } => self.sample(&attempt, probe, ask),
+            Effect::Press { attempt, keys } => {
+                self.ask_shim(&attempt, shim::Request::Keys { keys });
             }
             Effect::AskQuiet(attempt) => self.ask_quiet(&attempt),
             Effect::CloseWindow { window, success } => self.close_window(window, success),
@@ -105,8 +109,10 @@ impl Engine {
         let socket = self.settings.home.shim_socket(attempt);
         let boot_id = self.clock.boot_id().to_owned();
         let (attempt, inbox) = (attempt.clone(), self.inbox.clone());
-        // An end that was ordered is never dropped: it is asked for until it is heard.
+        // An end that was ordered is never dropped: it is asked for until it is heard. Neither is
+        // a prompt, which is typed once however often it is asked for.
         let ends = matches!(request, shim::Request::Stop { .. } | shim::Request::Kill);
+        let lasts = ends || matches!(request, shim::Request::Prompt { .. });
         let request = Arc::new(request);
         tokio::spawn(async move {
             loop {
@@ -119,7 +125,9 @@ impl Engine {
                         })
                     }
                 };
-                let why = match tokio::task::spawn_blocking(told).await {
+                let told = tokio::task::spawn_blocking(told).await;
+                let refused = matches!(told, Ok(Ok(shim::Reply::Refused { .. })));
+                let why = match told {
                     Ok(Ok(shim::Reply::Done | shim::Reply::Status(_))) => return,
                     Ok(Ok(shim::Reply::Refused { message })) => message,
                     Ok(Err(error)) => error.to_string(),
@@ -128,7 +136,7 @@ impl Engine {
                 let what = word(&request);
                 let text = format!("attempt {attempt} could not be told to {what}: {why}");
                 inbox.put(Incoming::Fault(text));
-                if !ends {
+                if !lasts || (refused && !ends) {
                     return;
                 }
                 tokio::time::sleep(TELL_AGAIN).await;
@@ -208,6 +216,7 @@ fn word(request: &shim::Request) -> &'static str {
         shim::Request::Stop { .. } => "stop",
         shim::Request::Kill => "end at once",
         shim::Request::Send { .. } => "type a text",
+        shim::Request::Prompt { .. } => "type the prompt",
         shim::Request::Keys { .. } => "press keys",
         shim::Request::Size { .. } => "change its size",
         shim::Request::Look { .. } => "show its output sooner or later",

@@ -79,6 +79,15 @@ pub(super) fn lives(pid: i32) -> bool {
     stat(pid).ok().flatten().is_some_and(|stat| stat.can_run())
 }
 
+/// The letter of the state of exactly the marked process; `None` when it is gone.
+///
+/// # Errors
+/// When that cannot be known just now.
+pub(super) fn state(mark: &ProcessMark) -> io::Result<Option<char>> {
+    let found = stat(mark.pid)?.filter(|stat| stat.start_ticks == mark.start_ticks);
+    Ok(found.map(|stat| stat.state))
+}
+
 /// Takes the exit status of a child of ours, so that it does not stay a zombie. A process that is
 /// not our child is somebody else's to reap.
 pub(super) fn reap(pid: i32) {

@@ -72,9 +72,10 @@ impl Desk {
 
     fn sign(&mut self, sign: Sign) {
         for wish in self.monitor.handle(self.now, sign) {
-            match wish {
-                Wish::Sample { ticket, .. } => self.open.push(ticket),
-                other => self.wishes.push(other),
+            if let Wish::Sample { ticket, .. } = wish {
+                self.open.push(ticket);
+            } else {
+                self.wishes.push(wish);
             }
         }
     }

@@ -34,6 +34,14 @@ impl Shim {
             Request::Send { text, enter } => {
                 return self.typing(text.len(), |shim| shim.type_text(&text, enter));
             }
+            Request::Prompt { text } => {
+                if self.prompted {
+                    return Reply::Done;
+                }
+                let reply = self.typing(text.len(), |shim| shim.type_text(&text, true));
+                self.prompted = reply == Reply::Done;
+                return reply;
+            }
             Request::Keys { keys } => {
                 let bytes: Vec<u8> = keys.iter().flat_map(|key| keys::bytes_of(key)).collect();
                 return self.typing(bytes.len(), |shim| shim.type_in(&bytes));

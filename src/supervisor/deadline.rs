@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::health::{Monitor, Sign};
 use crate::model::{AttemptId, AttemptState, Moment, StartReason, StopCause};
 
 use super::{Action, Attempt, Supervisor};
@@ -18,18 +19,30 @@ impl Attempt {
             Some((from? + Duration::from_millis(ms?), cause))
         };
         let limits = &self.row.order.limits;
+        let start = after(self.row.launched, limits.start_ms, StopCause::StartTimeout)
+            .map(|(at, cause)| (at + self.slip, cause))
+            .map(|(at, cause)| (self.start_until.map_or(at, |until| at.max(until)), cause));
         match self.row.state {
-            AttemptState::Starting => {
-                after(self.row.launched, limits.start_ms, StopCause::StartTimeout)
+            AttemptState::Starting => start,
+            AttemptState::Running => {
+                let run = after(self.row.started, limits.run_ms, StopCause::Timeout);
+                let start = start.filter(|_| self.row.ready.is_none());
+                [start, run].into_iter().flatten().min_by_key(|(at, _)| *at)
             }
-            AttemptState::Running => after(self.row.started, limits.run_ms, StopCause::Timeout),
             AttemptState::Intended | AttemptState::Stopping | AttemptState::Ended => None,
         }
     }
 
+    /// What is said of one that runs and is not ready when its time to start is over.
+    fn unready_in(&self) -> Option<String> {
+        let ms = self.row.order.limits.start_ms.filter(|_| self.row.started.is_some())?;
+        Some(format!("was not ready {} s after its launch", ms as f64 / 1000.0))
+    }
+
     fn next_deadline(&self) -> Option<Moment> {
         let limit = self.limit_deadline().map(|(at, _)| at);
-        [limit, self.launch_again, self.ask_quiet].into_iter().flatten().min()
+        let watch = self.watched().and_then(Monitor::next_deadline);
+        [limit, self.launch_again, self.ask_quiet, watch].into_iter().flatten().min()
     }
 }
 
@@ -53,6 +66,7 @@ impl Supervisor {
         quiet_ms: u64,
         out: &mut Vec<Action>,
     ) {
+        self.printed(now, id, quiet_ms);
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         let Some(idle_ms) = attempt.row.order.limits.idle_ms else { return };
         if attempt.row.state != AttemptState::Running {
@@ -137,7 +151,12 @@ impl Supervisor {
         if let Some((at, cause)) = attempt.limit_deadline()
             && at <= now
         {
-            return self.stop(now, id, cause, out);
+            return match attempt.unready_in() {
+                Some(why) if cause == StopCause::StartTimeout => {
+                    self.condemn(now, id, cause, why, out);
+                }
+                Some(_) | None => self.stop(now, id, cause, out),
+            };
         }
         if attempt.launch_again.is_some_and(|at| at <= now) {
             return self.launch_now(now, id, out);
@@ -146,5 +165,6 @@ impl Supervisor {
             attempt.ask_quiet = None;
             out.push(Action::AskQuiet { attempt: id.clone() });
         }
+        self.tell_monitor(now, id, Sign::Due, out);
     }
 }

@@ -21,6 +21,13 @@ impl Supervisor {
         };
         let order = attempt.row.order.clone();
         let mut verdict = judge(now, &order, attempt.row.stopping, ending);
+        // Only if it was really ended for that, and not by a person or by itself before.
+        if let Some((cause, why)) = &attempt.condemned
+            && attempt.row.stopping == Some(*cause)
+            && verdict.end.outcome.word() == cause.word()
+        {
+            verdict.end.message.clone_from(why);
+        }
         let ruling = self.ruling(&order, verdict.end.outcome, ending);
         if let Some(ruling) = ruling {
             verdict = verdict.ruled(now, &order, ending, ruling);

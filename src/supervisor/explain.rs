@@ -1,5 +1,6 @@
 //! Why something stands where it stands: a query on state, for `why`.
 
+use crate::health::Monitor;
 use crate::model::{AttemptRow, InstanceRow, InstanceState, Moment, Parking};
 use crate::policy::Group;
 
@@ -113,10 +114,12 @@ impl Supervisor {
     /// When the next thing happens by itself to a live attempt, and what.
     pub fn attempt_next(&self, row: &AttemptRow) -> Option<(Moment, String)> {
         let attempt = self.attempts.get(&row.order.attempt)?;
-        if let Some((at, cause)) = attempt.limit_deadline() {
-            return Some((at, format!("stop it ({cause})")));
-        }
-        attempt.launch_again.map(|at| (at, "launch it again".to_owned()))
+        let limit = attempt.limit_deadline().map(|(at, cause)| (at, format!("stop it ({cause})")));
+        let launch = attempt.launch_again.map(|at| (at, "launch it again".to_owned()));
+        let heartbeat = attempt.watched().and_then(Monitor::watchdog_deadline);
+        let heartbeat =
+            heartbeat.map(|at| (at, "end it, unless its heartbeat is heard".to_owned()));
+        [limit, launch, heartbeat].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 }
 

@@ -44,16 +44,19 @@ impl Supervisor {
         Some(failover).filter(|_| chain(&self.agents, name).len() > 1)
     }
 
-    /// Ends the living attempt of an instance, and has the next agent take over. Without a
-    /// failover table its restart policy decides what follows.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the remedies of health probes"))]
+    /// The instance that an attempt lives for, if another agent may take over there.
+    pub(super) fn can_fail_over(&self, id: &AttemptId) -> Option<String> {
+        match &self.attempts.get(id)?.row.order.owner {
+            Owner::Instance { name } => self.failover(name).map(|_| name.clone()),
+            Owner::Task { .. } => None,
+        }
+    }
+
+    /// Ends the living attempt of an instance, and has the next agent take over.
     pub(super) fn fail_over(&mut self, now: Moment, name: &str, why: &str, out: &mut Vec<Action>) {
         let Some(row) = self.instances.get(name) else { return };
         let live = row.attempt.clone().filter(|id| self.attempts.contains_key(id));
         let Some(attempt) = live.filter(|_| row.desired == Desired::Up) else { return };
-        if self.failover(name).is_none() {
-            return self.stop(now, &attempt, StopCause::Probe, out);
-        }
         // Where nobody is left it is stopped all the same, and found to have failed when it ends.
         let next = self.next_target(now, name);
         let why = match &next {

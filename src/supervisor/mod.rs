@@ -6,6 +6,7 @@
 
 mod activity;
 mod attempt;
+mod closing;
 mod deadline;
 mod ending;
 mod event;
@@ -23,6 +24,7 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod watching;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,10 +36,12 @@ pub use event::{Action, Answer, Event, Explanation, InstanceRequest, News};
 pub use recover::Remembered;
 pub use rules::Ruling;
 pub use verdict::{Verdict, judge};
+pub use watching::Health;
 
+use crate::health::Monitor;
 use crate::model::{
     AttemptEnd, AttemptFact, AttemptId, AttemptRow, AttemptState, Fact, GroupRow, InstanceRow,
-    Mint, Moment, Order, Outcome, Owner, Parking, PromptBy, Report, StopCause,
+    Mint, Moment, Order, Outcome, Parking, Report, StopCause,
 };
 use crate::policy::{Agent, Group};
 
@@ -89,6 +93,18 @@ struct Attempt {
     stuck: Option<String>,
     /// What it said last about itself.
     report: Option<Report>,
+    /// Since when it says that it does what it does.
+    doing_since: Option<Moment>,
+    /// When it last printed something, as far as that was asked.
+    printed: Option<Moment>,
+    /// Set while it runs.
+    monitor: Option<Monitor>,
+    /// How long the daemon stood still in its life.
+    slip: Duration,
+    /// It need not be ready before; it asked for more time.
+    start_until: Option<Moment>,
+    /// Why it is being ended, for its verdict.
+    condemned: Option<(StopCause, String)>,
 }
 
 impl Attempt {
@@ -100,6 +116,12 @@ impl Attempt {
             ask_quiet: None,
             stuck: None,
             report: None,
+            doing_since: None,
+            printed: None,
+            monitor: None,
+            slip: Duration::ZERO,
+            start_until: None,
+            condemned: None,
         }
     }
 
@@ -131,7 +153,11 @@ impl Supervisor {
             Event::Started { attempt, process } => {
                 self.started(now, &attempt, AttemptFact::Started { process }, &mut out);
             }
-            Event::Reported { attempt, report } => self.reported(&attempt, *report),
+            Event::Reported { attempt, report } => self.reported(now, &attempt, *report, &mut out),
+            Event::Sampled { attempt, probe, sample } => {
+                self.sampled(now, &attempt, probe, sample, &mut out);
+            }
+            Event::Woke { gap_ms } => self.woke(now, gap_ms, &mut out),
             Event::Gone { attempt, ending } => self.gone(now, &attempt, &ending, &mut out),
             Event::Stuck { attempt, message } => self.stuck(&attempt, message, &mut out),
             Event::Heard { attempt, quiet_ms } => self.heard(now, &attempt, quiet_ms, &mut out),
@@ -233,29 +259,6 @@ impl Supervisor {
         }
     }
 
-    /// Stops every attempt, members of groups in their order; asked again, ends what is left at
-    /// once.
-    fn close(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let again = std::mem::replace(&mut self.closing, true);
-        let live: Vec<(AttemptId, bool)> =
-            self.attempts.iter().map(|(id, it)| (id.clone(), self.has_group(it))).collect();
-        for (id, grouped) in live {
-            match (again, grouped) {
-                (true, true) => self.end_now(now, &id, out),
-                (true, false) => self.stop_or_kill(now, &id, out),
-                (false, true) => {}
-                (false, false) => self.stop(now, &id, StopCause::Cancelled, out),
-            }
-        }
-    }
-
-    fn has_group(&self, attempt: &Attempt) -> bool {
-        match &attempt.row.order.owner {
-            Owner::Instance { name } => self.group_of(name).is_some(),
-            Owner::Task { .. } => false,
-        }
-    }
-
     fn launched(&mut self, now: Moment, id: &AttemptId, fact: AttemptFact, out: &mut Vec<Action>) {
         if !self.record(now, id, fact, out) {
             return;
@@ -310,7 +313,7 @@ impl Supervisor {
         if !self.record(now, id, fact, out) {
             return;
         }
-        self.ready_unless_asked(now, id, out);
+        self.watch(now, id, known, out);
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.launch_again = None;
         if known || attempt.row.state != AttemptState::Running {
@@ -319,11 +322,6 @@ impl Supervisor {
         attempt.ask_quiet =
             attempt.row.order.limits.idle_ms.map(|ms| now + Duration::from_millis(ms));
         let owner = attempt.row.order.owner.clone();
-        if let (PromptBy::Type, Some(text)) =
-            (attempt.row.order.prompt_by, attempt.row.order.prompt.clone())
-        {
-            out.push(Action::TypePrompt { attempt: id.clone(), text });
-        }
         self.instance_running(&owner, id, out);
         out.push(Action::Tell(News::Running { attempt: id.clone(), owner }));
     }

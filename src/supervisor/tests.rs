@@ -6,8 +6,8 @@ use serde_json::json;
 use super::attempt::apply;
 use super::*;
 use crate::model::{
-    Ending, ExecFailure, Exit, Extract, Mint, ProcessMark, ResultRule, ResultSource, StartReason, StopStep,
-    TaskId, WallTime,
+    Ending, ExecFailure, Exit, Extract, Mint, ProcessMark, ResultRule, ResultSource, StartReason,
+    StopStep, TaskId, WallTime,
 };
 use crate::policy::Identity;
 
@@ -121,6 +121,7 @@ fn clean_exit() -> Exit {
         exec_failure: None,
         stop: Vec::new(),
         unkillable: Vec::new(),
+        left: Vec::new(),
         window_closed: false,
         usage: crate::model::Usage::default(),
         started_ms: 0,

@@ -31,7 +31,9 @@ impl Verdict {
         ending: &Ending,
         ruling: Ruling,
     ) -> Self {
-        let rule = format!("rule `{}` matched {:?}", ruling.name, ruling.text);
+        // One without a name of its own is called `rule 2`.
+        let called = ruling.name.strip_prefix("rule ").unwrap_or(&ruling.name);
+        let rule = format!("rule `{called}` matched {:?}", ruling.text);
         match (ruling.outcome, &ending.exit) {
             (Some(Outcome::Success), Some(exit)) if exit.exec_failure.is_none() => {
                 if self.end.outcome != Outcome::Success {

@@ -18,6 +18,7 @@ mod attach;
 mod config;
 mod control;
 mod host;
+mod last_screen;
 mod launch;
 mod link;
 pub mod parse;
@@ -35,7 +36,8 @@ use tmux_interface::TmuxCommand;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub use attach::{Looker, attach_argv};
-pub use config::{Config, KEEPER_SESSION};
+pub use config::{Config, KEEPER_SESSION, Scope};
+pub use screen::Looked;
 pub use version::Version;
 pub use windows::{Death, OpenWindow, Opened, PaneSeen};
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use muxvisor::daemon::{Core, Effect, Input, Turn};
+use muxvisor::health::{Attention, Load, Reading, Sample, Ticket};
 use muxvisor::model::{
     Activity, ActivitySource, AttemptId, Doing, Ending, ExecFailure, Exit, Extract, Fact, Mint,
     Moment, Order, Owner, Parking, Report, RunFact, RunId, StopStep, signal_number,
@@ -25,6 +26,8 @@ pub(super) struct Play {
     teller: Teller,
     /// The orders of every attempt that was launched, by owner.
     orders: BTreeMap<String, Vec<Order>>,
+    /// The last question of every probe, by attempt and probe.
+    asked: BTreeMap<(AttemptId, String), Ticket>,
     /// Results that were printed and whose agents have not ended.
     results: BTreeMap<AttemptId, String>,
     /// What is to be seen when attempts end.
@@ -52,6 +55,7 @@ impl Play {
             plan,
             teller: Teller::default(),
             orders: BTreeMap::new(),
+            asked: BTreeMap::new(),
             results: BTreeMap::new(),
             screens: BTreeMap::new(),
             written: Vec::new(),
@@ -157,6 +161,18 @@ impl Play {
             ["stuck", name, why @ ..] => {
                 S::Stuck { attempt: self.order(name).attempt, message: why.join(" ") }
             }
+            ["woke", ms] => S::Woke { gap_ms: ms.parse().ok()? },
+            ["said", name, rest @ ..] => {
+                let order = self.order(name);
+                let report = Box::new(report(&order, rest)?);
+                S::Reported { attempt: order.attempt, report }
+            }
+            ["sampled", name, probe, rest @ ..] => {
+                let attempt = self.order(name).attempt;
+                let key = (attempt.clone(), (*probe).to_owned());
+                let probe = self.asked.remove(&key).unwrap_or_else(|| panic!("{key:?}"));
+                S::Sampled { attempt, probe, sample: sample(rest)? }
+            }
             ["quiet", name, ms] => {
                 S::Heard { attempt: self.order(name).attempt, quiet_ms: ms.parse().ok()? }
             }
@@ -233,6 +249,9 @@ impl Play {
             }
         }
         for effect in &turn.effects {
+            if let Effect::Sample { attempt, probe, ask } = effect {
+                self.asked.insert((attempt.clone(), ask.probe.clone()), *probe);
+            }
             if let Effect::Launch(order) = effect {
                 let owner = match &order.owner {
                     Owner::Task { task, .. } => task.to_string(),
@@ -273,6 +292,49 @@ impl Play {
         said.extend(gaps.iter().map(|gap| format!("| gap {}: {}", gap["task"], gap["reason"])));
         said
     }
+}
+
+/// What an agent says of itself: `said a ready`, `said a beats=2 working`, `said a extend=5000`.
+fn report(order: &Order, words: &[&str]) -> Option<Report> {
+    let mut report = Report { token: order.token.as_str().to_owned(), ..Report::default() };
+    for word in words {
+        match word.split_once('=') {
+            Some(("beats", n)) => report.beats = n.parse().ok()?,
+            Some(("extend", ms)) => report.extended = (1, ms.parse().ok()?),
+            None if *word == "ready" => report.ready = true,
+            None => {
+                let activity = Activity::of_word(word)?;
+                let source = ActivitySource::Notify;
+                report.doing =
+                    Some(Doing { activity, kind: None, message: None, source, at_ms: 0 });
+            }
+            Some(_) => return None,
+        }
+    }
+    Some(report)
+}
+
+/// What a look showed: `passed`, `failed WHY`, `unknown WHY`, `screen TEXT`, `still CPU_MS TEXT`;
+/// `typed` or `copying` before it when a person is there.
+fn sample(words: &[&str]) -> Option<Sample> {
+    let text = |rest: &[&str]| rest.join(" ");
+    let (attention, words) = match words {
+        ["typed", rest @ ..] => (Attention { copy_mode: false, typed_ms_ago: Some(0) }, rest),
+        ["copying", rest @ ..] => (Attention { copy_mode: true, typed_ms_ago: None }, rest),
+        rest => (Attention::default(), rest),
+    };
+    let reading = match words {
+        ["passed"] => Reading::Passed,
+        ["failed", why @ ..] => Reading::Failed { why: text(why) },
+        ["unknown", why @ ..] => Reading::Unknown { why: text(why) },
+        ["screen", rest @ ..] => Reading::Screen { text: text(rest) },
+        ["still", cpu_ms, rest @ ..] => Reading::ScreenAndLoad {
+            text: text(rest),
+            load: Load { cpu_ms: cpu_ms.parse().ok()?, memory_bytes: 0 },
+        },
+        _ => return None,
+    };
+    Some(Sample { reading, attention })
 }
 
 fn recovered(now: Moment, remembered: Remembered, number: u8) -> Supervisor {

@@ -88,6 +88,12 @@ impl Teller {
             Effect::TypePrompt { attempt, .. } => {
                 format!("type the prompt of {}", self.name(attempt))
             }
+            Effect::Sample { attempt, ask, .. } => {
+                format!("look at {} for probe `{}`", self.name(attempt), ask.probe)
+            }
+            Effect::Press { attempt, keys } => {
+                format!("press {} for {}", keys.join(" "), self.name(attempt))
+            }
             Effect::AskQuiet(attempt) => format!("ask how quiet {} is", self.name(attempt)),
             Effect::CloseWindow { window, .. } => format!("close the window {window}"),
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use muxvisor::daemon::Core;
 use muxvisor::model::{
-    AttemptFact, AttemptId, AttemptRow, AttemptState, Desired, Entry, Fact, InstanceRow,
+    AttemptFact, AttemptId, AttemptRow, AttemptState, Desired, Entry, Fact, GroupRow, InstanceRow,
     InstanceState, Moment, Outcome, Output, Parking, RunFact, RunId, StartReason, TaskId,
 };
 use muxvisor::workflow::Workflow;
@@ -17,6 +17,7 @@ pub(super) struct Ledger {
     pub(super) attempts: BTreeMap<AttemptId, AttemptRow>,
     pub(super) instances: BTreeMap<String, InstanceRow>,
     pub(super) parked: BTreeMap<String, Parking>,
+    pub(super) groups: BTreeMap<String, GroupRow>,
     /// How each task ended, once.
     pub(super) ends: BTreeMap<(RunId, TaskId), &'static str>,
     /// How many attempts of a task were made again in a row because the one before was lost.
@@ -45,7 +46,13 @@ impl Ledger {
                     let parked = self.parked.remove(agent);
                     assert!(parked.is_some(), "{agent} was not parked");
                 }
-                Fact::Group(_) | Fact::GroupRemoved { .. } | Fact::Noted { .. } => {}
+                Fact::Group(row) => {
+                    self.groups.insert(row.name.clone(), row.clone());
+                }
+                Fact::GroupRemoved { name } => {
+                    self.groups.remove(name);
+                }
+                Fact::Noted { .. } => {}
             }
         }
     }
@@ -138,6 +145,11 @@ impl Ledger {
         self.parked.values().map(through_json).collect()
     }
 
+    /// The groups, as a later daemon reads them.
+    pub(super) fn groups(&self) -> Vec<GroupRow> {
+        self.groups.values().map(through_json).collect()
+    }
+
     /// The runs that have not ended.
     pub(super) fn live_runs(&self) -> impl Iterator<Item = (&RunId, &Vec<(Moment, RunFact)>)> {
         let over =
@@ -162,6 +174,9 @@ impl Ledger {
         assert_eq!(live, written, "the attempts are not what is written");
         let parked: Vec<&Parking> = core.supervisor.parked().collect();
         assert_eq!(parked, self.parked.values().collect::<Vec<_>>(), "who is parked");
+        let groups: Vec<&GroupRow> = core.supervisor.groups().collect();
+        let written: Vec<&GroupRow> = self.groups.values().collect();
+        assert_eq!(groups, written, "the groups are not what is written");
         for row in core.supervisor.instances() {
             match self.instances.get(&row.name) {
                 Some(written) => assert_eq!(row, written, "the instance is not what is written"),
