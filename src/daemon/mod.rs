@@ -18,11 +18,12 @@ mod launch;
 mod lock;
 mod log;
 mod notices;
-mod outage;
+
 mod perform;
 mod process;
 mod publish;
 mod readable;
+mod server_death;
 mod signalled;
 mod start;
 mod views;
