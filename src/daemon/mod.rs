@@ -18,7 +18,6 @@ mod launch;
 mod lock;
 mod log;
 mod notices;
-
 mod perform;
 mod process;
 mod publish;
