@@ -6,6 +6,7 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::failpoint;
 use crate::model::{ClockMark, Moment};
 
 /// A running clock.
@@ -78,7 +79,7 @@ fn boot_ms() -> u64 {
 
 fn wall_ms() -> i64 {
     let time = clock_gettime(ClockId::Realtime);
-    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    failpoint::wall_ms(time.tv_sec * 1000 + time.tv_nsec / 1_000_000)
 }
 
 #[cfg(test)]

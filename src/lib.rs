@@ -3,11 +3,14 @@
 //! The rooms below are the map; `ARCHITECTURE.md` draws how they may know each other, and
 //! `tests/it/architecture.rs` holds them to it.
 
+pub mod cgroup;
 pub mod cli;
 pub mod clock;
 pub mod control;
 pub mod daemon;
 pub mod document;
+pub mod failpoint;
+pub mod health;
 pub mod ledger;
 pub mod model;
 pub mod plan;

@@ -7,12 +7,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    muxvisor::failpoint::arm();
     let arguments: Vec<OsString> = std::env::args_os().skip(1).take(4).collect();
     let words: Vec<&str> = arguments.iter().map(|word| word.to_str().unwrap_or_default()).collect();
     match words[..] {
-        ["shim", ..] => {
-            let dir = arguments.get(1).cloned().unwrap_or_default();
-            std::process::exit(muxvisor::shim::run(Path::new(&dir)));
+        ["shim", _, ref rest @ ..] => {
+            muxvisor::failpoint::arm_with(rest.iter().map(|word| (*word).to_owned()));
+            std::process::exit(muxvisor::shim::run(Path::new(&arguments[1])));
         }
         // A view in a window of ours; what people type goes the common way.
         ["view", "--server", server, _] => {

@@ -1,11 +1,13 @@
 //! `daemon`: becomes the daemon, in the foreground, or detached when a client started it.
 
 use std::fs;
+use std::path::Path;
 
 use super::autostart::{YIELDED, program};
 use super::configuration;
 use super::desk::Desk;
 use super::failure::COMPLETED;
+use crate::cgroup;
 use crate::control::{Failure, FailureKind};
 use crate::daemon::{self, ConfigSource, Settings};
 
@@ -21,17 +23,29 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
     let place = desk.place()?;
     let file = desk.config()?;
-    let config = configuration::load(&file)?;
+    let text = configuration::text(&file)?;
+    let first = text.clone();
+    let config = configuration::judge(&file, text)?;
     if args.detached {
         detach();
     }
     let settings = Settings {
         home: place.home,
         config,
-        config_source: ConfigSource::new(move || configuration::load(&file)),
+        config_source: ConfigSource::new(
+            file.path.clone(),
+            first.as_deref(),
+            {
+                let file = file.clone();
+                move || configuration::text(&file)
+            },
+            move |text| configuration::judge(&file, text),
+        ),
         program: program(),
-        env: desk.shell.environment().0,
+        env: instances_environment(desk),
         cwd: desk.shell.cwd.clone(),
+        herald: desk.shell.get("NOTIFY_SOCKET").map(Path::to_owned),
+        cgroup: cgroup::Wish::read(desk.shell.get("MUXVISOR_CGROUP")),
     };
     match daemon::run(settings) {
         Ok(()) => Ok(COMPLETED),
@@ -42,6 +56,22 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
         }
         Err(error) => Err(failure(error)),
     }
+}
+
+/// What a service manager says to the daemon is not for its agents: they would speak in its name.
+fn instances_environment(desk: &Desk) -> Vec<(String, String)> {
+    const OF_THE_SERVICE: [&str; 7] = [
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "MAINPID",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "LISTEN_FDNAMES",
+    ];
+    let mut variables = desk.shell.environment().0;
+    variables.retain(|(name, _)| !OF_THE_SERVICE.contains(&name.as_str()));
+    variables
 }
 
 /// Cuts the ties to the client: its session, and descriptors that it left open for us by mistake

@@ -13,20 +13,25 @@ mod daemon;
 mod deadline;
 mod desk;
 mod doctor;
+mod examined;
 mod failure;
 mod follow;
 mod harvest;
 mod home;
 mod logs;
+mod notify;
 mod plan;
 mod progress;
 mod ps;
 mod reading;
+mod reload;
 mod results;
 mod run;
 mod runs;
+mod scope;
 mod shell;
 mod show;
+mod soundness;
 mod submit;
 mod units;
 mod view;
@@ -56,7 +61,8 @@ Exit codes:
   70  internal error
  130  Ctrl-C: `run` watches no longer, the run goes on
 
-Commands that need the daemon start it. `ps`, `doctor`, `check`, `plan` and `submit` never do.
+Commands that need the daemon start it. `ps`, `doctor`, `check`, `plan`, `submit` and `notify`
+never do.
 With --json the document stands alone on standard output, errors as {\"error\": ...} too.";
 
 /// Supervises fleets of AI coding agents; its process table is tmux.
@@ -111,6 +117,8 @@ enum Verb {
     ResetFailed(units::One),
     /// Explain why an instance, run or task stands where it stands
     Why(why::Args),
+    /// Take up a changed configuration, or tell what that would change
+    Reload(reload::Args),
     /// Print every problem of a configuration file
     Check(check::Args),
     /// Look at everything the daemon stands on, and say what is wrong
@@ -119,6 +127,8 @@ enum Verb {
     Daemon(daemon::Args),
     /// Hand in a result (inside an agent)
     Submit(submit::Args),
+    /// Say how it is (inside an agent, or a hook of it)
+    Notify(notify::Args),
 }
 
 /// Runs the command that the arguments name, the program's own name first.
@@ -173,10 +183,12 @@ impl Verb {
             Verb::Restart(args) => units::restart(args, desk),
             Verb::ResetFailed(args) => units::reset_failed(args, desk),
             Verb::Why(args) => why::run(args, desk),
+            Verb::Reload(args) => reload::run(args, desk),
             Verb::Check(args) => check::run(args, desk),
             Verb::Doctor(args) => doctor::run(args, desk),
             Verb::Daemon(args) => daemon::run(args, desk),
             Verb::Submit(args) => submit::run(args, desk),
+            Verb::Notify(args) => notify::run(args, desk),
         }
     }
 
@@ -198,9 +210,10 @@ impl Verb {
             Verb::Start(args) | Verb::Stop(args) | Verb::Restart(args) => args.json,
             Verb::ResetFailed(args) => args.json,
             Verb::Why(args) => args.json,
+            Verb::Reload(args) => args.json,
             Verb::Check(args) => args.json,
             Verb::Doctor(args) => args.json,
-            Verb::Daemon(_) | Verb::View(_) => false,
+            Verb::Daemon(_) | Verb::Notify(_) | Verb::View(_) => false,
             Verb::Submit(args) => args.json,
         }
     }

@@ -24,10 +24,13 @@ pub(crate) struct Shell {
 }
 
 const KNOWN: &[&str] = &[
+    "DBUS_SESSION_BUS_ADDRESS",
     "HOME",
+    "MUXVISOR_CGROUP",
     "MUXVISOR_CONFIG",
     "MUXVISOR_HOME",
     "MUXVISOR_RESULT",
+    "NOTIFY_SOCKET",
     "NO_COLOR",
     "PATH",
     "TERM",

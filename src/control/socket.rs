@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
+use crate::failpoint;
+
 /// The longest path that fits in `sockaddr_un` (108 bytes with the closing zero).
 pub const PATH_BYTES_MAX: usize = 107;
 
@@ -121,7 +123,8 @@ pub(super) fn bind(path: &Path) -> Result<(UnixListener, Place), SocketError> {
     let listener = UnixListener::bind(&temporary).map_err(failed("bind", &temporary))?;
     let private = Permissions::from_mode(0o600);
     fs::set_permissions(&temporary, private).map_err(failed("set the mode of", &temporary))?;
-    fs::rename(&temporary, path).map_err(failed("put in place", path))?;
+    failpoint::io("start.name-socket", || fs::rename(&temporary, path))
+        .map_err(failed("put in place", path))?;
     let mark = mark(path).map_err(failed("look at", path))?;
     Ok((listener, Place { path: path.to_owned(), mark }))
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::doing::ActivityView;
 use crate::model::{
-    Activity, AttemptId, AttemptState, Desired, InstanceState, Outcome, RunId, RunOutcome,
+    AttemptId, AttemptState, Change, Desired, Finding, InstanceState, Outcome, RunId, RunOutcome,
     RunState, SkipReason, TaskError, TaskId, TaskState,
 };
 
@@ -26,6 +27,12 @@ pub struct DaemonView {
     /// Its tmux server.
     #[serde(default)]
     pub tmux: TmuxView,
+    /// What keeps it from changing anything; absent when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<String>,
+    /// How it enforces limits of agents.
+    #[serde(default)]
+    pub limits: Option<LimitsView>,
 }
 
 /// The tmux server, and the last time that one died under the daemon.
@@ -41,6 +48,15 @@ pub struct TmuxView {
     pub windows_given_back: u32,
 }
 
+/// How limits of agents are enforced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsView {
+    /// The way that is in use, and what it lacks, for a person.
+    pub way: String,
+    /// Whether all of them are.
+    pub whole: bool,
+}
+
 /// Answer to `ps`: the document of `ps --json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PsReply {
@@ -50,6 +66,39 @@ pub struct PsReply {
     pub instances: Vec<InstanceView>,
     /// Attempts of tasks that are not over.
     pub attempts: Vec<AttemptView>,
+    /// How the configuration file stands to what holds.
+    #[serde(default)]
+    pub configuration: Option<ConfigurationView>,
+}
+
+/// How the configuration file stands to what holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigurationView {
+    /// The file.
+    pub path: PathBuf,
+    /// Since when the last good one is kept because of a problem; null when there is none.
+    pub kept_since_ms: Option<i64>,
+    /// What is wrong, in one sentence.
+    pub problem: Option<String>,
+    /// All that is wrong with it.
+    pub findings: Vec<Finding>,
+    /// Agents that the file has no longer, and that hold until `reload` or SIGHUP.
+    pub pending_removals: Vec<String>,
+}
+
+/// Answer to `reload`: the document of `reload --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadReply {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether nothing was changed.
+    pub dry_run: bool,
+    /// What it changes, or would.
+    pub changes: Vec<Change>,
+    /// Instances that run as something that they would not be started as now.
+    pub stale: Vec<String>,
+    /// Those of them that are restarted.
+    pub restarted: Vec<String>,
 }
 
 /// A standing agent.
@@ -57,14 +106,19 @@ pub struct PsReply {
 pub struct InstanceView {
     /// Its name.
     pub name: String,
+    /// The group that it is a member of.
+    #[serde(default)]
+    pub group: Option<String>,
     /// What is.
     pub state: InstanceState,
     /// What a person wants.
     pub desired: Desired,
     /// What it does.
-    pub activity: Activity,
-    /// Who says so: `process`, `screen`, …
-    pub activity_source: Option<String>,
+    pub activity: ActivityView,
+    /// How it is, in its own words. Not to be trusted.
+    pub status: Option<String>,
+    /// Whether it is ready.
+    pub ready: bool,
     /// The agent's process.
     pub pid: Option<i32>,
     /// How long that has run.
@@ -87,6 +141,10 @@ pub struct InstanceView {
     pub outcome: Option<Outcome>,
     /// One sentence: why it stands where it stands.
     pub why: String,
+    /// Whether it runs as something that it would not be started as now: its command, environment
+    /// or the like has changed in the configuration.
+    #[serde(default)]
+    pub stale: bool,
 }
 
 /// A live attempt of a task.
@@ -100,6 +158,12 @@ pub struct AttemptView {
     pub state: AttemptState,
     /// The agent, or `command`.
     pub agent: String,
+    /// What it does.
+    pub activity: ActivityView,
+    /// How it is, in its own words. Not to be trusted.
+    pub status: Option<String>,
+    /// Whether it is ready.
+    pub ready: bool,
     /// The agent's process.
     pub pid: Option<i32>,
     /// How long that has run.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::control::view::{self, AttachReply, RunReply, UnitReply, UnitsReply};
 use crate::control::{Call, Failure, FailureKind, Reply, Request, Responder, Submit, WatchEvent};
 use crate::document::Source;
+use crate::failpoint;
 use crate::ledger::Reader;
 use crate::model::{InstanceState, Owner, RunId, RunState, Severity, Submission};
 use crate::plan::{Approval, Surroundings, check};
@@ -25,7 +26,8 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 
 impl Engine {
     pub(super) fn call(&mut self, call: Call) {
-        let Call { request, responder, .. } = call;
+        let Call { peer, request, responder } = call;
+        let Some(responder) = self.admit(peer, &request, responder) else { return };
         match request {
             Request::Hello => responder.reply(Reply::ok(&self.daemon_view())),
             Request::Ps => responder.reply(Reply::ok(&self.ps())),
@@ -63,6 +65,9 @@ impl Engine {
             Request::ResetFailed { name } => {
                 self.units(vec![name], InstanceRequest::ResetFailed, responder);
             }
+            Request::Reload { dry_run, restart_stale } => {
+                self.asked_to_reload(dry_run, restart_stale, responder);
+            }
             Request::Why { target } => self.why(target, responder),
             Request::Attach { target } => self.attach(target, responder),
             Request::Logs { target, attempt } => {
@@ -92,12 +97,13 @@ impl Engine {
     ) {
         let reader = Arc::clone(&self.reader);
         let now = archive::Now { moment: self.clock.now(), wall_ms: self.clock.wall_ms() };
-        tokio::task::spawn_blocking(move || responder.reply(question(&reader, now)));
+        let answer = move || failpoint::step("archive.read", || question(&reader, now));
+        tokio::task::spawn_blocking(move || responder.reply(answer()));
     }
 
     fn submit(&mut self, submit: Submit, responder: Responder) {
         let yes = submit.yes;
-        match self.submission(submit) {
+        match failpoint::step("submit.check", || self.submission(submit)) {
             Err(failure) => responder.reply(failure),
             Ok(submission) => {
                 let run = submission.run.clone();
@@ -213,20 +219,21 @@ impl Engine {
         if let Some(failure) = names.iter().find_map(|name| self.no_instance(name)) {
             return responder.reply(failure);
         }
-        let mut units = Vec::new();
-        for name in names {
-            let now = self.clock.now();
-            let event = Event::Asked { name: name.clone(), request };
-            let mut turn = self.core.turn(now, Input::Supervisor(event));
-            let answer = turn.answer.take();
-            self.keep_turn(now, turn);
-            units.push(self.unit(name, answer));
-        }
+        let now = self.clock.now();
+        let event = Event::AskedMany { names: names.clone(), request };
+        let mut turn = self.core.turn(now, Input::Supervisor(event));
+        let mut answers = std::mem::take(&mut turn.answers);
+        self.keep_turn(now, turn);
+        // In the order in which they were named, the members of a group in its own.
+        answers.sort_by_key(|(name, _)| names.iter().position(|named| named == name));
+        let units =
+            answers.into_iter().map(|(name, answer)| self.unit(name, answer)).collect::<Vec<_>>();
         self.reply(responder, Reply::ok(&UnitsReply { units }));
     }
 
     fn no_instance(&self, name: &str) -> Option<Failure> {
-        if self.core.supervisor.instances().any(|row| row.name == name) {
+        let supervisor = &self.core.supervisor;
+        if supervisor.is_group(name) || supervisor.instances().any(|row| row.name == name) {
             return None;
         }
         let message = match self.settings.config.agents.get(name) {
@@ -259,13 +266,12 @@ impl Engine {
         if chosen.is_empty() { all().collect() } else { chosen }
     }
 
-    fn unit(&self, name: String, answer: Option<Answer>) -> UnitReply {
+    fn unit(&self, name: String, answer: Answer) -> UnitReply {
         let row = self.core.supervisor.instances().find(|row| row.name == name);
         let (answer, denied) = match answer {
-            Some(Answer::Accepted) => (view::Answer::Accepted, None),
-            Some(Answer::AlreadySo) => (view::Answer::Already, None),
-            Some(Answer::Denied(why)) => (view::Answer::Denied, Some(why)),
-            None => (view::Answer::Denied, Some("nobody answered".to_owned())),
+            Answer::Accepted => (view::Answer::Accepted, None),
+            Answer::AlreadySo => (view::Answer::Already, None),
+            Answer::Denied(why) => (view::Answer::Denied, Some(why)),
         };
         let why = denied.or_else(|| row.map(|row| row.why.clone())).unwrap_or_default();
         let state = row.map_or(InstanceState::Stopped, |row| row.state);

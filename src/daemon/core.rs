@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use crate::health::{Ask, Ticket};
 use crate::model::{AttemptId, Fact, Moment, Order, Owner};
 use crate::supervisor::{self, Answer, News, Supervisor};
 use crate::workflow::{self, Workflow};
@@ -16,6 +17,8 @@ pub struct Turn {
     pub effects: Vec<Effect>,
     /// What became of a person's request.
     pub answer: Option<Answer>,
+    /// What became of a request about several instances, for each of them.
+    pub answers: Vec<(String, Answer)>,
 }
 
 /// Something to perform.
@@ -33,6 +36,22 @@ pub enum Effect {
         attempt: AttemptId,
         /// The prompt.
         text: String,
+    },
+    /// Look at an attempt.
+    Sample {
+        /// Which.
+        attempt: AttemptId,
+        /// To be given back with what is seen.
+        probe: Ticket,
+        /// What to look at.
+        ask: Ask,
+    },
+    /// Press keys in an agent's terminal.
+    Press {
+        /// Whose.
+        attempt: AttemptId,
+        /// Their names.
+        keys: Vec<String>,
     },
     /// Find out how long an attempt has printed nothing.
     AskQuiet(AttemptId),
@@ -109,12 +128,19 @@ fn supervisor_asks(action: supervisor::Action, turn: &mut Turn, waiting: &mut Ve
         supervisor::Action::TypePrompt { attempt, text } => {
             turn.effects.push(Effect::TypePrompt { attempt, text });
         }
+        supervisor::Action::Sample { attempt, probe, ask } => {
+            turn.effects.push(Effect::Sample { attempt, probe, ask });
+        }
+        supervisor::Action::Press { attempt, keys } => {
+            turn.effects.push(Effect::Press { attempt, keys });
+        }
         supervisor::Action::AskQuiet { attempt } => turn.effects.push(Effect::AskQuiet(attempt)),
         supervisor::Action::CloseWindow { window, success } => {
             turn.effects.push(Effect::CloseWindow { window, success });
         }
         supervisor::Action::Tell(news) => waiting.extend(heard(news)),
         supervisor::Action::Reply(answer) => turn.answer = Some(answer),
+        supervisor::Action::Answer { name, answer } => turn.answers.push((name, answer)),
     }
 }
 

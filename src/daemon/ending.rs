@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use crate::failpoint;
 use crate::model::{Ending, Exit, Extract, Order, PromptBy, ResultRule, ResultSource, files};
 use crate::transcript::{self, Scanner, plain, tail};
 
@@ -162,7 +163,8 @@ fn read_up_to(file: impl Read, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn last_lines(log: &Path) -> io::Result<String> {
+/// The last lines of a log, as plain text.
+pub(super) fn last_lines(log: &Path) -> io::Result<String> {
     let mut file = File::open(log)?;
     let size = file.metadata()?.len();
     file.seek(SeekFrom::Start(size.saturating_sub(TAIL_BYTES)))?;
@@ -171,10 +173,12 @@ fn last_lines(log: &Path) -> io::Result<String> {
 
 fn leave_result(dir: &Path, extract: &Extract) -> io::Result<()> {
     let partial = dir.join("result.json.tmp");
-    let mut file = File::create(&partial)?;
-    serde_json::to_writer(&mut file, extract)?;
-    file.flush()?;
-    fs::rename(partial, dir.join(files::RESULT))
+    failpoint::io("follow.write-result", || {
+        let mut file = File::create(&partial)?;
+        serde_json::to_writer(&mut file, extract)?;
+        file.flush()
+    })?;
+    failpoint::io("follow.name-result", || fs::rename(partial, dir.join(files::RESULT)))
 }
 
 /// How long ago an attempt last printed, given how long it has run: from the last line of its

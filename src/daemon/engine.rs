@@ -7,23 +7,29 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::cgroup;
 use crate::clock::Clock;
-use crate::control::{Call, Reply, Responder};
-use crate::ledger::{self, Ledger, Reader};
+use crate::control::{Reply, Responder};
+use crate::failpoint;
+use crate::ledger::{Ledger, Reader};
 use crate::model::{Entry, Fact, Moment, RunId};
+use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
 
+use super::callers::Refusals;
 use super::door::Door;
+use super::ears::{Ears, Outage};
 use super::log::LogFile;
 use super::notices::Notices;
+use super::standing::Standing;
 use super::waiter::Waiter;
 use super::windows::Windows;
-use super::{Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn};
+use super::{Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn, scope};
 
 /// How many events are decided and committed together.
 const BATCH_MAX: usize = 256;
-/// How long to wait before a full disk is tried again.
-const DISK_AGAIN: Duration = Duration::from_secs(1);
+/// How late a wake-up may be before the daemon is known to have stood still.
+const OVERSLEPT: Duration = Duration::from_secs(1);
 
 /// Everything that one daemon holds.
 pub(super) struct Engine {
@@ -36,6 +42,8 @@ pub(super) struct Engine {
     pub(super) tmux: Option<Tmux>,
     pub(super) windows: Windows,
     pub(super) notices: Notices,
+    /// How limits are enforced.
+    pub(super) ground: cgroup::Way,
     pub(super) inbox: Inbox,
     pub(super) door: Door,
     pub(super) log: LogFile,
@@ -45,8 +53,15 @@ pub(super) struct Engine {
     /// The day of the last run id and its number.
     pub(super) last_run: (String, u32),
     pub(super) leaving: Leaving,
+    /// What agents were denied and is written down.
+    pub(super) refusals: Refusals,
+    pub(super) standing: Standing,
     /// Decided and not yet committed.
     pub(super) pending: Pending,
+    /// While the ledger cannot be written.
+    pub(super) outage: Option<Outage>,
+    /// Heard meanwhile, and not yet taken.
+    pub(super) held: Vec<Incoming>,
 }
 
 /// Whether and how the daemon is about to end.
@@ -68,53 +83,72 @@ pub(super) struct Pending {
     replies: Vec<(Responder, Reply)>,
 }
 
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.effects.is_empty() && self.replies.is_empty()
+    }
+}
+
 impl Engine {
     /// Serves until it is told to leave.
-    pub(super) async fn serve(
-        mut self,
-        mut incoming: mpsc::UnboundedReceiver<Incoming>,
-        mut calls: mpsc::Receiver<Call>,
-    ) -> Result<(), Error> {
+    pub(super) async fn serve(mut self, mut ears: Ears) -> Result<(), Error> {
         loop {
-            self.settle().await?;
+            self.settle(&mut ears).await?;
+            std::mem::take(&mut self.held).into_iter().for_each(|held| self.take(held));
+            if !self.pending.is_empty() {
+                continue;
+            }
             match self.leaving {
                 Leaving::Now => return Ok(()),
                 Leaving::WhenEmpty if self.core.supervisor.attempts().next().is_none() => {
-                    return self.close_tmux().await;
+                    return failpoint::future("leave.close-tmux", self.close_tmux()).await;
                 }
                 Leaving::No | Leaving::WhenEmpty => {}
             }
-            let deadline = self.sleep_until_deadline();
+            let slept = self.clock.now();
+            let due = self.next_due();
+            let deadline = sleep_until(slept, due);
             tokio::select! {
                 biased;
-                Some(first) = incoming.recv() => {
+                Some(first) = ears.incoming.recv() => {
+                    self.feel_gap(slept, due);
                     self.take(first);
                     for _ in 1..BATCH_MAX {
-                        let Ok(next) = incoming.try_recv() else { break };
+                        let Ok(next) = ears.incoming.try_recv() else { break };
                         self.take(next);
                     }
                 }
-                Some(call) = calls.recv() => self.call(call),
+                Some(call) = ears.calls.recv() => {
+                    self.feel_gap(slept, due);
+                    self.call(call);
+                }
                 () = deadline => {
+                    self.feel_gap(slept, due);
                     let now = self.clock.now();
                     let turn = self.core.deadline_reached(now);
                     self.keep_turn(now, turn);
                     self.wake_waiters(now);
+                    self.look_at_config(now);
                 }
             }
         }
     }
 
-    fn sleep_until_deadline(&self) -> impl Future<Output = ()> + use<> {
-        let now = self.clock.now();
+    fn next_due(&self) -> Option<Moment> {
         let waiters = self.waiters.iter().filter_map(|waiter| waiter.until).min();
-        let next = [self.core.next_deadline(), waiters].into_iter().flatten().min();
-        async move {
-            match next {
-                Some(at) => tokio::time::sleep(at.since(now)).await,
-                None => std::future::pending().await,
-            }
-        }
+        let config = self.standing.look_at;
+        [self.core.next_deadline(), waiters, config].into_iter().flatten().min()
+    }
+
+    /// A deadline that was overslept shows that the daemon stood still: suspended, stopped, or
+    /// starved. What came in meanwhile is judged after that is known (faults 69, 70).
+    fn feel_gap(&mut self, slept: Moment, due: Option<Moment>) {
+        let now = self.clock.now();
+        let Some(due) = due.filter(|due| now.since(*due) > OVERSLEPT) else { return };
+        let gap = now.since(slept.min(due));
+        let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!("stood still for up to {gap_ms} ms");
+        self.decide(Input::Supervisor(Event::Woke { gap_ms }));
     }
 
     fn take(&mut self, incoming: Incoming) {
@@ -124,6 +158,7 @@ impl Engine {
             Incoming::Tmux(notice) => self.tmux_said(&notice),
             Incoming::TmuxConnected(result) => self.tmux_connected(result),
             Incoming::Windows(news) => self.windows_said(news),
+            Incoming::ConfigTouched => self.config_touched(),
             Incoming::Removal => self.file_removed(),
             Incoming::Fault(text) => tracing::error!("{text}"),
         }
@@ -157,44 +192,29 @@ impl Engine {
     }
 
     /// Commits what was decided, then acts, then tells.
-    async fn settle(&mut self) -> Result<(), Error> {
+    async fn settle(&mut self, ears: &mut Ears) -> Result<(), Error> {
         let Pending { entries, effects, replies } = std::mem::take(&mut self.pending);
         if !entries.is_empty() {
-            self.commit(&entries).await?;
+            let done = failpoint::future("turn.commit", self.commit(&entries, ears)).await?;
+            if !done {
+                return Ok(());
+            }
         }
         for entry in &entries {
             tracing::debug!(at = entry.at.0, fact = ?entry.fact, "recorded");
         }
-        self.publish(&entries);
+        failpoint::step("turn.publish", || self.publish(&entries));
         for effect in effects {
-            self.perform(effect);
+            failpoint::step("turn.perform", || self.perform(effect));
         }
         for (responder, reply) in replies {
-            responder.reply(reply);
+            failpoint::step("turn.reply", || responder.reply(reply));
         }
         self.core.workflow.take_ended();
         if !entries.is_empty() {
             self.wake_waiters(self.clock.now());
         }
         Ok(())
-    }
-
-    /// A full disk is waited out: agents go on, nothing new is decided, nothing is forgotten.
-    async fn commit(&self, entries: &[Entry]) -> Result<(), Error> {
-        let mut told = false;
-        loop {
-            match self.ledger.commit(entries.to_vec(), self.clock.mark()).await {
-                Ok(()) => return Ok(()),
-                Err(error @ ledger::Error::Disk { .. }) => {
-                    if !std::mem::replace(&mut told, true) {
-                        tracing::error!("{error}");
-                    }
-                    tokio::time::sleep(DISK_AGAIN).await;
-                }
-                Err(ledger::Error::Fenced { what }) => return Err(Error::Contradiction(what)),
-                Err(other) => return Err(other.into()),
-            }
-        }
     }
 
     async fn close_tmux(&self) -> Result<(), Error> {
@@ -226,9 +246,19 @@ impl Engine {
     }
 }
 
+/// Sleeps until something is due.
+async fn sleep_until(now: Moment, due: Option<Moment>) {
+    match due {
+        Some(at) => tokio::time::sleep(at.since(now)).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// How the private tmux server is set up.
 pub(super) fn tmux_config(settings: &Settings) -> tmux::Config {
-    tmux::Config::new(settings.home.runtime(), settings.env.iter().cloned())
+    let mut config = tmux::Config::new(settings.home.runtime(), settings.env.iter().cloned());
+    config.scope = scope::for_tmux(&settings.env);
+    config
 }
 
 /// Passes on what tmux says.

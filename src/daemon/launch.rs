@@ -10,7 +10,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::model::{Order, Owner, PromptBy, ServerMark, Spec, StdinFrom, TerminalSpec, files};
+use crate::failpoint;
+use crate::model::{
+    Confinement, Order, Owner, PromptBy, ServerMark, Spec, StdinFrom, TerminalSpec, files,
+};
 use crate::plan;
 
 use super::home::Home;
@@ -32,24 +35,30 @@ pub(super) struct Surroundings<'a> {
     pub(super) cwd: &'a Path,
     /// The tmux server.
     pub(super) server: Option<ServerMark>,
+    /// Where the agent is put.
+    pub(super) confinement: Confinement,
 }
 
 /// Makes the attempt's directory and `spec.json`. A spec that is there already is complete, and
 /// a shim may hold its lock, so it is left alone.
 pub(super) fn write_spec(order: &Order, around: &Surroundings<'_>) -> io::Result<PathBuf> {
     let dir = around.home.attempt(&order.attempt);
-    DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+    failpoint::io("launch.make-folder", || {
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir)
+    })?;
     let path = dir.join(files::SPEC);
     if path.exists() {
         return Ok(dir);
     }
     if let Some(prompt) = &order.prompt {
-        write_private(&dir.join(files::PROMPT), prompt.as_bytes())?;
+        failpoint::io("launch.write-prompt", || {
+            write_private(&dir.join(files::PROMPT), prompt.as_bytes())
+        })?;
     }
     let spec = serde_json::to_vec_pretty(&spec(order, around, &dir))?;
     let partial = dir.join("spec.json.tmp");
-    write_private(&partial, &spec)?;
-    fs::rename(partial, path)?;
+    failpoint::io("launch.write-spec", || write_private(&partial, &spec))?;
+    failpoint::io("launch.name-spec", || fs::rename(partial, path))?;
     Ok(dir)
 }
 
@@ -84,6 +93,7 @@ fn spec(order: &Order, around: &Surroundings<'_>, dir: &Path) -> Spec {
         socket: around.home.shim_socket(&order.attempt),
         oom_score_adjust: order.oom_score_adjust,
         resources: order.resources.clone(),
+        confinement: around.confinement.clone(),
         drain_ms: DRAIN_MS,
     }
 }
@@ -140,17 +150,23 @@ fn environment(order: &Order, around: &Surroundings<'_>, dir: &Path) -> Vec<(Str
         ("TERM", "xterm-256color".to_owned()),
         ("COLORTERM", "truecolor".to_owned()),
     ];
+    let beat_us = order.care.watchdog_ms.map(|ms| ms.saturating_mul(1000).to_string());
     let example = order.schema.as_ref().and_then(example);
     let own: Vec<(String, String)> = own
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
+        .chain(beat_us.map(|us| ("WATCHDOG_USEC".to_owned(), us)))
         .chain(example.map(|value| ("MUXVISOR_EXAMPLE".to_owned(), value)))
         .collect();
     let is_own = |name: &str| own.iter().any(|(known, _)| known == name);
-    let is_tmux = |name: &str| matches!(name, "TMUX" | "TMUX_PANE");
+    // What tmux and systemd say to whoever started us is not for the agent.
+    let is_foreign = |name: &str| {
+        matches!(name, "TMUX" | "TMUX_PANE" | "NOTIFY_SOCKET" | "WATCHDOG_USEC" | "WATCHDOG_PID")
+    };
     let added = order.env.iter().map(|(name, value)| (name.clone(), value.clone()));
     let added: Vec<(String, String)> = added.filter(|(name, _)| !is_own(name)).collect();
-    let kept = |name: &str| !is_tmux(name) && !is_own(name) && !order.env.contains_key(name);
+    let replaced = |name: &str| is_own(name) || order.env.contains_key(name);
+    let kept = |name: &str| !is_foreign(name) && !replaced(name) && order.env_filter.keeps(name);
     let inherited = around.env.iter().filter(|(name, _)| kept(name)).cloned();
     inherited.chain(added).chain(own.clone()).collect()
 }
@@ -168,9 +184,15 @@ fn example(schema: &serde_json::Value) -> Option<String> {
 pub(super) fn start_windowless(program: &Path, dir: &Path) -> io::Result<i32> {
     let mut command = Command::new(program);
     // It needs nothing of ours, and whoever looks for carriers of a token must not find it.
-    command.arg("shim").arg(dir).env_clear().current_dir("/").process_group(0);
+    command
+        .arg("shim")
+        .arg(dir)
+        .args(failpoint::words())
+        .env_clear()
+        .current_dir("/")
+        .process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = command.spawn()?;
+    let child = failpoint::io("launch.start-shim", || command.spawn())?;
     Ok(i32::try_from(child.id()).expect("Linux pids fit"))
 }
 

@@ -7,8 +7,8 @@
 )]
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Read, Seek};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -34,13 +34,10 @@ pub(super) fn take(home: &Home) -> Result<Flock<File>, Error> {
         .mode(0o600)
         .open(home.daemon_lock())
         .map_err(system("open the lock file"))?;
-    let mut lock = lock_when_free(file, home)?;
-    let write = |lock: &mut Flock<File>| -> std::io::Result<()> {
-        lock.set_len(0)?;
-        lock.rewind()?;
-        writeln!(lock, "{}", std::process::id())
-    };
-    write(&mut lock).map_err(system("write the lock file"))?;
+    let lock = lock_when_free(file, home)?;
+    // Over what is there, because a full disk has no room for a file that was emptied. The lock
+    // holds without it: the pid is for people.
+    let _ = lock.write_all_at(format!("{:<10}\n", std::process::id()).as_bytes(), 0);
     Ok(lock)
 }
 

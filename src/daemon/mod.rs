@@ -5,16 +5,22 @@
 
 mod adopt;
 mod archive;
+mod callers;
 mod calls;
+mod config_source;
+mod config_watch;
 mod core;
 mod crashes;
 mod door;
+mod ears;
 mod ending;
 mod engine;
 mod fence;
 mod giving;
+mod herald;
 mod home;
 mod launch;
+mod load;
 mod lock;
 mod log;
 mod notices;
@@ -22,8 +28,13 @@ mod perform;
 mod process;
 mod publish;
 mod readable;
+mod reload;
+mod said;
+mod sample;
+mod scope;
 mod server_death;
 mod signalled;
+mod standing;
 mod start;
 mod views;
 mod waiter;
@@ -31,20 +42,20 @@ mod watch;
 mod why;
 mod windows;
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+pub use self::config_source::ConfigSource;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
 use crate::control::Failure;
+use crate::failpoint;
 use crate::policy::Config;
 use crate::signals::Signal;
 use crate::tmux::{self, Tmux};
-use crate::{control, ledger, supervisor};
+use crate::{cgroup, control, ledger, supervisor};
 
 /// What a daemon is started with.
 #[derive(Clone, Debug)]
@@ -61,27 +72,10 @@ pub struct Settings {
     pub env: Vec<(String, String)>,
     /// The daemon's directory, for instances that name none.
     pub cwd: PathBuf,
-}
-
-/// Reads the configuration again, from wherever it was read at start.
-#[derive(Clone)]
-pub struct ConfigSource(Arc<dyn Fn() -> Result<Config, Failure> + Send + Sync>);
-
-impl ConfigSource {
-    /// A source that reads with `read`.
-    pub fn new(read: impl Fn() -> Result<Config, Failure> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
-    }
-
-    fn read(&self) -> Result<Config, Failure> {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for ConfigSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ConfigSource")
-    }
+    /// What is wanted of control groups.
+    pub cgroup: cgroup::Wish,
+    /// Where a service manager wants to be told that the daemon serves.
+    pub herald: Option<PathBuf>,
 }
 
 /// Why a daemon could not start, or had to end.
@@ -130,8 +124,8 @@ pub enum Error {
 /// When it cannot start; nothing was touched then, except that missing directories were made.
 pub fn run(settings: Settings) -> Result<(), Error> {
     process::raise_descriptor_limit();
-    settings.home.prepare()?;
-    let _lock = lock::take(&settings.home)?;
+    failpoint::step("start.prepare-home", || settings.home.prepare())?;
+    let _lock = failpoint::step("start.take-lock", || lock::take(&settings.home))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // Enough to keep both cores busy with short blocking reads; idle threads cost memory.
@@ -156,6 +150,8 @@ enum Incoming {
     TmuxConnected(Result<Connected, tmux::Error>),
     /// Something about windows.
     Windows(windows::WindowNews),
+    /// The configuration file may have changed.
+    ConfigTouched,
     /// A file vanished from the runtime directory.
     Removal,
     /// Something that must not happen did, without harm.

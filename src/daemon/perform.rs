@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cgroup;
+use crate::failpoint;
 use crate::model::{AttemptId, Order, Owner, ProcessMark};
 use crate::shim;
 use crate::supervisor::Event;
@@ -20,10 +22,19 @@ impl Engine {
     pub(super) fn perform(&self, effect: Effect) {
         match effect {
             Effect::Launch(order) => self.launch(*order),
-            Effect::Stop(attempt) => self.ask_shim(&attempt, shim::Request::Stop { how: None }),
+            Effect::Stop(attempt) => {
+                // Its policy may have changed since `spec.json` was written.
+                let row = self.core.supervisor.attempt(&attempt);
+                let how = row.map(|row| row.order.stop.clone());
+                self.ask_shim(&attempt, shim::Request::Stop { how });
+            }
             Effect::Kill(attempt) => self.ask_shim(&attempt, shim::Request::Kill),
             Effect::TypePrompt { attempt, text } => {
-                self.ask_shim(&attempt, shim::Request::Send { text, enter: true });
+                self.ask_shim(&attempt, shim::Request::Prompt { text });
+            }
+            Effect::Sample { attempt, probe, ask } => self.sample(&attempt, probe, ask),
+            Effect::Press { attempt, keys } => {
+                self.ask_shim(&attempt, shim::Request::Keys { keys });
             }
             Effect::AskQuiet(attempt) => self.ask_quiet(&attempt),
             Effect::CloseWindow { window, success } => self.close_window(window, success),
@@ -36,6 +47,7 @@ impl Engine {
             Owner::Instance { .. } => Some(&self.settings.env),
         };
         let env = env.cloned().unwrap_or_default();
+        let confinement = cgroup::confine(&self.ground, &order.resources, &order.attempt);
         let settings = self.settings.clone();
         let tmux = self.tmux.clone();
         let server = tmux.as_ref().map(|tmux| tmux.server().clone());
@@ -51,6 +63,7 @@ impl Engine {
                         env: &env,
                         cwd: &settings.cwd,
                         server,
+                        confinement,
                     };
                     launch::write_spec(&order, &around)
                 })
@@ -69,8 +82,12 @@ impl Engine {
                 Ok((pid, place)) => {
                     let shim = process::mark(pid, &boot_id);
                     let attempt = order.attempt.clone();
-                    inbox.launched(attempt, shim.clone(), place, server);
-                    follow(Followed { order, dir, shim, boot_id }, notices, inbox).await;
+                    let socket = settings.home.shim_socket(&order.attempt);
+                    failpoint::step("launch.report", || {
+                        inbox.launched(attempt, shim.clone(), place, server);
+                    });
+                    let followed = Followed { order, dir, socket, shim, boot_id };
+                    follow(followed, notices, inbox).await;
                 }
                 Err(message) => failed(message),
             }
@@ -84,17 +101,25 @@ impl Engine {
         let socket = self.settings.home.shim_socket(attempt);
         let boot_id = self.clock.boot_id().to_owned();
         let (attempt, inbox) = (attempt.clone(), self.inbox.clone());
-        // An end that was ordered is never dropped: it is asked for until it is heard.
+        // An end that was ordered is never dropped: it is asked for until it is heard. Neither is
+        // a prompt, which is typed once however often it is asked for.
         let ends = matches!(request, shim::Request::Stop { .. } | shim::Request::Kill);
+        let lasts = ends || matches!(request, shim::Request::Prompt { .. });
         let request = Arc::new(request);
         tokio::spawn(async move {
             loop {
                 let told = {
                     let (socket, request) = (socket.clone(), request.clone());
                     let (shim, boot_id) = (shim.clone(), boot_id.clone());
-                    move || tell_shim(&socket, &request, &shim, &boot_id)
+                    move || {
+                        failpoint::step("ask.tell-shim", || {
+                            tell_shim(&socket, &request, &shim, &boot_id)
+                        })
+                    }
                 };
-                let why = match tokio::task::spawn_blocking(told).await {
+                let told = tokio::task::spawn_blocking(told).await;
+                let refused = matches!(told, Ok(Ok(shim::Reply::Refused { .. })));
+                let why = match told {
                     Ok(Ok(shim::Reply::Done | shim::Reply::Status(_))) => return,
                     Ok(Ok(shim::Reply::Refused { message })) => message,
                     Ok(Err(error)) => error.to_string(),
@@ -103,7 +128,7 @@ impl Engine {
                 let what = word(&request);
                 let text = format!("attempt {attempt} could not be told to {what}: {why}");
                 inbox.put(Incoming::Fault(text));
-                if !ends {
+                if !lasts || (refused && !ends) {
                     return;
                 }
                 tokio::time::sleep(TELL_AGAIN).await;
@@ -136,7 +161,8 @@ impl Engine {
             }
             if watched.is_ok_and(|watched| !watched.contains(&window)) {
                 // A window that is gone already is what was wanted.
-                if let Err(error) = tmux.close_window(&window).await {
+                let closed = failpoint::future("window.close", tmux.close_window(&window)).await;
+                if let Err(error) = closed {
                     tracing::debug!("window {window} was not closed: {error}");
                 }
             } else {
@@ -186,6 +212,7 @@ fn word(request: &shim::Request) -> &'static str {
         shim::Request::Stop { .. } => "stop",
         shim::Request::Kill => "end at once",
         shim::Request::Send { .. } => "type a text",
+        shim::Request::Prompt { .. } => "type the prompt",
         shim::Request::Keys { .. } => "press keys",
         shim::Request::Size { .. } => "change its size",
         shim::Request::View { .. } => "show itself",
@@ -212,10 +239,14 @@ async fn start(
         session: order.session.clone(),
         name: order.label.clone(),
         token: order.token.clone(),
-        argv: vec![text(program), "shim".to_owned(), text(dir)],
+        argv: [text(program), "shim".to_owned(), text(dir)]
+            .into_iter()
+            .chain(failpoint::words())
+            .collect(),
         cwd: PathBuf::from("/"),
     };
-    let found = match tmux.open_window(&window).await {
+    let opened = failpoint::future("launch.open-window", tmux.open_window(&window)).await;
+    let found = match opened {
         Ok(opened) => return Ok((opened.pid, (Some(opened.pane), Some(opened.window)))),
         Err(tmux::Error::Unknown { .. }) => find(tmux, order).await,
         Err(error) => Err(error),

@@ -22,7 +22,7 @@ pub(super) fn raise_descriptor_limit() {
 }
 
 /// What the kernel says of a process; `None` when there is none.
-fn stat(pid: i32) -> io::Result<Option<ProcessStat>> {
+pub(super) fn stat(pid: i32) -> io::Result<Option<ProcessStat>> {
     match fs::read(format!("/proc/{pid}/stat")) {
         Ok(bytes) => Ok(ProcessStat::parse(&bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -77,6 +77,15 @@ pub(super) fn signal(mark: &ProcessMark, boot_id: &str, signal: Signal) -> bool 
 /// Whether there is such a process and it can still do anything.
 pub(super) fn lives(pid: i32) -> bool {
     stat(pid).ok().flatten().is_some_and(|stat| stat.can_run())
+}
+
+/// The letter of the state of exactly the marked process; `None` when it is gone.
+///
+/// # Errors
+/// When that cannot be known just now.
+pub(super) fn state(mark: &ProcessMark) -> io::Result<Option<char>> {
+    let found = stat(mark.pid)?.filter(|stat| stat.start_ticks == mark.start_ticks);
+    Ok(found.map(|stat| stat.state))
 }
 
 /// Takes the exit status of a child of ours, so that it does not stay a zombie. A process that is

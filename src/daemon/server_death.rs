@@ -20,13 +20,13 @@ impl Engine {
         self.windows.down = Some(0);
         self.tmux = None;
         let live = self.core.supervisor.attempts().filter(|row| row.order.windowed).count();
-        self.alarm(live);
+        self.tell_outage(live);
         self.decide(Input::Supervisor(Event::WindowsLost));
         self.connect_tmux(Duration::ZERO);
     }
 
     /// Says, once, that a server died.
-    pub(super) fn alarm(&mut self, live: usize) {
+    pub(super) fn tell_outage(&mut self, live: usize) {
         let lost = u32::try_from(live).unwrap_or(u32::MAX);
         let wall_ms = self.clock.wall_ms();
         self.windows.last = Some(Outage { wall_ms, lost, given_back: 0, over: live == 0 });

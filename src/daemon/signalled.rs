@@ -1,5 +1,6 @@
 //! What each signal makes the daemon do (design §8, fixed).
 
+use crate::failpoint;
 use crate::model::RunId;
 use crate::policy::OnTerm;
 use crate::signals::{Signal, Wish};
@@ -8,6 +9,7 @@ use crate::workflow;
 
 use super::Input;
 use super::engine::{Engine, Leaving};
+use super::reload::By;
 
 impl Engine {
     pub(super) fn signalled(&mut self, signal: &Signal) {
@@ -20,7 +22,10 @@ impl Engine {
             },
             Wish::Abandon => self.leaving = Leaving::Now,
             Wish::StopAll => self.stop_all(),
-            Wish::Reload => self.reload(),
+            Wish::Reload => {
+                // What is wrong was noted, and nobody waits for an answer.
+                let _ = self.reload(By::Person);
+            }
             Wish::Reconcile => self.reconcile(),
             Wish::Dump => self.dump(),
         }
@@ -36,25 +41,6 @@ impl Engine {
         self.leaving = Leaving::WhenEmpty;
     }
 
-    /// Reads the configuration again. Any problem keeps the last good one. Policies hold at once;
-    /// a changed command holds from the next start of its agent.
-    fn reload(&mut self) {
-        match self.settings.config_source.read() {
-            Ok(config) => {
-                self.settings.config = config;
-                self.configure();
-                tracing::info!("configuration read again");
-            }
-            Err(failure) => {
-                for finding in &failure.findings {
-                    let place = format!("{}:{}:{}", finding.file, finding.line, finding.column);
-                    tracing::error!("{place}: {}: {}", finding.code, finding.message);
-                }
-                self.note("daemon", format!("the last good configuration is kept: {failure}"));
-            }
-        }
-    }
-
     /// Something vanished from the runtime directory; only the sockets matter.
     pub(super) fn file_removed(&mut self) {
         if !self.door.stands() || !self.settings.home.tmux_socket().exists() {
@@ -65,7 +51,7 @@ impl Engine {
     /// Makes sure that clients and tmux can be reached, and looks at every attempt again: at its
     /// files, and at where its pane is.
     pub(super) fn reconcile(&mut self) {
-        match self.door.mend() {
+        match failpoint::step("reconcile.mend", || self.door.mend()) {
             Ok(true) => tracing::warn!("the control socket was gone and is made anew"),
             Ok(false) => {}
             Err(error) => tracing::error!("the control socket cannot be made anew: {error}"),

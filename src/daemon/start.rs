@@ -1,31 +1,31 @@
 //! Starts a daemon: takes up what an earlier one left, then serves (design §7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::cgroup;
 use crate::clock::Clock;
-use crate::ledger::{Ledger, Memory, RunLog};
+use crate::failpoint;
+use crate::ledger::{self, Ledger, Memory, RunLog};
 use crate::model::{AttemptRow, Mint, Outcome, Owner, ProcessMark};
-use crate::policy::KeepWindow;
 use crate::signals;
-use crate::supervisor::{self, Event, Remembered, Supervisor};
+use crate::supervisor::{Event, Remembered, Supervisor};
 use crate::tmux::{self, PaneSeen, Tmux};
 use crate::workflow::Workflow;
 
 use super::crashes::Start;
 use super::door::Door;
+use super::ears::Ears;
 use super::engine::{Engine, Leaving, Pending, forward, tmux_config};
 use super::log::LogFile;
 use super::notices::Notices;
+use super::standing::{Standing, kept_windows};
 use super::watch::Followed;
 use super::windows::Windows;
-use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt, process};
+use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt, herald, process};
 
-/// How long the window of a successful attempt stays.
-const KEEP_SUCCESS: Duration = Duration::from_secs(5);
 /// How many requests may wait for the loop.
 const CALLS_WAITING_MAX: usize = 64;
 
@@ -43,8 +43,9 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         true
     })
     .map_err(system("catch signals"))?;
+    let ground = settle(&settings);
     let start = Start::begin(home.state());
-    let (ledger, memory) = Ledger::open(&home.ledger())?;
+    let (ledger, memory) = failpoint::step("start.open-ledger", || Ledger::open(&home.ledger()))?;
     let clock = Clock::start(memory.clock.as_ref()).map_err(system("start the clock"))?;
     let last_server = tmux_config(&settings).recorded_server();
     let mut windows = Windows::default();
@@ -59,11 +60,13 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         Err(error) => return Err(error.into()),
     };
     let notices = Notices::start().map_err(system("watch for files"))?;
-    let core = recover(&settings, &clock, memory, start.is_wary())?;
+    let core =
+        failpoint::step("start.recover", || recover(&settings, &clock, memory, start.is_wary()))?;
     let left: Vec<AttemptRow> = core.supervisor.attempts().cloned().collect();
     let (calls_in, calls) = mpsc::channel(CALLS_WAITING_MAX);
     let mut engine = Engine {
         started_wall_ms: clock.wall_ms(),
+        standing: Standing::new(settings.config_source.first(), clock.now()),
         reader: Arc::new(ledger.reader()?),
         settings,
         core,
@@ -72,40 +75,61 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         tmux,
         windows,
         notices,
+        ground,
         inbox,
         // Nothing is answered before the loop runs, so nobody sees a state half taken up.
-        door: Door::open(home.daemon_socket(), calls_in)?,
+        door: failpoint::step("start.bind-socket", || Door::open(home.daemon_socket(), calls_in))?,
         log,
         watchers: BTreeMap::new(),
         waiters: Vec::new(),
         last_run: (String::new(), 0),
         leaving: Leaving::No,
+        refusals: BTreeSet::new(),
         pending: Pending::default(),
+        outage: None,
+        held: Vec::new(),
     };
     engine.watch_runtime()?;
+    engine.watch_config();
     let server = engine.tmux.as_ref().map(|tmux| tmux.server().clone());
     let live = living(&left, engine.clock.boot_id());
     if live > 0 && server.is_some_and(|server| last_server.is_some_and(|last| last != server)) {
-        engine.alarm(live);
+        engine.tell_outage(live);
     }
-    engine.take_up(&left, &panes);
-    engine.sweep_windows(&panes);
+    failpoint::step("start.adopt", || engine.take_up(&left, &panes));
+    failpoint::step("start.sweep-windows", || engine.sweep_windows(&panes));
     engine.give_windows();
     if engine.tmux.is_none() {
         engine.connect_tmux(Duration::ZERO);
     }
-    engine.ledger.recovered().await?;
+    match failpoint::future("start.end-recovery", engine.ledger.recovered()).await {
+        // Agents are found again also when there is no room to write that down.
+        Ok(()) | Err(ledger::Error::Disk { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
     start.done();
     tracing::info!("serving");
-    let result = engine.serve(incoming, calls).await;
+    let herald = engine.settings.herald.clone();
+    herald::tell(herald.as_deref(), "READY=1");
+    let result = engine.serve(Ears { incoming, calls }).await;
+    herald::tell(herald.as_deref(), "STOPPING=1");
     tracing::info!(?result, "ended");
     result
 }
 
+/// Takes the ground for the agents' control groups, before there is a child in the way.
+fn settle(settings: &Settings) -> cgroup::Way {
+    let place = cgroup::Place::of_this_process().ok().flatten();
+    let way = cgroup::settle(&settings.cgroup, place.as_ref());
+    tracing::info!("limits: {}", way.describe());
+    way
+}
+
 /// The server, and what is in it.
 async fn connect(settings: &Settings, inbox: &Inbox) -> Result<(Tmux, Vec<PaneSeen>), tmux::Error> {
-    let (tmux, said) = Tmux::connect(tmux_config(settings)).await?;
-    let panes = tmux.list().await?;
+    let connected = Tmux::connect(tmux_config(settings));
+    let (tmux, said) = failpoint::future("start.connect-tmux", connected).await?;
+    let panes = failpoint::future("start.list-panes", tmux.list()).await?;
     forward(said, inbox.clone());
     Ok((tmux, panes))
 }
@@ -120,7 +144,8 @@ fn living(rows: &[AttemptRow], boot_id: &str) -> usize {
 }
 
 fn log_to_file(settings: &Settings) -> Result<LogFile, Error> {
-    let log = LogFile::open(settings.home.log())
+    let daemon = &settings.config.daemon;
+    let log = LogFile::open(settings.home.log(), daemon.log_max_bytes, daemon.log_backups)
         .map_err(|source| Error::System { doing: "open daemon.log", source })?;
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
@@ -136,13 +161,7 @@ fn log_to_file(settings: &Settings) -> Result<LogFile, Error> {
 fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Result<Core, Error> {
     let now = clock.now();
     let config = &settings.config.daemon;
-    let keep_failure = Some(Duration::from_millis(config.keep_for_ms));
-    let windows = match config.keep_window {
-        KeepWindow::Never => (Some(Duration::ZERO), Some(Duration::ZERO)),
-        KeepWindow::OnFailure => (Some(KEEP_SUCCESS), keep_failure),
-        KeepWindow::Always => (keep_failure, keep_failure),
-    };
-    let windows = supervisor::Settings { keep_success: windows.0, keep_failure: windows.1 };
+    let windows = kept_windows(config);
     let mut workflow = Workflow::new(config.max_parallel as usize, mint()?);
     if wary {
         tracing::error!("the last starts crashed: no run is taken up; their agents live on");
@@ -235,7 +254,8 @@ impl Engine {
     fn follow(&self, row: &AttemptRow, shim: ProcessMark) {
         let dir = self.attempt_dir(&row.order.attempt);
         let boot_id = self.clock.boot_id().to_owned();
-        let followed = Followed { order: row.order.clone(), dir, shim, boot_id };
+        let socket = self.settings.home.shim_socket(&row.order.attempt);
+        let followed = Followed { order: row.order.clone(), dir, socket, shim, boot_id };
         self.inbox.follow(followed, self.notices.clone());
     }
 

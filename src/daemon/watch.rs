@@ -5,13 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::model::{Order, Owner, ProcessMark, Started, StopCause, files};
+use crate::failpoint;
+use crate::model::{Order, Owner, ProcessMark, Report, Started, StopCause, files};
 use crate::shim;
 use crate::supervisor::Event;
 
+use super::fence::Traces;
 use super::notices::Notices;
 use super::readable::readable;
-use super::{Inbox, Incoming, ending, fence, process};
+use super::{Inbox, Incoming, ending, fence, process, said};
 
 /// How long a set that cannot be killed is left alone before the next look.
 const STUCK_AGAIN: Duration = Duration::from_secs(1);
@@ -25,6 +27,8 @@ pub(super) struct Followed {
     pub(super) order: Order,
     /// Its directory.
     pub(super) dir: PathBuf,
+    /// Where its shim listens.
+    pub(super) socket: PathBuf,
     /// Its shim.
     pub(super) shim: ProcessMark,
     /// The boot that this daemon lives in.
@@ -33,10 +37,10 @@ pub(super) struct Followed {
 
 /// Follows it until it is over, and says so to `inbox`.
 pub(super) async fn follow(followed: Followed, notices: Notices, inbox: Inbox) {
-    let Followed { order, dir, mut shim, boot_id } = followed;
+    let Followed { order, dir, socket, mut shim, boot_id } = followed;
     let exit = loop {
         wait_for_end(&order, &dir, &shim, &boot_id, &notices, &inbox).await;
-        match ending::exit_record(&dir, &order) {
+        match failpoint::io("follow.read-exit", || ending::exit_record(&dir, &order)) {
             Ok(Some(exit)) => break Some(exit),
             Ok(None) => {}
             Err(error) => {
@@ -59,12 +63,18 @@ pub(super) async fn follow(followed: Followed, notices: Notices, inbox: Inbox) {
         }
     };
     if exit.is_none() {
-        fence_until_empty(&order, &boot_id, &inbox).await;
+        failpoint::future("follow.fence", fence_until_empty(&order, &dir, &boot_id, &inbox)).await;
+        // A shim that was killed has left its sockets behind.
+        let _ = std::fs::remove_file(socket.with_extension("notify"));
+        let _ = std::fs::remove_file(socket);
     }
     let attempt = order.attempt.clone();
-    let read = tokio::task::spawn_blocking(move || ending::read(&dir, &order, exit)).await;
+    let read = move || failpoint::step("follow.read-result", || ending::read(&dir, &order, exit));
+    let read = tokio::task::spawn_blocking(read).await;
     match read {
-        Ok(ending) => inbox.event(Event::Gone { attempt, ending: Box::new(ending) }),
+        Ok(ending) => failpoint::step("follow.report-end", || {
+            inbox.event(Event::Gone { attempt, ending: Box::new(ending) });
+        }),
         Err(_) => inbox.fault(format!("the reader of attempt {attempt} panicked")),
     }
     // Its record is there a moment before it is gone, and nobody waits for that moment.
@@ -95,8 +105,8 @@ async fn wait_for_end(
     notices: &Notices,
     inbox: &Inbox,
 ) {
-    let notice = notices.watch(dir).ok();
-    let (mut reported, mut dismissed) = (false, !stays(order));
+    let notice = failpoint::io("follow.watch", || notices.watch(dir)).ok();
+    let (mut reported, mut dismissed, mut said) = (false, !stays(order), None);
     let alive = loop {
         match process::open(shim, boot_id).and_then(|handle| handle.map(readable).transpose()) {
             Ok(alive) => break alive,
@@ -105,6 +115,7 @@ async fn wait_for_end(
     };
     loop {
         reported = reported || report_start(order, dir, inbox);
+        report_words(order, dir, &mut said, inbox);
         if reported && !dismissed && dir.join(files::SUBMITTED).exists() {
             dismissed = true;
             let attempt = order.attempt.clone();
@@ -118,6 +129,7 @@ async fn wait_for_end(
             () = arrived(notice.as_ref()) => {}
             _ = alive.readable() => {
                 report_start(order, dir, inbox);
+                report_words(order, dir, &mut said, inbox);
                 return;
             }
         }
@@ -142,8 +154,18 @@ async fn arrived(notice: Option<&super::notices::Notice>) {
 fn report_start(order: &Order, dir: &Path, inbox: &Inbox) -> bool {
     let Some(started) = started_record(dir, order) else { return false };
     let attempt = order.attempt.clone();
-    inbox.event(Event::Started { attempt, process: started.agent });
+    failpoint::step("follow.report-start", || {
+        inbox.event(Event::Started { attempt, process: started.agent });
+    });
     true
+}
+
+/// Tells what the agent says about itself, when that has changed.
+fn report_words(order: &Order, dir: &Path, last: &mut Option<Report>, inbox: &Inbox) {
+    if let Some(report) = said::news(dir, last) {
+        let attempt = order.attempt.clone();
+        inbox.event(Event::Reported { attempt, report: Box::new(report) });
+    }
 }
 
 /// The start record, if it is there and belongs to this attempt.
@@ -155,10 +177,11 @@ pub(super) fn started_record(dir: &Path, order: &Order) -> Option<Started> {
 
 /// No shim, no record: whatever is left of the agent is ended before anybody hears that it is
 /// over, so that no second copy can start beside it.
-async fn fence_until_empty(order: &Order, boot_id: &str, inbox: &Inbox) {
+async fn fence_until_empty(order: &Order, dir: &Path, boot_id: &str, inbox: &Inbox) {
+    let traces = Traces::of(order, dir, started_record(dir, order), boot_id);
     loop {
-        let (token, boot_id) = (order.token.clone(), boot_id.to_owned());
-        let sweep = tokio::task::spawn_blocking(move || fence::sweep(&token, &boot_id)).await;
+        let (traces, boot_id) = (traces.clone(), boot_id.to_owned());
+        let sweep = tokio::task::spawn_blocking(move || fence::sweep(&traces, &boot_id)).await;
         let message = match sweep.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
             Ok(left) if left.is_empty() => return,
             Ok(left) => {

@@ -40,6 +40,14 @@ pub enum Error {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// The file is not in its place any more, so that what is written to it would not last.
+    #[error(
+        "{path} is not the ledger that was opened; put it back, or end this daemon: agents live on"
+    )]
+    Away {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// A fact contradicts what is recorded. Nothing of its batch was recorded.
     #[error("refused: {what}")]
     Fenced {
@@ -80,7 +88,12 @@ pub enum Error {
 /// Sorts what SQLite reports into what a caller can act on.
 pub(super) fn sql(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Error {
     move |source| match source.sqlite_error_code() {
-        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => Error::Disk { doing, source },
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen,
+        ) => Error::Disk { doing, source },
         // The tables hold what may be there only once: a run's id, an attempt's id and token.
         Some(ErrorCode::ConstraintViolation) => Error::Fenced { what: source.to_string() },
         _ => Error::Sql { doing, source },

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::failure::Error;
 use super::load::{self, Memory};
 use super::reader::Reader;
-use super::writer::{self, Job, Reply};
+use super::writer::{self, Job, Place, Reply};
 use super::{open, record};
 use crate::model::{ClockMark, Entry, RunId};
 
@@ -35,9 +35,10 @@ impl Ledger {
         let recovering = record::begin_recovery(&db)?;
         let memory = load::memory(&db, recovering)?;
         let (jobs, inbox) = mpsc::channel();
+        let place = Place::of(path);
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || writer::work(db, &inbox))
+            .spawn(move || writer::work(db, &place, &inbox))
             .map_err(|source| Error::File {
                 doing: "start the writer of",
                 path: path.to_owned(),

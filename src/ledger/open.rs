@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::failure::{Error, sql};
 use super::schema::{APPLICATION_ID, MIGRATIONS, READER_PRAGMAS, VERSION, WRITER_PRAGMAS};
+use crate::failpoint;
 
 /// Up to this size every page is checked at each start; beyond it only the tables that a start
 /// reads, because the check reads what it checks and a start must be quick.
@@ -36,7 +37,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, Error> {
     .map_err(sql("open the ledger"))?;
     db.execute_batch(WRITER_PRAGMAS).map_err(sql("configure the ledger"))?;
     db.set_prepared_statement_cache_capacity(64);
-    migrate(&mut db)?;
+    failpoint::step("start.migrate-ledger", || migrate(&mut db))?;
     Ok(db)
 }
 

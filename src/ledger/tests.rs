@@ -94,6 +94,7 @@ fn order(name: &str, owner: Owner) -> Order {
         result: ResultRule::Tag,
         result_required: true,
         schema: Some(json!({"type": "object"})),
+        env_filter: Default::default(),
         success_codes: vec![0],
         success_signals: vec![15],
         stop: StopSpec {

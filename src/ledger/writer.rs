@@ -1,6 +1,8 @@
 //! The thread that writes: takes whatever waits, writes it in one transaction, answers when that
 //! is on disk.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::failure::{Error, sql};
 use super::record;
+use crate::failpoint;
 use crate::model::{ClockMark, Entry, RunId};
 
 /// How many batches share a transaction at most, so that the first does not wait too long.
@@ -23,6 +26,28 @@ const QUIET: Duration = Duration::from_secs(5);
 
 /// Where the answer goes; nobody may be listening any more.
 pub(super) type Reply = oneshot::Sender<Result<(), Error>>;
+
+/// Which file was opened, and where.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    mark: Option<(u64, u64)>,
+}
+
+impl Place {
+    /// The file that is there now.
+    pub(super) fn of(path: &Path) -> Self {
+        Self { path: path.to_owned(), mark: mark(path) }
+    }
+
+    fn stands(&self) -> bool {
+        self.mark == mark(&self.path)
+    }
+}
+
+fn mark(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
 
 /// What the thread is asked to do.
 #[derive(Debug)]
@@ -59,7 +84,7 @@ pub(super) enum Job {
 }
 
 /// Works until every sender is gone.
-pub(super) fn work(db: Connection, inbox: &Receiver<Job>) {
+pub(super) fn work(db: Connection, place: &Place, inbox: &Receiver<Job>) {
     let mut groups: u32 = 0;
     loop {
         let first = if groups > 0 {
@@ -71,7 +96,7 @@ pub(super) fn work(db: Connection, inbox: &Receiver<Job>) {
             Ok(first) => {
                 let mut group = vec![first];
                 group.extend(inbox.try_iter().take(GROUP_MAX - 1));
-                write_group(&db, group);
+                write_group(&db, place, group);
                 groups += 1;
                 // Behind the answers, so that nobody waits for it who does not write at once.
                 if groups > FOLD_AFTER {
@@ -92,12 +117,17 @@ pub(super) fn work(db: Connection, inbox: &Receiver<Job>) {
 /// A checkpoint that fails (a reader is in the way, the disk is full) loses nothing and is made
 /// up for by a later one.
 fn checkpoint(db: &Connection, pragma: &str) {
-    drop(db.query_row(pragma, [], |_| Ok(())));
+    failpoint::step("ledger.fold", || drop(db.query_row(pragma, [], |_| Ok(()))));
 }
 
 /// A group that fails as a whole is tried again batch by batch, so that one that is too large for
 /// the disk does not fail its neighbours.
-fn write_group(db: &Connection, mut group: Vec<Job>) {
+fn write_group(db: &Connection, place: &Place, mut group: Vec<Job>) {
+    if !place.stands() {
+        // What is written to a file without a name is gone with its last reader.
+        let away = || Error::Away { path: place.path.clone() };
+        return group.into_iter().for_each(|job| job.answer(Err(away())));
+    }
     match try_group(db, &group) {
         Ok(results) => {
             for (job, result) in group.into_iter().zip(results) {
@@ -105,7 +135,7 @@ fn write_group(db: &Connection, mut group: Vec<Job>) {
             }
         }
         Err(error) if group.len() == 1 => group.remove(0).answer(Err(error)),
-        Err(_) => group.into_iter().for_each(|job| write_group(db, vec![job])),
+        Err(_) => group.into_iter().for_each(|job| write_group(db, place, vec![job])),
     }
 }
 
@@ -125,7 +155,7 @@ fn fill(db: &Connection, group: &[Job]) -> Result<Vec<Result<(), Error>>, Error>
     if let Some(clock) = group.iter().filter_map(Job::clock).max_by_key(|clock| clock.moment) {
         record::clock(db, clock)?;
     }
-    run(db, "COMMIT")?;
+    failpoint::step("ledger.commit", || run(db, "COMMIT"))?;
     Ok(results)
 }
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::outcome::words;
 use super::{
-    AttemptId, Care, Exit, Moment, Outcome, ProcessMark, Resources, RunId, StopSpec, TaskId, Token,
+    AttemptId, Care, EnvFilter, Exit, Moment, Outcome, ProcessMark, Resources, RunId, StopSpec,
+    TaskId, Token,
 };
 
 words! {
@@ -178,6 +179,9 @@ pub struct Order {
     pub argv: Vec<String>,
     /// Added to the owner's environment.
     pub env: BTreeMap<String, String>,
+    /// Which variables of the owner's environment it inherits.
+    #[serde(default)]
+    pub env_filter: EnvFilter,
     /// Working directory.
     pub cwd: PathBuf,
     /// The prompt's text, if there is one.

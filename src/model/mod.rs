@@ -5,6 +5,8 @@
 
 mod attempt;
 mod care;
+mod change;
+mod env_filter;
 mod fact;
 mod finding;
 mod id;
@@ -24,6 +26,8 @@ pub use attempt::{
 pub use care::{
     Care, ExitMatch, KillMode, Probe, ProbeKind, ReadySign, Remedy, Resources, Rule, Startup, Then,
 };
+pub use change::{Change, Holds, Subject};
+pub use env_filter::EnvFilter;
 pub use fact::{AttemptFact, ClockMark, Entry, Fact, RunFact};
 pub use finding::{Finding, Severity};
 pub use id::{AttemptId, IdError, Mint, RunId, TaskId, Token, window_label};
@@ -33,8 +37,8 @@ pub(crate) use outcome::words;
 pub use outcome::{ErrorKind, Outcome, signal_name, signal_number};
 pub use process_stat::ProcessStat;
 pub use record::{
-    ExecFailure, Exit, ProcessMark, ServerMark, Spec, Started, StdinFrom, StopSpec, StopStep,
-    TerminalSpec, Usage, files,
+    Confinement, ExecFailure, Exit, ProcessMark, ServerMark, Spec, Started, StdinFrom, StopSpec,
+    StopStep, TerminalSpec, Usage, files,
 };
 pub use report::{ActivitySource, BlockKind, Doing, Report};
 pub use run::{Output, RunOutcome, RunState, SkipReason, Submission, TaskError, TaskState};

@@ -8,6 +8,10 @@ pub struct ProcessStat {
     pub state: char,
     /// Its parent.
     pub parent: i32,
+    /// The id of its session: the pid of the process that began it.
+    pub session: i32,
+    /// The device of its controlling terminal; 0 when it has none.
+    pub terminal: i32,
     /// The kernel's `PF_` flags.
     pub flags: u64,
     /// When it started, in clock ticks since boot: pids are reused, start times are not.
@@ -24,6 +28,8 @@ impl ProcessStat {
         Some(Self {
             state: fields.first()?.chars().next()?,
             parent: fields.get(1)?.parse().ok()?,
+            session: fields.get(3)?.parse().ok()?,
+            terminal: fields.get(4)?.parse().ok()?,
             flags: fields.get(6)?.parse().ok()?,
             start_ticks: fields.get(19)?.parse().ok()?,
         })
@@ -45,7 +51,14 @@ mod tests {
     fn a_hostile_name_does_not_move_the_fields() {
         let line = b"7 (a) Z 1 (b)) S 3 7 7 34816 7 4194304 1 2 3 4 5 6 7 8 20 0 1 0 4711 9 9";
         let stat = ProcessStat::parse(line).unwrap();
-        let expected = ProcessStat { state: 'S', parent: 3, flags: 4_194_304, start_ticks: 4711 };
+        let expected = ProcessStat {
+            state: 'S',
+            parent: 3,
+            session: 7,
+            terminal: 34816,
+            flags: 4_194_304,
+            start_ticks: 4711,
+        };
         assert_eq!(stat, expected);
         assert!(stat.can_run());
         assert!(!ProcessStat { state: 'Z', ..stat }.can_run());

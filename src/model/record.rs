@@ -89,6 +89,27 @@ fn everybody() -> KillMode {
     KillMode::ControlGroup
 }
 
+/// Where an agent lives for the kernel. The daemon decides it; the shim does it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "in")]
+pub enum Confinement {
+    /// Nowhere in particular: no limit holds, and only the family tree says who belongs to it.
+    #[default]
+    Nowhere,
+    /// A control group of its own.
+    Cgroup {
+        /// Its directory; made by the shim, removed when it is empty.
+        leaf: PathBuf,
+        /// Files in it and what is written there, in order: the limits.
+        settings: Vec<(String, String)>,
+    },
+    /// It must not be started, because a limit of it cannot be enforced.
+    Refused {
+        /// What, where and what to do, for a person.
+        message: String,
+    },
+}
+
 /// What a shim runs: `spec.json`. No shell takes part, so nothing is quoted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
@@ -123,6 +144,9 @@ pub struct Spec {
     /// Limits that the kernel enforces.
     #[serde(default)]
     pub resources: Resources,
+    /// Where the agent is put before it runs, so that the limits hold and nobody escapes.
+    #[serde(default)]
+    pub confinement: Confinement,
     /// How long the log is drained after the main process ended, in milliseconds.
     pub drain_ms: u64,
 }
@@ -145,7 +169,7 @@ pub struct Started {
 /// The program could not be started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecFailure {
-    /// What failed: `exec`, `cwd`, `stdin`, `fork`, `terminal` or `spec`.
+    /// What failed: `exec`, `cwd`, `stdin`, `fork`, `terminal`, `limits` or `spec`.
     pub step: String,
     /// The system's error number.
     pub errno: i32,
@@ -188,12 +212,18 @@ pub struct Exit {
     pub signal: Option<i32>,
     /// Whether it left a core.
     pub core: bool,
+    /// Whether the kernel killed a process of it because memory ended.
+    #[serde(default)]
+    pub oom: bool,
     /// Why it never ran.
     pub exec_failure: Option<ExecFailure>,
     /// The stop escalation, empty when nobody asked for a stop.
     pub stop: Vec<StopStep>,
     /// Processes that could not be killed; the slot stays blocked.
     pub unkillable: Vec<i32>,
+    /// Processes that were left alone, because only the main process was to be stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<i32>,
     /// Whether the window was closed under a living tmux server.
     pub window_closed: bool,
     /// Resource usage.

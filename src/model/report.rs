@@ -58,6 +58,8 @@ pub struct Report {
     pub token: String,
     /// Whether it said `READY=1`.
     pub ready: bool,
+    /// Whether it said `STOPPING=1` since.
+    pub stopping: bool,
     /// How many heartbeats (`WATCHDOG=1`) it has sent. A count, so that no clock matters.
     pub beats: u64,
     /// How often it asked for more time, and for how much at the last time, in milliseconds

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Moment;
+use super::{Moment, StartReason};
 
 /// A group of instances as the ledger keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct GroupRow {
     pub failed: bool,
     /// Members that are to be started, in this order, each when the one before is ready.
     pub to_start: Vec<String>,
+    /// Why those are started, but for one whose own policy restarts it.
+    pub reason: StartReason,
     /// One sentence: why it stands where it stands.
     pub why: String,
 }

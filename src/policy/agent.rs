@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Care, KillMode, PromptBy, Resources, ResultRule, StopSpec, words};
+use crate::model::{Care, EnvFilter, KillMode, PromptBy, Resources, ResultRule, StopSpec, words};
 
 words! {
     /// Whether an agent is expected to end.
@@ -146,7 +146,7 @@ pub struct Policy {
     pub delay_function: Delay,
     /// Added at random on top, as a share of the delay: 0.25 adds up to a quarter.
     pub restart_jitter: f64,
-    /// When earlier restarts are forgotten, counted from the moment it ran.
+    /// When earlier restarts are forgotten, counted from the moment it was ready.
     pub restart_reset_after: ResetAfter,
     /// How many starts by policy fit in the window.
     pub start_limit_burst: u32,
@@ -242,6 +242,9 @@ pub struct Agent {
     pub model: Option<String>,
     /// Added to its environment.
     pub env: BTreeMap<String, String>,
+    /// Which variables of its owner's environment it inherits.
+    #[serde(default)]
+    pub env_filter: EnvFilter,
     /// Working directory; the submitter's (or the daemon's) when absent.
     pub cwd: Option<PathBuf>,
     /// How it is talked to; decides which of `modes` holds.
@@ -311,6 +314,7 @@ impl Agent {
             max_parallel: None,
             model: None,
             env: BTreeMap::new(),
+            env_filter: EnvFilter::default(),
             cwd: None,
             mode: AgentMode::Headless,
             modes: Modes::default(),

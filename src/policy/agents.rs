@@ -11,9 +11,12 @@ use std::path::Path;
 use crate::document::{Span, Spanned, Table, did_you_mean};
 
 use super::agent::{Agent, AgentMode, AgentType};
+use super::amount::{out_of_range, set};
+use super::around::Around;
 use super::checks::{check_agent, check_name};
+use super::failover::{check_targets, read_failover};
 use super::invocation::{beside, read_invocation};
-use super::life::{out_of_range, read_policy};
+use super::life::read_policy;
 use super::unsupported;
 
 /// An agent's table that was not read yet.
@@ -44,6 +47,7 @@ pub(super) fn read_agents_from(
     blank: &Agent,
 ) -> BTreeMap<String, Agent> {
     let mut agents = inherited.clone();
+    let mut targets = Vec::new();
     let mut written = collect(root);
     let known: Vec<String> = written.keys().chain(inherited.keys()).cloned().collect();
     for name in in_order(&written, inherited) {
@@ -54,11 +58,13 @@ pub(super) fn read_agents_from(
             None => inherited.get(&name).unwrap_or(blank).clone(),
         };
         agent.name.clone_from(&name);
+        read_failover(&mut table, &mut agent, &mut targets);
         read_agent(&mut table, base_dir, &mut agent);
         check_agent(&table, span, &agent);
         table.finish();
         agents.insert(name, agent);
     }
+    check_targets(&targets, &agents);
     agents
 }
 
@@ -66,7 +72,7 @@ fn collect<'a>(root: &mut Table<'a>) -> BTreeMap<String, Written<'a>> {
     let Some(mut tables) = root.table("agent") else { return BTreeMap::new() };
     let mut written = BTreeMap::new();
     for (name, value) in tables.entries() {
-        check_name(&tables, &name);
+        check_name(&tables, "agent", &name);
         if let Some(mut table) = value.table() {
             let extends = table.text("extends");
             written.insert(name.value, Written { span: name.span, table, extends });
@@ -131,9 +137,14 @@ fn extended(
         }
         return blank.clone();
     };
-    // That its base is started by the daemon says nothing about the one that extends it.
-    let autostart = found.autostart && table.label() == format!("agent.{}", base.value);
-    Agent { autostart, ..found.clone() }
+    let mut agent = found.clone();
+    if table.label() != format!("agent.{}", base.value) {
+        // That its base is started by the daemon says nothing about the one that extends it, and
+        // the one that extends it may well be the one that takes over.
+        agent.autostart = false;
+        agent.policy.failover = None;
+    }
+    agent
 }
 
 fn read_agent(table: &mut Table<'_>, base_dir: &Path, agent: &mut Agent) {
@@ -150,16 +161,20 @@ fn read_agent(table: &mut Table<'_>, base_dir: &Path, agent: &mut Agent) {
     set(&mut agent.max_parallel, read_max_parallel(table).map(Some));
     set(&mut agent.model, table.text("model").map(|text| Some(text.value)));
     read_env(table, agent);
+    read_env_filter(table, agent);
     read_cwd(table, base_dir, agent);
-    read_policy(table, &mut agent.policy);
+    let fails_over = agent.policy.failover.is_some();
+    read_policy(table, Around { base_dir, fails_over }, &mut agent.policy);
     agent.settle();
 }
 
 /// What an agent's `[defaults]` may hold beside policies.
-pub(super) fn read_defaults(table: &mut Table<'_>, blank: &mut Agent) {
+pub(super) fn read_defaults(table: &mut Table<'_>, base_dir: &Path, blank: &mut Agent) {
     set(&mut blank.kind, table.word("type", AgentType::ALL, AgentType::word).map(|w| w.value));
     set(&mut blank.require_result, table.flag("require_result").map(|flag| flag.value));
-    read_policy(table, &mut blank.policy);
+    read_env_filter(table, blank);
+    // Whoever has nobody to fail over to is given up instead.
+    read_policy(table, Around { base_dir, fails_over: true }, &mut blank.policy);
 }
 
 /// A number of processes: at least one.
@@ -170,12 +185,6 @@ pub(super) fn read_max_parallel(table: &mut Table<'_>) -> Option<u32> {
         return None;
     }
     Some(count.value)
-}
-
-fn set<T>(field: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *field = value;
-    }
 }
 
 fn names(table: &mut Table<'_>, key: &str) -> Option<Vec<String>> {
@@ -218,6 +227,25 @@ fn read_env(table: &mut Table<'_>, agent: &mut Agent) {
             agent.env.insert(name.value, text.value);
         }
     }
+}
+
+fn read_env_filter(table: &mut Table<'_>, agent: &mut Agent) {
+    set(&mut agent.env_filter.allow, read_env_names(table, "env_allow").map(Some));
+    set(&mut agent.env_filter.deny, read_env_names(table, "env_deny"));
+}
+
+/// Names of variables, each perhaps with a `*` at its end.
+fn read_env_names(table: &mut Table<'_>, key: &str) -> Option<Vec<String>> {
+    let names = table.texts(key)?;
+    for name in &names {
+        let bare = name.value.strip_suffix('*').unwrap_or(&name.value);
+        if name.value.is_empty() || bare.contains(['=', '\0', '*']) {
+            let message = format!("`{key}`: `{}` is no name of a variable", name.value);
+            let problem = table.findings().error("C08", name.span, message);
+            problem.help("a `*` may stand at its end only, as in \"AWS_*\"");
+        }
+    }
+    Some(names.into_iter().map(|name| name.value).collect())
 }
 
 fn read_cwd(table: &mut Table<'_>, base_dir: &Path, agent: &mut Agent) {

@@ -1,7 +1,7 @@
 //! Checks an agent whose keys were all read: its name, and whether the keys agree.
 
 use crate::document::{Span, Spanned, Table};
-use crate::model::{PromptBy, ResultRule};
+use crate::model::{Probe, PromptBy, Remedy, ResultRule};
 
 use super::agent::{Agent, AgentMode, AgentType, Modes};
 
@@ -11,11 +11,11 @@ const NAME_BYTES_MAX: usize = 64;
 /// Keys that can bring any contradiction about.
 const OF_MODES: &[&str] = &["mode", "headless", "tui", "type"];
 
-/// Checks the name in the header.
-pub(super) fn check_name(tables: &Table<'_>, name: &Spanned<String>) {
+/// Checks the name in the header of an agent or a group.
+pub(super) fn check_name(tables: &Table<'_>, what: &str, name: &Spanned<String>) {
     let text = name.value.as_str();
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.@".contains(c);
-    let complaint = if text == "command" {
+    let complaint = if text == "command" && what == "agent" {
         "is what tasks without an agent are called".to_owned()
     } else if text.len() > NAME_BYTES_MAX {
         format!("is longer than {NAME_BYTES_MAX} bytes")
@@ -26,7 +26,7 @@ pub(super) fn check_name(tables: &Table<'_>, name: &Spanned<String>) {
     } else {
         return;
     };
-    let message = format!("the name of agent `{text}` {complaint}");
+    let message = format!("the name of {what} `{text}` {complaint}");
     tables.findings().error("C02", name.span, message);
 }
 
@@ -63,6 +63,11 @@ pub(super) fn check_agent(table: &Table<'_>, header: Span, agent: &Agent) {
     }
     if agent.mode == AgentMode::Tui && !agent.terminal {
         clash(&["terminal", "mode"], "`mode = \"tui\"` needs a terminal", "leave `terminal` out");
+    }
+    let keys = |probe: &Probe| probe.on_failure.iter().any(|r| matches!(r, Remedy::Keys(_)));
+    if !agent.terminal && agent.policy.care.probes.iter().any(keys) {
+        let message = "a remedy presses keys, and the agent has no terminal";
+        clash(&["probe", "terminal"], message, "add `terminal = true`");
     }
     if agent.require_result && agent.result == ResultRule::None {
         let message = "a result is required, and `result = \"none\"` says that there is none";

@@ -10,13 +10,16 @@ use crate::model::{Finding, words};
 
 use super::agent::{Agent, Group, Policy};
 use super::agents::{read_agents_from, read_defaults, read_max_parallel};
-use super::life::finite;
+use super::amount::{bytes, finite, limit, out_of_range};
+use super::groups::read_groups;
 use super::unsupported::{self, refuse};
 
 /// The code of most findings.
 const CODE: &str = "C01";
 /// The version of the format.
 const SCHEMA: u32 = 1;
+/// More old logs are an archive, which is somebody else's work.
+const LOG_BACKUPS_MAX: u32 = 100;
 /// The configuration that every other one lies over.
 const BUILT_IN: &str = include_str!("../../config/default.toml");
 
@@ -27,6 +30,18 @@ words! {
         Detach = "detach",
         /// They are stopped.
         Stop = "stop",
+    }
+}
+
+words! {
+    /// What a caller inside of an agent may ask of the daemon.
+    AgentApi {
+        /// Nothing.
+        None = "none",
+        /// What concerns itself: results, notes, its own state.
+        Own = "self",
+        /// Everything that a person may.
+        Full = "full",
     }
 }
 
@@ -53,6 +68,12 @@ pub struct DaemonSettings {
     pub keep_window: KeepWindow,
     /// How long they stay, in milliseconds.
     pub keep_for_ms: u64,
+    /// What agents may ask of the daemon.
+    pub agent_api: AgentApi,
+    /// How long the daemon's log may grow, in bytes, before it is moved away; `None` is no limit.
+    pub log_max_bytes: Option<u64>,
+    /// How many old logs are kept.
+    pub log_backups: u32,
 }
 
 /// A checked configuration.
@@ -75,6 +96,9 @@ impl Default for DaemonSettings {
             max_parallel: 128,
             keep_window: KeepWindow::OnFailure,
             keep_for_ms: 3_600_000,
+            agent_api: AgentApi::Own,
+            log_max_bytes: Some(10 << 20),
+            log_backups: 5,
         }
     }
 }
@@ -123,17 +147,18 @@ fn read_root(root: &mut Table<'_>, base_dir: &Path, defaults: &Config) -> Config
     }
     let mut blank = Agent::new("");
     if let Some(mut table) = root.table("defaults") {
-        read_defaults(&mut table, &mut blank);
+        read_defaults(&mut table, base_dir, &mut blank);
         table.finish();
     }
     let mut inherited = defaults.agents.clone();
     for agent in inherited.values_mut().filter(|agent| agent.policy == Policy::default()) {
         // The built-in agents say nothing about policies, so `[defaults]` holds for them too.
         agent.policy = blank.policy.clone();
+        agent.env_filter = blank.env_filter.clone();
     }
-    refuse(root, unsupported::OF_THE_FILE);
     let agents = read_agents_from(root, base_dir, &inherited, &blank);
-    Config { schema: SCHEMA, daemon, agents, groups: BTreeMap::new() }
+    let groups = read_groups(root, &agents, &defaults.groups);
+    Config { schema: SCHEMA, daemon, agents, groups }
 }
 
 fn read_schema(root: &mut Table<'_>) {
@@ -155,6 +180,20 @@ fn read_daemon(table: &mut Table<'_>, daemon: &mut DaemonSettings) {
     }
     if let Some(ms) = finite(table, "keep_for") {
         daemon.keep_for_ms = ms;
+    }
+    if let Some(word) = table.word("agent_api", AgentApi::ALL, AgentApi::word) {
+        daemon.agent_api = word.value;
+    }
+    if let Some(most) = limit(table, "log_max_bytes", bytes) {
+        daemon.log_max_bytes = most;
+    }
+    if let Some(count) = table.count("log_backups") {
+        if count.value <= LOG_BACKUPS_MAX {
+            daemon.log_backups = count.value;
+        } else {
+            let message = format!("`log_backups` lies between 0 and {LOG_BACKUPS_MAX}");
+            out_of_range(table, count.span, &message);
+        }
     }
     refuse(table, unsupported::OF_THE_DAEMON);
 }

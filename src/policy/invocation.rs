@@ -34,6 +34,11 @@ impl Invocation {
     }
 }
 
+/// Program and arguments of something that is not an agent, without placeholders.
+pub(super) fn read_program(value: &Value<'_>, base_dir: &Path) -> Option<Vec<String>> {
+    program(value, base_dir, arguments(value)?)
+}
+
 fn read_command(table: &mut Table<'_>, base_dir: &Path) -> Option<Vec<String>> {
     let shell = table.flag("shell");
     let Some(value) = table.value("command") else {
@@ -43,10 +48,18 @@ fn read_command(table: &mut Table<'_>, base_dir: &Path) -> Option<Vec<String>> {
         }
         return None;
     };
-    let mut argv = match shell.is_some_and(|flag| flag.value) {
+    let argv = match shell.is_some_and(|flag| flag.value) {
         true => vec!["sh".to_owned(), "-c".to_owned(), script(&value)?],
         false => arguments(&value)?,
     };
+    let argv = program(&value, base_dir, argv)?;
+    check_shell(&value, &argv);
+    check_placeholders(&value, &argv);
+    Some(argv)
+}
+
+/// Checks that it can be run, and finds its program.
+fn program(value: &Value<'_>, base_dir: &Path, mut argv: Vec<String>) -> Option<Vec<String>> {
     let complaint = match argv.first().map(String::as_str) {
         None => Some("is empty"),
         Some("") => Some("begins with an empty string"),
@@ -54,14 +67,12 @@ fn read_command(table: &mut Table<'_>, base_dir: &Path) -> Option<Vec<String>> {
         Some(_) => None,
     };
     if let Some(complaint) = complaint {
-        bad_command(&value, &format!("`{}` {complaint}", value.label()), None);
+        bad_command(value, &format!("`{}` {complaint}", value.label()), None);
         return None;
     }
     if argv[0].contains('/') {
         argv[0] = beside(base_dir, &argv[0]).to_string_lossy().into_owned();
     }
-    check_shell(&value, &argv);
-    check_placeholders(&value, &argv);
     Some(argv)
 }
 

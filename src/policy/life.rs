@@ -1,8 +1,14 @@
 //! Reads the policy keys of an agent, and checks that they make sense together.
 
-use crate::document::{Span, Table, show_duration as told};
+use crate::document::{Table, show_duration as told};
+use crate::model::{KillMode, signal_name};
 
 use super::agent::{Delay, OnStartLimit, Policy, ResetAfter, Restart};
+use super::amount::{
+    at_least_one, bytes, finite, limit, out_of_range, percent, positive, set, time_limit,
+};
+use super::around::Around;
+use super::care::read_care;
 use super::restart::delay_ms;
 use super::status::{signal, statuses};
 use super::unsupported::{self, refuse};
@@ -21,9 +27,9 @@ const LIMIT_KEYS: &[&str] = &[
 ];
 
 /// Reads the policy keys of a table over a policy; keys that are absent change nothing.
-pub(super) fn read_policy(table: &mut Table<'_>, policy: &mut Policy) {
+pub(super) fn read_policy(table: &mut Table<'_>, around: Around<'_>, policy: &mut Policy) {
     read_restart(table, policy);
-    read_limit(table, policy);
+    read_limit(table, around, policy);
     read_statuses(table, policy);
     read_timeouts(table, policy);
     read_stop(table, policy);
@@ -35,20 +41,11 @@ pub(super) fn read_policy(table: &mut Table<'_>, policy: &mut Policy) {
             }
         }
     }
+    read_resources(table, policy);
+    read_care(table, around, policy);
     refuse(table, unsupported::OF_AGENTS);
     check_delays(table, policy);
     check_limit(table, policy);
-}
-
-/// Reports a value that is out of range.
-pub(super) fn out_of_range(table: &Table<'_>, span: Span, message: &str) {
-    table.findings().error("C08", span, message);
-}
-
-fn set<T>(field: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *field = value;
-    }
 }
 
 fn read_restart(table: &mut Table<'_>, policy: &mut Policy) {
@@ -76,18 +73,15 @@ fn reset_after(table: &mut Table<'_>) -> Option<ResetAfter> {
     finite(table, key).map(ResetAfter::Ms)
 }
 
-fn read_limit(table: &mut Table<'_>, policy: &mut Policy) {
+fn read_limit(table: &mut Table<'_>, around: Around<'_>, policy: &mut Policy) {
     let burst = table.count("start_limit_burst").map(|count| count.value);
     set(&mut policy.start_limit_burst, burst);
     set(&mut policy.start_limit_interval_ms, positive(table, "start_limit_interval"));
-    if let Some(value) = table.value("on_start_limit") {
-        if value.is_text("failover") {
-            unsupported::report(table, value.span(), "on_start_limit = \"failover\"");
-            return;
-        }
-        let word = value.word(OnStartLimit::ALL, OnStartLimit::word);
-        set(&mut policy.on_start_limit, word.map(|word| word.value));
+    let word = table.word("on_start_limit", OnStartLimit::ALL, OnStartLimit::word);
+    if word.as_ref().is_some_and(|word| word.value == OnStartLimit::Failover) {
+        around.check_failover(table, "on_start_limit", "`on_start_limit = \"failover\"`");
     }
+    set(&mut policy.on_start_limit, word.map(|word| word.value));
 }
 
 fn read_statuses(table: &mut Table<'_>, policy: &mut Policy) {
@@ -103,6 +97,25 @@ fn read_statuses(table: &mut Table<'_>, policy: &mut Policy) {
         policy.restart_prevent_codes = prevent.codes;
         policy.restart_prevent_signals = prevent.signals;
     }
+    if let Some(force) = statuses(table, "restart_force_exit_status") {
+        policy.restart_force_codes = force.codes;
+        policy.restart_force_signals = force.signals;
+    }
+    check_statuses(table, policy);
+}
+
+/// What is forced and prevented at once is prevented, which the one who wrote both cannot mean.
+fn check_statuses(table: &Table<'_>, policy: &Policy) {
+    let keys = ["restart_force_exit_status", "restart_prevent_exit_status"];
+    let Some(key) = keys.into_iter().find(|key| table.has(key)) else { return };
+    let code = policy.restart_force_codes.iter().find(|c| policy.restart_prevent_codes.contains(c));
+    let signal =
+        policy.restart_force_signals.iter().find(|s| policy.restart_prevent_signals.contains(s));
+    let both = code.map(ToString::to_string).or_else(|| signal.map(|s| signal_name(*s)));
+    if let Some(both) = both {
+        let message = format!("a restart after {both} is both forced and prevented");
+        table.findings().error("C06", table.value_span(key), message);
+    }
 }
 
 fn read_timeouts(table: &mut Table<'_>, policy: &mut Policy) {
@@ -117,38 +130,19 @@ fn read_stop(table: &mut Table<'_>, policy: &mut Policy) {
     set(&mut policy.stop.signal, signal(table, "stop_signal"));
     set(&mut policy.stop.timeout_ms, finite(table, "stop_timeout"));
     set(&mut policy.stop.send_sighup, table.flag("send_sighup").map(|flag| flag.value));
+    let mode = table.word("kill_mode", KillMode::ALL, KillMode::word);
+    set(&mut policy.stop.mode, mode.map(|word| word.value));
 }
 
-/// A span of time that has an end.
-pub(super) fn finite(table: &mut Table<'_>, key: &str) -> Option<u64> {
-    let span = table.duration(key)?;
-    if span.value.is_none() {
-        out_of_range(table, span.span, &format!("`{key}` needs a span of time that ends"));
-    }
-    span.value
-}
-
-/// A span of time that has an end and is not nothing.
-fn positive(table: &mut Table<'_>, key: &str) -> Option<u64> {
-    let at = table.duration(key)?;
-    let ms = at.value.filter(|ms| *ms > 0);
-    if ms.is_none() {
-        let message = format!("`{key}` needs a span of time that ends and is not zero");
-        let problem = table.findings().error("C08", at.span, message);
-        problem.help("`start_limit_burst = 0` turns the limit off");
-    }
-    ms
-}
-
-/// A time limit; the inner `None` is none.
-fn time_limit(table: &mut Table<'_>, key: &str) -> Option<Option<u64>> {
-    let limit = table.duration(key)?;
-    if limit.value == Some(0) {
-        let message = format!("`{key}` of nothing leaves no time at all");
-        table.findings().error("C08", limit.span, message).help("write \"off\" for no limit");
-        return None;
-    }
-    Some(limit.value)
+fn read_resources(table: &mut Table<'_>, policy: &mut Policy) {
+    let resources = &mut policy.resources;
+    set(&mut resources.memory_max, limit(table, "memory_max", bytes));
+    let tasks = limit(table, "tasks_max", at_least_one);
+    set(&mut resources.tasks_max, tasks.map(|tasks| tasks.map(u64::from)));
+    set(&mut resources.cpu_quota, limit(table, "cpu_quota", percent));
+    let word = |best_effort| if best_effort { "best-effort" } else { "enforce" };
+    let best_effort = table.word("limits", &[false, true], word);
+    set(&mut resources.best_effort, best_effort.map(|word| word.value));
 }
 
 fn check_delays(table: &Table<'_>, policy: &Policy) {
@@ -187,6 +181,16 @@ fn check_limit(table: &Table<'_>, policy: &Policy) {
     );
     let problem = table.findings().error("C07", table.value_span(key), message);
     problem.help("make the interval longer, or the delays or the burst smaller");
+}
+
+/// How many restarts the delays leave room for in a window, counted up to `most`.
+pub(super) fn restarts_within(policy: &Policy, window_ms: u64, most: u32) -> u32 {
+    let (mut low, mut high) = (0, most);
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        if sum_of_delays(policy, middle) < window_ms { low = middle } else { high = middle - 1 }
+    }
+    low
 }
 
 /// The sum of the first delays. After [`GROWTH_STEPS_MAX`] steps every function has reached what

@@ -15,15 +15,28 @@
 //! | C08 | a value that is out of range |
 //! | C09 | something that is not supported yet |
 //! | C10 | a prompt that a shell would read as a script |
+//! | C11 | a regular expression |
+//! | C12 | `startup`, a probe or a rule that lacks something, or does nothing |
+//! | C13 | failover: its targets, or that it is asked for without any |
+//! | C14 | the members of a group |
 
 mod agent;
 mod agents;
+mod amount;
+mod around;
+mod care;
 mod checks;
 mod config;
+mod diff;
+mod failover;
+mod groups;
 mod invocation;
 mod life;
 mod order;
+mod pattern;
+mod probes;
 mod restart;
+mod rules;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -34,6 +47,7 @@ pub use agent::{
     Policy, ResetAfter, Restart, Strategy,
 };
 pub use agents::read_agents;
-pub use config::{Config, DaemonSettings, KeepWindow, OnTerm};
+pub use config::{AgentApi, Config, DaemonSettings, KeepWindow, OnTerm};
+pub use diff::{Changes, diff};
 pub use order::Identity;
-pub use restart::{Decision, RestartCounters, decide, delay_ms};
+pub use restart::{Decision, RestartCounters, decide, delay_ms, limit_hit, room};

@@ -79,15 +79,17 @@ pub fn decide(
     let base = delay_ms(policy, counters.streak);
     let mut delay_ms = base.saturating_add(jitter_ms(policy, base, random));
     let mut why = format!("restarts in {}", about(delay_ms));
-    let room = room(policy, &mut counters.starts, now);
+    let (burst, interval_ms) = (policy.start_limit_burst, policy.start_limit_interval_ms);
+    let room = room(burst, interval_ms, &mut counters.starts, now);
     if room > now {
         match policy.on_start_limit {
             OnStartLimit::Fail | OnStartLimit::Failover => {
-                return Decision::LimitHit { why: limit_hit(policy) };
+                return Decision::LimitHit { why: limit_hit(burst, interval_ms) };
             }
             OnStartLimit::Delay => {
                 delay_ms = delay_ms.max(room.0 - now.0);
-                why = format!("{}; waits {}", limit_hit(policy), about(delay_ms));
+                let hit = limit_hit(burst, interval_ms);
+                why = format!("{hit}; waits {}", about(delay_ms));
             }
         }
     }
@@ -121,7 +123,9 @@ fn refused(policy: &Policy, end: &AttemptEnd) -> Option<String> {
     if let Some(signal) = end.signal.filter(|s| policy.restart_prevent_signals.contains(s)) {
         return Some(format!("{} is in `restart_prevent_exit_status`", signal_name(signal)));
     }
-    let wanted = restarts_after(policy.restart, end.outcome);
+    let forced = end.code.is_some_and(|code| policy.restart_force_codes.contains(&code))
+        || end.signal.is_some_and(|signal| policy.restart_force_signals.contains(&signal));
+    let wanted = forced || restarts_after(policy.restart, end.outcome);
     (!wanted).then(|| format!("{}; `restart` is \"{}\"", end.outcome, policy.restart))
 }
 
@@ -181,15 +185,15 @@ fn jitter_ms(policy: &Policy, delay_ms: u64, random: f64) -> u64 {
     (delay_ms as f64 * policy.restart_jitter * random.clamp(0.0, 1.0)) as u64
 }
 
-/// Forgets the starts that have left the window, and tells from when on there is room for another.
-fn room(policy: &Policy, starts: &mut Vec<Moment>, now: Moment) -> Moment {
-    let interval = policy.start_limit_interval_ms;
-    let burst = policy.start_limit_burst as usize;
-    starts.retain(|start| start.0.saturating_add(interval) > now.0);
+/// Forgets the starts that have left a window of `interval_ms` that holds `burst` of them (0 is no
+/// limit), and tells from when on there is room for another: `now`, or a moment to come.
+pub fn room(burst: u32, interval_ms: u64, starts: &mut Vec<Moment>, now: Moment) -> Moment {
+    let burst = burst as usize;
+    starts.retain(|start| start.0.saturating_add(interval_ms) > now.0);
     // More than the burst are never asked for, however many a policy without limit makes.
     starts.drain(..starts.len().saturating_sub(burst));
     match starts.first() {
-        Some(oldest) if starts.len() == burst => Moment(oldest.0.saturating_add(interval)),
+        Some(oldest) if starts.len() == burst => Moment(oldest.0.saturating_add(interval_ms)),
         Some(_) | None => now,
     }
 }
@@ -203,9 +207,10 @@ fn about(delay_ms: u64) -> String {
     show_duration(delay_ms.next_multiple_of(step))
 }
 
-fn limit_hit(policy: &Policy) -> String {
-    let interval = show_duration(policy.start_limit_interval_ms);
-    format!("restarted {} times within {interval}", policy.start_limit_burst)
+/// How a hit start limit is told.
+pub fn limit_hit(burst: u32, interval_ms: u64) -> String {
+    let times = if burst == 1 { "once".to_owned() } else { format!("{burst} times") };
+    format!("restarted {times} within {}", show_duration(interval_ms))
 }
 
 impl RestartCounters {
@@ -231,6 +236,7 @@ impl RestartCounters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Mint;
 
     fn ended(outcome: Outcome) -> AttemptEnd {
         let (message, at) = (String::new(), Moment(0));
@@ -303,6 +309,37 @@ mod tests {
         assert!(restarts(&policy, &other), "9 is a signal there, not a code");
     }
 
+    /// `restart_force_exit_status` beats `restart`, and loses to `restart_prevent_exit_status` and
+    /// to a person.
+    #[test]
+    fn a_forced_status_restarts_what_would_stay_down() {
+        let policy = Policy {
+            restart: Restart::No,
+            restart_force_codes: vec![0, 7, 8],
+            restart_force_signals: vec![10, 12],
+            restart_prevent_codes: vec![8],
+            restart_prevent_signals: vec![12],
+            ..calm()
+        };
+        let code = |code| AttemptEnd { code: Some(code), ..ended(Outcome::ExitCode) };
+        let signal = |signal| AttemptEnd { signal: Some(signal), ..ended(Outcome::Signal) };
+        let success = AttemptEnd { code: Some(0), ..ended(Outcome::Success) };
+        let stopped = AttemptEnd { code: Some(7), ..ended(Outcome::Cancelled) };
+        let table = [
+            (code(7), true),
+            (code(8), false),
+            (code(10), false),
+            (signal(10), true),
+            (signal(12), false),
+            (signal(7), false),
+            (success, true),
+            (stopped, false),
+        ];
+        for (end, expected) in table {
+            assert_eq!(restarts(&policy, &end), expected, "{end:?}");
+        }
+    }
+
     #[test]
     fn delays_grow_up_to_their_cap() {
         let cases = [
@@ -327,6 +364,28 @@ mod tests {
             let none = RestartCounters::default();
             let decision = decide(&policy, &none, &end, None, Moment(0), random);
             assert!(matches!(decision, Decision::After { delay_ms, .. } if delay_ms == expected));
+        }
+    }
+
+    /// Fault case 46: fifty agents that crash together do not come back together.
+    #[test]
+    fn jitter_spreads_a_common_crash() {
+        let policy = Policy { restart_jitter: 0.25, restart_delay_ms: 4_000, ..calm() };
+        let mut mint = Mint::new([9; 32]);
+        let delay = |_| {
+            let random = (mint.number() >> 11) as f64 / (1_u64 << 53) as f64;
+            let none = RestartCounters::default();
+            match decide(&policy, &none, &ended(Outcome::ExitCode), None, Moment(0), random) {
+                Decision::After { delay_ms, .. } => delay_ms,
+                Decision::No { why } | Decision::LimitHit { why } => panic!("{why}"),
+            }
+        };
+        let delays: Vec<u64> = (0..50).map(delay).collect();
+        assert!(delays.iter().all(|delay| (4_000..=5_000).contains(delay)), "{delays:?}");
+        for tenth in 0..10 {
+            let from = 4_000 + tenth * 100;
+            let here = delays.iter().filter(|delay| (from..from + 100).contains(*delay)).count();
+            assert!((1..=12).contains(&here), "{here} of 50 come back at {from}: {delays:?}");
         }
     }
 

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use super::*;
 use crate::document::{Source, render};
-use crate::model::{Finding, PromptBy, ResultRule};
+use crate::model::{
+    ExitMatch, Finding, KillMode, Outcome, Probe, ProbeKind, PromptBy, ReadySign, Remedy,
+    Resources, ResultRule, Rule, Startup, Then,
+};
 
 fn read(text: &str) -> (Option<Config>, Vec<Finding>) {
     Config::read(&Source::new("m.toml", text), Path::new("/etc/mux"), &Config::built_in())
@@ -29,7 +32,7 @@ fn agent(text: &str) -> Agent {
 #[test]
 fn every_problem_is_told_at_its_place() {
     let cases: Vec<_> = include_str!("findings.txt").split("====\n").skip(1).collect();
-    assert!(cases.len() > 60);
+    assert!(cases.len() > 110);
     for case in cases {
         let (text, expected) = case.split_once("---\n").expect("a file and what is told");
         assert_eq!(told(text), expected.trim_end(), "for:\n{text}");
@@ -188,6 +191,128 @@ fn policy_keys_arrive() {
         failover: None,
     };
     assert_eq!(policy, expected);
+}
+
+#[test]
+fn keys_of_limits_and_ends_arrive() {
+    let policy = agent(
+        "[agent.a]\ncommand = ['x']\nrestart_force_exit_status = [4, 'SIGUSR1']\n\
+         kill_mode = 'mixed'\nmemory_max = '2GiB'\ntasks_max = 64\ncpu_quota = '150%'\n\
+         limits = 'best-effort'\nwatchdog = '2m'\nenv_allow = ['A_*']\nenv_deny = ['A_B']\n",
+    );
+    let Policy { restart_force_codes, restart_force_signals, stop, resources, care, .. } =
+        policy.policy;
+    assert_eq!((restart_force_codes, restart_force_signals), (vec![4], vec![10]));
+    assert_eq!(stop.mode, KillMode::Mixed);
+    let expected = Resources {
+        memory_max: Some(2 << 30),
+        tasks_max: Some(64),
+        cpu_quota: Some(150.0),
+        best_effort: true,
+    };
+    assert_eq!(resources, expected);
+    assert_eq!(care.watchdog_ms, Some(120_000));
+    assert!(policy.env_filter.keeps("A_X") && !policy.env_filter.keeps("A_B"));
+}
+
+#[test]
+fn startup_probes_and_rules_arrive_with_their_defaults() {
+    let text = "[agent.a]\ncommand = ['x']\ntype = 'service'\nstart_timeout = '20s'\n\
+        startup = { screen = '> $' }\n\
+        [[agent.a.probe]]\nkind = 'stall'\nbusy = 'esc to interrupt'\n\
+        on_failure = ['keys:Escape, C-c', 'restart', 'failover', 'alarm']\n\
+        [[agent.a.probe]]\nkind = 'exec'\ncommand = ['./ok', '-q']\nperiod = '2s'\n\
+        [[agent.a.probe]]\nkind = 'exec'\ncommand = ['true']\nremedy_gap = '1s'\n\
+        [[agent.a.probe]]\nkind = 'heartbeat'\nevery = '1m'\n\
+        [[agent.a.on]]\nwhen = { screen = 'limit' }\noutcome = 'rate-limited'\n\
+        reset = 'resets at (\\S+)'\nthen = 'delay:90s'\n\
+        [[agent.a.on]]\nname = 'gone'\nwhen = { exit = [3, 'SIGTERM'] }\nthen = 'failover'\n\
+        [agent.a.failover]\ntargets = ['demo']\nfailback = 'after:10m'\n";
+    let policy = agent(text).policy;
+    let sign = ReadySign::Screen { pattern: "> $".into(), rows: 8 };
+    let startup = Startup { sign, period_ms: 1_000, timeout_ms: 20_000 };
+    let care = policy.care;
+    assert_eq!((care.startup, care.watchdog_ms), (Some(startup), Some(60_000)));
+    let keys = vec!["Escape".to_owned(), "C-c".to_owned()];
+    let stall = Probe {
+        name: "stall".into(),
+        kind: ProbeKind::Stall {
+            unchanged_ms: 300_000,
+            busy: Some("esc to interrupt".into()),
+            ignore: None,
+            cpu_below: 1.0,
+        },
+        period_ms: 10_000,
+        timeout_ms: 5_000,
+        initial_delay_ms: 0,
+        failure_threshold: 3,
+        success_threshold: 1,
+        on_failure: vec![Remedy::Keys(keys), Remedy::Restart, Remedy::Failover, Remedy::Alarm],
+        remedy_gap_ms: 30_000,
+    };
+    assert_eq!(care.probes[0], stall);
+    let others: Vec<_> = care.probes[1..]
+        .iter()
+        .map(|p| (p.name.as_str(), p.period_ms, p.timeout_ms, p.remedy_gap_ms, &p.on_failure[..]))
+        .collect();
+    let restart = &[Remedy::Restart][..];
+    assert_eq!(
+        others,
+        [("exec", 2_000, 2_000, 30_000, restart), ("exec-2", 10_000, 5_000, 1_000, restart)]
+    );
+    let command = vec!["/etc/mux/ok".to_owned(), "-q".to_owned()];
+    assert_eq!(care.probes[1].kind, ProbeKind::Exec { command });
+    let rule = |name: &str, screen: Option<&str>, exit, then| Rule {
+        name: name.into(),
+        screen: screen.map(str::to_owned),
+        exit,
+        outcome: screen.map(|_| Outcome::RateLimited),
+        reset: screen.map(|_| r"resets at (\S+)".to_owned()),
+        then: Some(then),
+    };
+    let these = ExitMatch::These { codes: vec![3], signals: vec![15] };
+    let limit = rule("rule 1", Some("limit"), ExitMatch::Any, Then::Delay(90_000));
+    assert_eq!(care.rules, [limit, rule("gone", None, these, Then::Failover)]);
+    let failover = Failover {
+        targets: vec!["demo".into()],
+        max_switches: 3,
+        interval_ms: 3_600_000,
+        failback: Failback::After(600_000),
+    };
+    assert_eq!(policy.failover, Some(failover));
+}
+
+#[test]
+fn lists_replace_lists_and_who_takes_over_is_not_inherited() {
+    let text = "[[defaults.on]]\nwhen = { screen = 'limit' }\noutcome = 'rate-limited'\n\
+        [agent.a]\ncommand = ['x']\n[[agent.a.probe]]\nkind = 'process'\n\
+        [agent.a.failover]\ntargets = ['b']\n\
+        [agent.b]\nextends = 'a'\n\
+        [agent.c]\nextends = 'a'\non = []\n[[agent.c.probe]]\nkind = 'exec'\ncommand = ['y']\n";
+    let agents = read(text).0.expect("it is right").agents;
+    let names = |agent: &str| {
+        let care = &agents[agent].policy.care;
+        (care.probes.iter().map(|probe| probe.name.as_str()).collect::<Vec<_>>(), care.rules.len())
+    };
+    assert_eq!([names("a"), names("b")], [(vec!["process"], 1), (vec!["process"], 1)]);
+    assert_eq!(names("c"), (vec!["exec"], 0));
+    assert_eq!(names("claude"), (vec![], 1));
+    assert!(agents["a"].policy.failover.is_some() && agents["b"].policy.failover.is_none());
+}
+
+#[test]
+fn groups_arrive() {
+    let text = "[agent.a]\ncommand = ['x']\ntype = 'service'\n[agent.b]\nextends = 'a'\n\
+        [group.crew]\nmembers = ['b', 'a']\nstrategy = 'rest_for_one'\nstart_limit_burst = 7\n";
+    let groups = read(text).0.expect("it is right").groups;
+    let crew = Group {
+        name: "crew".into(),
+        strategy: Strategy::RestForOne,
+        members: vec!["b".into(), "a".into()],
+        start_limit_burst: 7,
+        start_limit_interval_ms: 600_000,
+    };
+    assert_eq!(groups.into_values().collect::<Vec<_>>(), [crew]);
 }
 
 #[test]

@@ -8,31 +8,10 @@ use crate::document::{Span, Table};
 pub(super) type Unsupported = (&'static str, Option<&'static str>);
 
 /// Keys of an agent, and of `[defaults]`.
-pub(super) const OF_AGENTS: &[Unsupported] = &[
-    ("watchdog", Some("off")),
-    ("memory_max", Some("infinity")),
-    ("tasks_max", Some("infinity")),
-    ("cpu_quota", Some("infinity")),
-    ("kill_mode", Some("control-group")),
-    ("restart_force_exit_status", None),
-    ("startup", None),
-    ("probe", None),
-    ("on", None),
-    ("failover", None),
-    ("acp", None),
-    ("price", None),
-];
+pub(super) const OF_AGENTS: &[Unsupported] = &[("acp", None), ("price", None)];
 
 /// Keys of `[daemon]`.
-pub(super) const OF_THE_DAEMON: &[Unsupported] = &[
-    ("tmux_socket", Some("private")),
-    ("agent_api", Some("self")),
-    ("log_max_bytes", None),
-    ("log_backups", None),
-];
-
-/// Tables of a configuration file.
-pub(super) const OF_THE_FILE: &[Unsupported] = &[("group", None)];
+pub(super) const OF_THE_DAEMON: &[Unsupported] = &[("tmux_socket", Some("private"))];
 
 /// Refuses those of the keys that are there.
 pub(super) fn refuse(table: &mut Table<'_>, keys: &[Unsupported]) {

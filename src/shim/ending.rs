@@ -8,7 +8,7 @@ use nix::sys::time::TimeVal;
 
 use super::{now, record};
 use crate::model::{
-    ExecFailure, Exit, KillMode, Resources, Spec, StdinFrom, StopSpec, Usage, files,
+    Confinement, ExecFailure, Exit, KillMode, Resources, Spec, StdinFrom, StopSpec, Usage, files,
 };
 
 /// How the main process ended.
@@ -53,9 +53,11 @@ pub(super) fn blank(spec: &Spec) -> Exit {
         code: None,
         signal: None,
         core: false,
+        oom: false,
         exec_failure: None,
         stop: Vec::new(),
         unkillable: Vec::new(),
+        left: Vec::new(),
         window_closed: false,
         usage: Usage::default(),
         started_ms: at,
@@ -101,6 +103,7 @@ pub(super) fn nameless(attempt: String) -> Spec {
         socket: PathBuf::new(),
         oom_score_adjust: 0,
         resources: Resources::default(),
+        confinement: Confinement::Nowhere,
         drain_ms: 0,
     }
 }

@@ -13,15 +13,19 @@ use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{pipe2, setsid};
 
+use super::leaf::{self, Leaf};
 use super::lock::{self, REFUSED};
 use super::log::Log;
+use super::notify::{self, Notify};
 use super::record::{self, Reserved};
+use super::report::Reporter;
 use super::socket::Socket;
 use super::spawn::{self, Held, Streams, failure};
 use super::streams::{Inner, Source};
 use super::supervise::{Parts, Shim};
 use super::window::{Server, Window};
 use super::{ending, mark, now, pty};
+use crate::failpoint;
 use crate::model::{ExecFailure, ProcessMark, Spec, Started, StdinFrom, files};
 
 /// Where a shim notes its own troubles, in the attempt's directory; absent when it had none.
@@ -36,7 +40,7 @@ struct Ends {
 
 /// Starts the agent of `dir`, or says with which code the shim ends.
 pub(super) fn launch(dir: &Path) -> Result<Shim, i32> {
-    let lock = match lock::take(dir) {
+    let lock = match failpoint::io("shim.take-lock", || lock::take(dir)) {
         Ok(Some(lock)) if !has_run(dir) => lock,
         Ok(_) => return Err(REFUSED),
         Err(error) => {
@@ -82,17 +86,26 @@ fn take_signals(spec: &Spec) -> Result<SignalFd, ExecFailure> {
 fn start(dir: &Path, spec: &Spec, lock: File, signals: SignalFd) -> Result<Shim, ExecFailure> {
     let window = Window::open(spec);
     let server = spec.server.clone().filter(|_| window.is_some()).map(Server::watch);
-    let ends = open_ends(dir, spec, window.as_ref().and_then(Window::size))?;
+    let size = window.as_ref().and_then(Window::size);
+    let ends = failpoint::step("shim.open-streams", || open_ends(dir, spec, size))?;
     let began_ms = now::monotonic_ms();
-    let log =
-        Log::open(dir, began_ms).map_err(|e| io_failure("spec", &e, "cannot open the log"))?;
-    let exit = Reserved::reserve(dir, files::EXIT)
+    let log = failpoint::io("shim.open-log", || Log::open(dir, began_ms))
+        .map_err(|e| io_failure("spec", &e, "cannot open the log"))?;
+    let exit = failpoint::io("shim.reserve-exit", || Reserved::reserve(dir, files::EXIT))
         .map_err(|e| io_failure("spec", &e, "cannot write to the attempt's directory"))?;
-    let held = spawn::fork_held(spec, ends.agent)?;
+    let own = spec.socket.with_extension(notify::EXTENSION);
+    let notify = Notify::listen(&own);
+    let notify = notify.map_err(|e| complain(dir, &own, &e, "the agent has no NOTIFY_SOCKET")).ok();
+    let leaf = leaf::make(spec)?;
+    let path = notify.as_ref().map(Notify::path);
+    let held =
+        failpoint::step("shim.fork", || spawn::fork_held(spec, ends.agent, leaf.as_ref(), path))?;
     let started = note_start(dir, spec, &held)?;
-    let socket = Socket::listen(&spec.socket).map_err(|e| complain(dir, spec, &e)).ok();
+    let socket = failpoint::io("shim.bind-socket", || Socket::listen(&spec.socket));
+    let socket = socket.map_err(|e| complain(dir, &spec.socket, &e, "stop it by SIGTERM")).ok();
     let agent = held.pid;
-    held.release(spec)?;
+    failpoint::step("shim.release", || held.release(spec))
+        .inspect_err(|_| leaf.iter().for_each(Leaf::remove))?;
     Ok(Shim::new(Parts {
         spec: spec.clone(),
         lock,
@@ -105,7 +118,10 @@ fn start(dir: &Path, spec: &Spec, lock: File, signals: SignalFd) -> Result<Shim,
         exit,
         started,
         socket,
+        notify,
+        reporter: Reporter::new(dir, spec),
         agent,
+        leaf,
         began_ms,
     }))
 }
@@ -123,7 +139,7 @@ fn note_start(dir: &Path, spec: &Spec, held: &Held) -> Result<Started, ExecFailu
         shim: marked(std::process::id().cast_signed())?,
         at_ms: now::wall_ms(),
     };
-    record::write(dir, files::STARTED, &started)
+    failpoint::io("shim.write-started", || record::write(dir, files::STARTED, &started))
         .map_err(|e| io_failure("spec", &e, "cannot write started.json"))?;
     Ok(started)
 }
@@ -188,10 +204,9 @@ fn adjust_oom(pid: i32, by: i32) {
         fs::write(format!("/proc/{pid}/oom_score_adj"), (own + by).clamp(-1000, 1000).to_string());
 }
 
-/// A shim without socket still runs its agent and obeys SIGTERM; a person is told where they look.
-fn complain(dir: &Path, spec: &Spec, error: &io::Error) {
-    let path = spec.socket.display();
-    let text = format!("[muxvisor: cannot listen on {path}: {error}; stop it by SIGTERM]\r\n");
+/// A shim without sockets still runs its agent and obeys SIGTERM; a person is told where they look.
+fn complain(dir: &Path, socket: &Path, error: &io::Error, so: &str) {
+    let text = format!("[muxvisor: cannot listen on {}: {error}; {so}]\r\n", socket.display());
     tell(&text);
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(0o600);

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
+use crate::failpoint;
 use crate::model::files;
 
 /// Output closer together than this shares an index line.
@@ -100,7 +101,7 @@ impl Log {
 fn write_most(file: &mut File, bytes: &[u8]) -> usize {
     let mut done = 0;
     while done < bytes.len() {
-        match file.write(&bytes[done..]) {
+        match failpoint::io("shim.write-log", || file.write(&bytes[done..])) {
             Ok(0) => break,
             Ok(more) => done += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

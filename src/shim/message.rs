@@ -25,6 +25,13 @@ pub enum Request {
         /// Whether Enter is pressed afterwards.
         enter: bool,
     },
+    /// Type the prompt, and Enter after it, as `send` does. It is typed once in the agent's life;
+    /// asked again, it changes nothing, so that a daemon that does not know whether the one before
+    /// it came to this may simply ask.
+    Prompt {
+        /// The prompt.
+        text: String,
+    },
     /// Press keys.
     Keys {
         /// Names as tmux spells them, or literal text.

@@ -38,6 +38,27 @@ pub(super) fn fork() -> nix::Result<Forked> {
     }
 }
 
+/// Forks the process; the new one is born into the control group behind `group`. Kernels before
+/// 5.7, and sandboxes that do not know the call, refuse.
+pub(super) fn fork_into(group: BorrowedFd<'_>) -> nix::Result<Forked> {
+    const INTO_CGROUP: u64 = 0x2_0000_0000;
+    // SAFETY: all zero is a valid value of a struct of numbers.
+    let mut how: libc::clone_args = unsafe { std::mem::zeroed() };
+    how.flags = INTO_CGROUP;
+    how.exit_signal = libc::SIGCHLD as u64;
+    how.cgroup = u64::from(group.as_raw_fd().unsigned_abs());
+    // SAFETY: without CLONE_VM this is a fork with a copied stack, and the shim has exactly one
+    // thread, so the child may allocate and take locks. The pointer is to a live struct of the
+    // length that is said.
+    let pid = unsafe {
+        libc::syscall(libc::SYS_clone3, &raw const how, std::mem::size_of::<libc::clone_args>())
+    };
+    match Errno::result(pid)? {
+        0 => Ok(Forked::Child),
+        pid => Ok(Forked::Parent(i32::try_from(pid).map_err(|_| Errno::EOVERFLOW)?)),
+    }
+}
+
 /// Ends a forked child at once, without running what the parent registered.
 pub(super) fn leave(code: i32) -> ! {
     // SAFETY: `_exit` takes a number and does not return.

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::failpoint;
+use crate::model::files;
+
 /// Room set aside for `exit.json` while the disk still has some.
 const RESERVED_BYTES: usize = 8192;
 
@@ -42,11 +45,23 @@ impl Reserved {
     pub(super) fn commit(&self, value: &impl Serialize) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(value)?;
         bytes.push(b'\n');
-        self.file.write_all_at(&bytes, 0)?;
-        self.file.set_len(bytes.len() as u64)?;
-        self.file.sync_data()?;
-        fs::rename(temporary(&self.dir, &self.name), self.dir.join(&self.name))?;
+        failpoint::io(self.filling(), || {
+            self.file.write_all_at(&bytes, 0)?;
+            self.file.set_len(bytes.len() as u64)?;
+            self.file.sync_data()
+        })?;
+        failpoint::io(self.naming(), || {
+            fs::rename(temporary(&self.dir, &self.name), self.dir.join(&self.name))
+        })?;
         File::open(&self.dir)?.sync_all()
+    }
+
+    fn filling(&self) -> &'static str {
+        if self.name == files::EXIT { "shim.fill-exit" } else { "shim.fill-started" }
+    }
+
+    fn naming(&self) -> &'static str {
+        if self.name == files::EXIT { "shim.name-exit" } else { "shim.name-started" }
     }
 }
 

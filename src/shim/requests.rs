@@ -3,6 +3,7 @@
 use super::message::{Reply, Request, Status};
 use super::supervise::Shim;
 use super::{family, keys, now};
+use crate::failpoint;
 
 /// Typed bytes that wait for the agent at most.
 const TYPED_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -18,7 +19,7 @@ impl Shim {
                 Ok(Request::View { columns, rows, server }) if columns > 0 && rows > 0 => {
                     return self.admit(client, (columns, rows), server);
                 }
-                Ok(request) => self.answer(request),
+                Ok(request) => failpoint::step("shim.answer", || self.answer(request)),
                 Err(error) => refuse(format!("not a request: {error}")),
             };
             let mut line = serde_json::to_vec(&reply).unwrap_or_default();
@@ -37,6 +38,14 @@ impl Shim {
             Request::Kill => self.kill(now_ms),
             Request::Send { text, enter } => {
                 return self.typing(text.len(), |shim| shim.type_text(&text, enter));
+            }
+            Request::Prompt { text } => {
+                if self.prompted {
+                    return Reply::Done;
+                }
+                let reply = self.typing(text.len(), |shim| shim.type_text(&text, true));
+                self.prompted = reply == Reply::Done;
+                return reply;
             }
             Request::Keys { keys } => {
                 let bytes: Vec<u8> = keys.iter().flat_map(|key| keys::bytes_of(key)).collect();

@@ -1,7 +1,11 @@
 //! Finds short escape sequences in a stream of output that may be cut anywhere.
 
-/// Longer sequences are nothing this room looks for.
+/// Longer sequences are nothing this room looks for,
 const BYTES_MAX: usize = 64;
+/// but for reports of a program's status: 4096 bytes with their terminator, by their draft.
+const REPORT_BYTES_MAX: usize = 4094;
+/// How such a report begins.
+const REPORT: &[u8] = b"\x1b]7501;";
 const ESCAPE: u8 = 0x1b;
 const BELL: u8 = 0x07;
 
@@ -24,8 +28,8 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    /// Calls `found` for each sequence that ends in `output`.
-    pub(super) fn watch(&mut self, output: &[u8], mut found: impl FnMut(Sequence<'_>)) {
+    /// Calls `found` for each sequence that ends in `output`, with the offset of its end.
+    pub(super) fn watch(&mut self, output: &[u8], mut found: impl FnMut(usize, Sequence<'_>)) {
         let mut rest = output;
         loop {
             if self.partial.is_empty() {
@@ -33,7 +37,7 @@ impl Collector {
                 rest = &rest[start..];
             }
             let Some((byte, after)) = rest.split_first() else { return };
-            self.take(*byte, &mut found);
+            self.take(*byte, &mut |sequence| found(output.len() - after.len(), sequence));
             rest = after;
         }
     }
@@ -61,13 +65,19 @@ impl Collector {
                 found(Sequence::Control(&self.partial[2..]));
             }
             ([ESCAPE, b'[', ..], 0x20..=0x3f) | ([ESCAPE, b']', ..], 0x20..)
-                if self.partial.len() < BYTES_MAX && self.partial.last() != Some(&ESCAPE) =>
+                if self.has_room() && self.partial.last() != Some(&ESCAPE) =>
             {
                 return self.partial.push(byte);
             }
             (_, _) => {}
         }
         self.partial.clear();
+    }
+
+    /// Whether the sequence that is being collected may become longer.
+    fn has_room(&self) -> bool {
+        let length = self.partial.len();
+        length < BYTES_MAX || (length < REPORT_BYTES_MAX && self.partial.starts_with(REPORT))
     }
 }
 
@@ -77,7 +87,8 @@ mod tests {
 
     fn check(output: &[u8], expected: &[&str]) {
         let mut found = Vec::new();
-        Collector::default().watch(output, |sequence| {
+        Collector::default().watch(output, |end, sequence| {
+            assert!(matches!(output[end - 1], BELL | b'\\' | b'c' | 0x40..=0x7e));
             found.push(match sequence {
                 Sequence::Control(body) => format!("[{}", String::from_utf8_lossy(body)),
                 Sequence::System(body) => format!("]{}", String::from_utf8_lossy(body)),
@@ -100,5 +111,21 @@ mod tests {
         check(b"\x1b[3\n1m\x1b(B\x1b[K", &["[K"]);
         let long = [b"\x1b]52;".as_slice(), &[b'x'; 200], b"\x07\x1b[6n"].concat();
         check(&long, &["[6n"]);
+        check(b"a\x1bcb", &["c"]);
+    }
+
+    /// Only reports may be long, and nothing of one that is too long is kept.
+    #[test]
+    fn reports_may_have_four_kibibytes() {
+        let body = |bytes: usize| [b"7501;".as_slice(), &vec![b'x'; bytes - 9]].concat();
+        for (bytes, fits) in [(4096, true), (4097, false), (100_000, false)] {
+            let output = [b"\x1b]".as_slice(), &body(bytes), b"\x1b\\\x1b[6n"].concat();
+            let mut found = Vec::new();
+            let mut collector = Collector::default();
+            collector
+                .watch(&output, |_, sequence| found.push(sequence == Sequence::Control(b"6n")));
+            assert_eq!(found, if fits { vec![false, true] } else { vec![true] }, "{bytes}");
+            assert!(collector.partial.capacity() <= 8192);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -15,6 +15,9 @@ use nix::unistd::{
     chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, pipe2, read, setsid, write,
 };
 
+use super::leaf::Leaf;
+use super::notify;
+use super::now;
 use super::os::{self, Forked};
 use crate::model::{ExecFailure, Spec};
 
@@ -45,13 +48,19 @@ struct Orders {
     verdict: OwnedFd,
 }
 
-/// Forks the agent, in a session of its own, and holds it.
-pub(super) fn fork_held(spec: &Spec, streams: Streams) -> Result<Held, ExecFailure> {
+/// Forks the agent, in a session of its own and in its control group, and holds it. `socket` is
+/// where it may say how it is.
+pub(super) fn fork_held(
+    spec: &Spec,
+    streams: Streams,
+    leaf: Option<&Leaf>,
+    socket: Option<&Path>,
+) -> Result<Held, ExecFailure> {
     let failed = |errno: Errno| failure("fork", errno, "cannot start a process");
     let (go_read, go) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
     let (verdict, verdict_write) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
-    let env = agent_env(&spec.env);
-    let orders = Orders {
+    let env = agent_env(&spec.env, socket);
+    let mut orders = Orders {
         candidates: candidates(spec, &env)?,
         argv: c_strings(spec.argv.iter().cloned(), "the command")?,
         env: c_strings(env.iter().map(|(k, v)| format!("{k}={v}")), "the environment")?,
@@ -60,12 +69,22 @@ pub(super) fn fork_held(spec: &Spec, streams: Streams) -> Result<Held, ExecFailu
         go: go_read,
         verdict: verdict_write,
     };
-    match os::fork().map_err(failed)? {
-        Forked::Parent(pid) => Ok(Held { pid, go, verdict }),
+    let born_inside = leaf.and_then(Leaf::open).and_then(|group| os::fork_into(group.as_fd()).ok());
+    let outside = born_inside.is_none();
+    match born_inside.map_or_else(|| patiently(os::fork), Ok).map_err(failed)? {
+        Forked::Parent(pid) => {
+            let held = Held { pid, go, verdict };
+            leaf.filter(|_| outside).map_or(Ok(()), |leaf| leaf.admit(pid))?;
+            Ok(held)
+        }
         Forked::Child => {
             // Why: as long as the child holds this end, its wait cannot end with the shim's death.
             drop(go);
             drop(verdict);
+            if env.iter().any(|(name, _)| name == "WATCHDOG_USEC") {
+                // Only the child knows its number before it runs.
+                orders.env.extend(CString::new(format!("WATCHDOG_PID={}", std::process::id())));
+            }
             let Err((step, errno)) = become_agent(&orders);
             let mut report = vec![step];
             report.extend_from_slice(&(errno as i32).to_le_bytes());
@@ -73,6 +92,21 @@ pub(super) fn fork_held(spec: &Spec, streams: Streams) -> Result<Held, ExecFailu
             os::leave(127)
         }
     }
+}
+
+/// How long is waited before a fork is tried again that the system had no room for: a minute in
+/// all, because what is lacking is the machine's fault and not the agent's (fault 63).
+const FORK_AGAIN_MS: [u16; 12] =
+    [10, 50, 250, 1000, 2000, 4000, 8000, 8000, 8000, 8000, 10_000, 10_000];
+
+fn patiently<T>(mut fork: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    for wait_ms in FORK_AGAIN_MS {
+        match fork() {
+            Err(Errno::EAGAIN | Errno::ENOMEM) => now::pause(wait_ms),
+            done => return done,
+        }
+    }
+    fork()
 }
 
 impl Held {
@@ -146,10 +180,15 @@ fn exec(orders: &Orders) -> Errno {
     worst
 }
 
-/// `spec.env` without tmux's own, and with a terminal type.
-fn agent_env(env: &[(String, String)]) -> Vec<(String, String)> {
+/// What the surroundings say to somebody else, and must not reach the agent.
+const NOT_ITS_OWN: [&str; 4] = ["TMUX", "TMUX_PANE", notify::VARIABLE, "WATCHDOG_PID"];
+
+/// `spec.env` without what is not the agent's own, with a terminal type, and with its socket.
+fn agent_env(env: &[(String, String)], socket: Option<&Path>) -> Vec<(String, String)> {
     let mut kept: Vec<(String, String)> =
-        env.iter().filter(|(k, _)| k != "TMUX" && k != "TMUX_PANE").cloned().collect();
+        env.iter().filter(|(k, _)| !NOT_ITS_OWN.contains(&k.as_str())).cloned().collect();
+    let socket = socket.and_then(Path::to_str);
+    kept.extend(socket.map(|path| (notify::VARIABLE.to_owned(), path.to_owned())));
     for (key, value) in [("TERM", "xterm-256color"), ("COLORTERM", "truecolor")] {
         if kept.iter().all(|(k, _)| k != key) {
             kept.push((key.to_owned(), value.to_owned()));
@@ -207,5 +246,23 @@ fn exec_message(program: &str, errno: Errno, spec: &Spec) -> String {
         format!("cannot run `{program}`, whose interpreter (first line) is missing")
     } else {
         format!("cannot run `{program}`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fault 63: a shortage passes, anything else is told at once.
+    #[test]
+    fn a_fork_is_tried_again_only_for_want_of_room() {
+        let mut answers = vec![Ok(7), Err(Errno::ENOMEM), Err(Errno::EAGAIN)];
+        assert_eq!(patiently(|| answers.pop().unwrap()), Ok(7));
+        let mut tries = 0;
+        let refused = patiently(|| -> nix::Result<i32> {
+            tries += 1;
+            Err(Errno::EPERM)
+        });
+        assert_eq!((refused, tries), (Err(Errno::EPERM), 1));
     }
 }

@@ -14,15 +14,19 @@ use nix::sys::signalfd::SignalFd;
 
 use super::dialogue::Dialogue;
 use super::ending::{self, Ended};
+use super::leaf::Leaf;
 use super::log::Log;
+use super::notify::Notify;
 use super::record::Reserved;
+use super::report::Reporter;
 use super::socket::Socket;
 use super::stop::Escalation;
-use super::streams::{Inner, Source, read_some};
+use super::streams::{Inner, Source};
 use super::view::Viewers;
 use super::window::{Server, Verdict, Window};
-use super::{now, os};
-use crate::model::{Exit, Spec, Started, StopSpec, StopStep};
+use super::{family, now, os};
+use crate::failpoint;
+use crate::model::{Exit, KillMode, Spec, Started, StopSpec, StopStep};
 
 /// Read at a time; only as much of it is touched as the agent says at once.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -44,7 +48,11 @@ pub(super) struct Parts {
     pub(super) exit: Reserved,
     pub(super) started: Started,
     pub(super) socket: Option<Socket>,
+    pub(super) notify: Option<Notify>,
+    pub(super) reporter: Reporter,
     pub(super) agent: i32,
+    /// Its control group, if it has one.
+    pub(super) leaf: Option<Leaf>,
     pub(super) began_ms: u64,
 }
 
@@ -69,9 +77,11 @@ pub(super) struct Shim {
     /// When nobody was left to wait for.
     pub(super) empty_ms: Option<u64>,
     pub(super) unkillable: Option<Vec<i32>>,
+    /// Whether the prompt was typed.
+    pub(super) prompted: bool,
     pub(super) suspend_key_ms: Option<u64>,
     pub(super) resume_due_ms: Option<u64>,
-    chunk: Vec<u8>,
+    pub(super) chunk: Vec<u8>,
 }
 
 /// What `poll` found.
@@ -85,6 +95,7 @@ enum Ready {
     Server,
     Listener,
     Client(usize),
+    Notify,
     Viewer(usize),
 }
 
@@ -106,6 +117,7 @@ impl Shim {
             jiggle: None,
             empty_ms: None,
             unkillable: None,
+            prompted: false,
             suspend_key_ms: None,
             resume_due_ms: None,
             chunk: vec![0; CHUNK_BYTES],
@@ -126,7 +138,9 @@ impl Shim {
     fn is_settled(&self) -> bool {
         let drained = self.parts.sources.iter().all(|source| source.fd.is_none());
         let waited = self.empty_ms.is_some_and(|at| now::monotonic_ms() >= at + TAIL_MS);
-        self.unkillable.is_some() || (self.empty_ms.is_some() && (drained || waited))
+        self.unkillable.is_some()
+            || (self.empty_ms.is_some() && (drained || waited))
+            || self.lets_go(now::monotonic_ms(), drained)
     }
 
     fn wait(&self) -> Vec<Ready> {
@@ -171,6 +185,9 @@ impl Shim {
                 all.push((Ready::Client(i), PollFd::new(fd, PollFlags::POLLIN | room)));
             }
         }
+        if let Some(notify) = &parts.notify {
+            all.push((Ready::Notify, PollFd::new(notify.fd(), PollFlags::POLLIN)));
+        }
         for (i, (fd, waits)) in self.viewers.streams().enumerate() {
             let room = if waits { PollFlags::POLLOUT } else { PollFlags::empty() };
             let keys = if self.typed_bytes() < 64 * 1024 { PollFlags::POLLIN } else { room };
@@ -191,6 +208,7 @@ impl Shim {
             draining.map(|ended| ended.monotonic_ms + self.parts.spec.drain_ms),
             self.empty_ms.map(|at| at + TAIL_MS),
             self.resume_due_ms,
+            self.parts.reporter.due_ms(),
         ]
         .into_iter()
         .flatten()
@@ -208,6 +226,7 @@ impl Shim {
             Ready::Server => {}
             Ready::Listener => self.parts.socket.iter_mut().for_each(Socket::accept),
             Ready::Client(index) => self.serve(index),
+            Ready::Notify => self.hear(),
             Ready::Viewer(index) => self.hear_viewer(index),
         }
     }
@@ -235,6 +254,7 @@ impl Shim {
             // The leader is our unreaped child, so its group is still its own.
             let _ = os::send(-self.parts.agent, libc::SIGCONT);
         }
+        self.parts.reporter.settle(now_ms);
         self.press_enter(now_ms);
         self.end_leftovers(now_ms);
         self.escalate(now_ms);
@@ -256,41 +276,19 @@ impl Shim {
         }
     }
 
-    /// Log first, then the window.
-    fn drain(&mut self, index: usize) {
-        let Some(source) = self.parts.sources.get_mut(index) else { return };
-        let Some(fd) = &source.fd else { return };
-        let (filled, over) = read_some(fd, &mut self.chunk);
-        let (stream, now_ms) = (source.stream, now::monotonic_ms());
-        if over {
-            source.fd = None;
-        }
-        if filled == 0 {
-            return;
-        }
-        let bytes = &self.chunk[..filled];
-        self.parts.log.append(now_ms, stream, bytes);
-        let answers = self.dialogue.watch(bytes);
-        let wall_ms = now::wall_ms();
-        if let Some(window) = &mut self.parts.window {
-            window.pane.push(now_ms, wall_ms, bytes);
-        }
-        self.viewers.iter_mut().for_each(|viewer| viewer.pane.push(now_ms, wall_ms, bytes));
-        if !self.is_shown() {
-            self.type_in(&answers);
-        }
-    }
-
     /// Writes `exit.json`, shows the rest, and returns the code for the shim's own exit.
     pub(super) fn finish(mut self) -> i32 {
         self.parts.log.close(now::monotonic_ms());
+        self.hear_out();
         let exit = self.exit();
+        self.parts.leaf.iter().for_each(Leaf::remove);
         let code = self.ended.map_or(128 + libc::SIGKILL, Ended::shim_code);
         let written = self.parts.exit.commit(&exit);
         // Whoever hears that it is over finds the record, and nobody new is let in.
-        drop(self.parts.socket.take());
+        failpoint::step("shim.close-socket", || drop(self.parts.socket.take()));
+        drop(self.parts.notify.take());
         self.draw_curtain();
-        drop(self.parts.lock);
+        failpoint::step("shim.leave", || drop(self.parts.lock));
         if written.is_ok() { code } else { 74 }
     }
 
@@ -300,12 +298,16 @@ impl Shim {
             stop: std::mem::take(&mut self.steps),
             unkillable: self.unkillable.take().unwrap_or_default(),
             window_closed: self.window_closed,
+            oom: self.parts.leaf.as_ref().is_some_and(Leaf::starved),
             usage: ending::usage(),
             started_ms: self.parts.started.at_ms,
             log_bytes: self.parts.log.bytes(),
             log_gap: self.parts.log.has_gap(),
             ..ending::blank(spec)
         };
+        if self.how.mode == KillMode::Process && self.empty_ms.is_none() {
+            exit.left = family::living();
+        }
         if let Some(ended) = self.ended {
             (exit.code, exit.signal, exit.core) = (ended.code, ended.signal, ended.core);
             exit.ended_ms = ended.wall_ms;

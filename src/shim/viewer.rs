@@ -315,7 +315,7 @@ impl Talk {
 
     fn show(&mut self, output: &[u8]) {
         // Its answers are nobody's business here: the terminal gives its own.
-        let _ = self.dialogue.watch(output);
+        let _ = self.dialogue.watch(0, output, false, 0);
         self.unshown.extend_from_slice(output);
         self.flush_screen();
     }

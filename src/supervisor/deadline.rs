@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use crate::model::{AttemptId, AttemptState, Moment, StopCause};
+use crate::health::{Monitor, Sign};
+use crate::model::{AttemptId, AttemptState, Moment, StartReason, StopCause};
 
 use super::{Action, Attempt, Supervisor};
 
@@ -18,18 +19,30 @@ impl Attempt {
             Some((from? + Duration::from_millis(ms?), cause))
         };
         let limits = &self.row.order.limits;
+        let start = after(self.row.launched, limits.start_ms, StopCause::StartTimeout)
+            .map(|(at, cause)| (at + self.slip, cause))
+            .map(|(at, cause)| (self.start_until.map_or(at, |until| at.max(until)), cause));
         match self.row.state {
-            AttemptState::Starting => {
-                after(self.row.launched, limits.start_ms, StopCause::StartTimeout)
+            AttemptState::Starting => start,
+            AttemptState::Running => {
+                let run = after(self.row.started, limits.run_ms, StopCause::Timeout);
+                let start = start.filter(|_| self.row.ready.is_none());
+                [start, run].into_iter().flatten().min_by_key(|(at, _)| *at)
             }
-            AttemptState::Running => after(self.row.started, limits.run_ms, StopCause::Timeout),
             AttemptState::Intended | AttemptState::Stopping | AttemptState::Ended => None,
         }
     }
 
+    /// What is said of one that runs and is not ready when its time to start is over.
+    fn unready_in(&self) -> Option<String> {
+        let ms = self.row.order.limits.start_ms.filter(|_| self.row.started.is_some())?;
+        Some(format!("was not ready {} s after its launch", ms as f64 / 1000.0))
+    }
+
     fn next_deadline(&self) -> Option<Moment> {
         let limit = self.limit_deadline().map(|(at, _)| at);
-        [limit, self.launch_again, self.ask_quiet].into_iter().flatten().min()
+        let watch = self.watched().and_then(Monitor::next_deadline);
+        [limit, self.launch_again, self.ask_quiet, watch].into_iter().flatten().min()
     }
 }
 
@@ -38,9 +51,8 @@ impl Supervisor {
     pub fn next_deadline(&self) -> Option<Moment> {
         let attempts = self.attempts.values().filter_map(Attempt::next_deadline);
         let windows = self.windows.values().map(|(at, _)| *at);
-        let waits = self.instances.values().filter(|_| !self.closing);
-        let instances = waits.filter_map(|row| row.not_before);
-        attempts.chain(windows).chain(instances).min()
+        let instances = self.delays().map(|(_, at)| at);
+        attempts.chain(windows).chain(instances).chain(self.group_deadlines()).min()
     }
 
     /// Takes the answer to [`Action::AskQuiet`].
@@ -51,6 +63,7 @@ impl Supervisor {
         quiet_ms: u64,
         out: &mut Vec<Action>,
     ) {
+        self.printed(now, id, quiet_ms);
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         let Some(idle_ms) = attempt.row.order.limits.idle_ms else { return };
         if attempt.row.state != AttemptState::Running {
@@ -76,6 +89,7 @@ impl Supervisor {
     }
 
     pub(super) fn deadline_reached(&mut self, now: Moment, out: &mut Vec<Action>) {
+        self.settled = true;
         let due: Vec<AttemptId> = self
             .attempts
             .iter()
@@ -98,12 +112,46 @@ impl Supervisor {
         self.backoffs_over(now, out);
     }
 
+    /// Starts every instance whose restart delay is over, but for those that wait for their turn.
+    fn backoffs_over(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let due: Vec<String> =
+            self.delays().filter(|(_, at)| *at <= now).map(|(name, _)| name.to_owned()).collect();
+        for name in due {
+            self.take_delay(now, &name);
+            self.start_instance(now, &name, StartReason::Restart, out);
+        }
+    }
+
+    /// The restart delays that end by themselves in a start.
+    fn delays(&self) -> impl Iterator<Item = (&str, Moment)> {
+        let waiting = self.in_turn();
+        let rows = self.instances.values().filter(|_| !self.closing);
+        rows.filter(move |row| !waiting.contains(row.name.as_str()))
+            .filter_map(|row| Some((row.name.as_str(), row.not_before?)))
+    }
+
+    /// An instance is started now; whether that was planned as a restart by its policy.
+    pub(super) fn take_delay(&mut self, now: Moment, name: &str) -> bool {
+        let Some(row) = self.instances.get_mut(name) else { return false };
+        let planned = row.not_before.take();
+        // A daemon that was away starts late, and the window counts from the real start.
+        if let Some(start) = row.starts.last_mut().filter(|start| planned == Some(**start)) {
+            *start = now;
+        }
+        planned.is_some()
+    }
+
     fn attempt_due(&mut self, now: Moment, id: &AttemptId, out: &mut Vec<Action>) {
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         if let Some((at, cause)) = attempt.limit_deadline()
             && at <= now
         {
-            return self.stop(now, id, cause, out);
+            return match attempt.unready_in() {
+                Some(why) if cause == StopCause::StartTimeout => {
+                    self.condemn(now, id, cause, why, out);
+                }
+                Some(_) | None => self.stop(now, id, cause, out),
+            };
         }
         if attempt.launch_again.is_some_and(|at| at <= now) {
             return self.launch_now(now, id, out);
@@ -112,5 +160,6 @@ impl Supervisor {
             attempt.ask_quiet = None;
             out.push(Action::AskQuiet { attempt: id.clone() });
         }
+        self.tell_monitor(now, id, Sign::Due, out);
     }
 }

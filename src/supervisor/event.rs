@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::health::{Ask, Sample, Ticket};
 use crate::model::{
     AttemptEnd, AttemptId, Ending, Fact, Moment, Order, Owner, ProcessMark, Report, StopCause,
 };
@@ -58,6 +59,20 @@ pub enum Event {
         /// All that it says now.
         report: Box<Report>,
     },
+    /// The answer to [`Action::Sample`].
+    Sampled {
+        /// Whose.
+        attempt: AttemptId,
+        /// What was asked.
+        probe: Ticket,
+        /// What was seen.
+        sample: Sample,
+    },
+    /// The daemon stood still: the machine was suspended, or the daemon stopped or starved.
+    Woke {
+        /// For how long, in milliseconds.
+        gap_ms: u64,
+    },
     /// A shim and its whole set are gone.
     Gone {
         /// Whose.
@@ -101,6 +116,14 @@ pub enum Event {
     Asked {
         /// Which.
         name: String,
+        /// What.
+        request: InstanceRequest,
+    },
+    /// A person wants the same of several instances or groups: members of one group are started
+    /// in order and stopped in reverse.
+    AskedMany {
+        /// Which.
+        names: Vec<String>,
         /// What.
         request: InstanceRequest,
     },
@@ -152,12 +175,28 @@ pub enum Action {
         /// Which.
         attempt: AttemptId,
     },
-    /// Type the prompt into the agent's terminal.
+    /// Type the prompt into the agent's terminal, unless that was done before.
     TypePrompt {
         /// Whose.
         attempt: AttemptId,
         /// The prompt.
         text: String,
+    },
+    /// Look at an attempt.
+    Sample {
+        /// Which.
+        attempt: AttemptId,
+        /// To be given back.
+        probe: Ticket,
+        /// What to look at.
+        ask: Ask,
+    },
+    /// Press keys in the agent's terminal.
+    Press {
+        /// Whose.
+        attempt: AttemptId,
+        /// Their names.
+        keys: Vec<String>,
     },
     /// Find out how long an attempt has printed nothing.
     AskQuiet {
@@ -175,6 +214,13 @@ pub enum Action {
     Tell(News),
     /// Answer the person who asked.
     Reply(Answer),
+    /// Answer the person who asked about several, for one of them.
+    Answer {
+        /// The instance.
+        name: String,
+        /// What becomes of it.
+        answer: Answer,
+    },
 }
 
 /// What the workflow hears about its attempts.

@@ -37,6 +37,7 @@ impl Supervisor {
     ) {
         self.groups = groups.into_iter().map(|group| (group.name.clone(), group)).collect();
         self.agents = agents.into_iter().map(|agent| (agent.name.clone(), agent)).collect();
+        self.judge_by_new_policies(now);
         let fresh: Vec<(String, bool)> = self
             .agents
             .values()
@@ -46,11 +47,13 @@ impl Supervisor {
             .collect();
         for (name, autostart) in fresh {
             self.instances.insert(name.clone(), blank(&name));
-            if autostart {
+            if autostart && !self.want_in_turn(&name, StartReason::First, out) {
                 self.want_up(now, &name, StartReason::First, out);
             }
         }
+        self.regroup(now, out);
         self.forget_unconfigured(out);
+        self.revise_monitors(now, out);
     }
 
     /// What is no longer configured and does not live is forgotten; what lives is, when it ends.
@@ -81,8 +84,11 @@ impl Supervisor {
         request: InstanceRequest,
         out: &mut Vec<Action>,
     ) -> Answer {
+        if let Some(answer) = self.asked_in_group(name, request, out) {
+            return answer;
+        }
+        let live = self.live_attempt(name).cloned();
         let Some(row) = self.instances.get(name) else { return self.no_such_instance(name) };
-        let live = row.attempt.clone().filter(|id| self.attempts.contains_key(id));
         match request {
             InstanceRequest::Start => match (row.state, live) {
                 (InstanceState::Blocked, _) => Answer::Denied(row.why.clone()),
@@ -182,7 +188,13 @@ impl Supervisor {
         self.start_instance(now, name, reason, out);
     }
 
-    fn start_instance(&mut self, now: Moment, name: &str, why: StartReason, out: &mut Vec<Action>) {
+    pub(super) fn start_instance(
+        &mut self,
+        now: Moment,
+        name: &str,
+        why: StartReason,
+        out: &mut Vec<Action>,
+    ) {
         if self.closing {
             return self.comes_back(now, name, out);
         }
@@ -208,7 +220,10 @@ impl Supervisor {
         out: &mut Vec<Action>,
     ) {
         let Owner::Instance { name } = owner else { return };
-        if self.instances.get(name).is_some_and(|row| row.attempt.as_ref() == Some(id)) {
+        let waits = |row: &InstanceRow| {
+            row.attempt.as_ref() == Some(id) && row.state != InstanceState::Stopping
+        };
+        if self.instances.get(name).is_some_and(waits) {
             self.update(name, "running", out, |row| row.state = InstanceState::Running);
         }
     }
@@ -243,6 +258,9 @@ impl Supervisor {
             self.update(name, &why, out, |row| row.state = InstanceState::Stopped);
             return self.forget_unconfigured(out);
         }
+        if self.ended_in_group(name, attempt, end, out) {
+            return;
+        }
         if self.closing {
             return self.comes_back(now, name, out);
         }
@@ -253,7 +271,10 @@ impl Supervisor {
             (Some(StopCause::Failover), _) => {
                 self.want_up(now, name, StartReason::Failover, out);
             }
-            (Some(StopCause::Group), _) => self.want_up(now, name, StartReason::Group, out),
+            // Its group was taken out of the configuration meanwhile.
+            (Some(StopCause::Group), _) => {
+                self.start_instance(now, name, StartReason::Group, out);
+            }
             (None, Outcome::Cancelled) => self.update(name, &end.message, out, |row| {
                 row.desired = Desired::Down;
                 row.state = InstanceState::Stopped;
@@ -277,9 +298,15 @@ impl Supervisor {
 
     /// Nothing is started any more; the next daemon does it.
     fn comes_back(&mut self, now: Moment, name: &str, out: &mut Vec<Action>) {
+        let group = self.group_of(name).map(|group| group.name.clone());
+        let ordered = group.is_some();
+        if let Some(group) = group {
+            self.put_in_turn(&group, name, StartReason::First);
+            self.tell_group(&group, "down with the daemon; comes back with it");
+        }
         self.update(name, "down with the daemon; comes back with it", out, |row| {
-            row.state = InstanceState::Backoff;
-            row.not_before = Some(now);
+            row.state = if ordered { InstanceState::Starting } else { InstanceState::Backoff };
+            row.not_before = (!ordered).then_some(now);
         });
     }
 
@@ -296,7 +323,7 @@ impl Supervisor {
         let (Some(row), Some(agent)) = (self.instances.get(name), self.agents.get(name)) else {
             return self.forget_unconfigured(out);
         };
-        let ran = attempt.started.map(|started| now.since(started));
+        let ran = attempt.ready.map(|ready| now.since(ready));
         let ran_ms = ran.map(|ran| u64::try_from(ran.as_millis()).unwrap_or(u64::MAX));
         match decide(&agent.policy, &RestartCounters::of(row), end, ran_ms, now, random) {
             Decision::No { why } => {
@@ -304,9 +331,15 @@ impl Supervisor {
                 self.rest(name, failed, &format!("{}; {why}", end.message), out);
             }
             Decision::LimitHit { why } => {
-                self.rest(name, true, &format!("{}; {why}", end.message), out);
+                let why = format!("{}; {why}", end.message);
+                if !self.group_fails_with(name, &why, out) {
+                    self.rest(name, true, &why, out);
+                }
             }
             Decision::After { delay_ms, counters, why } => {
+                if !self.group_restarts(now, name, attempt, end, out) {
+                    return;
+                }
                 let why = format!("{}; {why}", end.message);
                 self.update(name, &why, out, |row| {
                     row.state = InstanceState::Backoff;
@@ -324,26 +357,8 @@ impl Supervisor {
         });
     }
 
-    /// Starts every instance whose restart delay is over.
-    pub(super) fn backoffs_over(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let waits = self.instances.values().filter(|_| !self.closing);
-        let due: Vec<String> = waits
-            .filter(|row| row.not_before.is_some_and(|at| at <= now))
-            .map(|row| row.name.clone())
-            .collect();
-        for name in due {
-            let row = self.instances.get_mut(&name).expect("it was just listed");
-            let planned = row.not_before.take();
-            // A daemon that was away starts late, and the window counts from the real start.
-            if let Some(start) = row.starts.last_mut().filter(|start| planned == Some(**start)) {
-                *start = now;
-            }
-            self.start_instance(now, &name, StartReason::Restart, out);
-        }
-    }
-
     /// Changes a row, says why, and writes it down.
-    fn update(
+    pub(super) fn update(
         &mut self,
         name: &str,
         why: &str,

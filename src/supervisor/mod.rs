@@ -6,16 +6,23 @@
 
 mod activity;
 mod attempt;
+mod closing;
 mod deadline;
 mod event;
 mod explain;
+mod group;
 mod instance;
+mod live;
+mod ready;
 mod recover;
+mod strategy;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod watching;
+mod wishes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,10 +30,12 @@ pub use attempt::IllegalFact;
 pub use event::{Action, Answer, Event, Explanation, InstanceRequest, News};
 pub use recover::Remembered;
 pub use verdict::{Verdict, judge};
+pub use watching::Health;
 
+use crate::health::Monitor;
 use crate::model::{
     AttemptEnd, AttemptFact, AttemptId, AttemptRow, AttemptState, Ending, Fact, GroupRow,
-    InstanceRow, Mint, Moment, Order, Outcome, Owner, Parking, PromptBy, Report, StopCause,
+    InstanceRow, Mint, Moment, Order, Outcome, Owner, Parking, Report, StopCause,
 };
 use crate::policy::{Agent, Group};
 
@@ -46,6 +55,10 @@ pub struct Supervisor {
     agents: BTreeMap<String, Agent>,
     groups: BTreeMap<String, Group>,
     group_rows: BTreeMap<String, GroupRow>,
+    /// Groups whose rows are to be written down after this event.
+    changed_groups: BTreeSet<String>,
+    /// Whether all that an earlier daemon left was compared with what is there.
+    settled: bool,
     parked: BTreeMap<String, Parking>,
     attempts: BTreeMap<AttemptId, Attempt>,
     instances: BTreeMap<String, InstanceRow>,
@@ -69,6 +82,18 @@ struct Attempt {
     stuck: Option<String>,
     /// What it said last about itself.
     report: Option<Report>,
+    /// Since when it says that it does what it does.
+    doing_since: Option<Moment>,
+    /// When it last printed something, as far as that was asked.
+    printed: Option<Moment>,
+    /// Set while it runs.
+    monitor: Option<Monitor>,
+    /// How long the daemon stood still in its life.
+    slip: Duration,
+    /// It need not be ready before; it asked for more time.
+    start_until: Option<Moment>,
+    /// Why it is being ended, for its verdict.
+    condemned: Option<(StopCause, String)>,
 }
 
 impl Attempt {
@@ -80,6 +105,12 @@ impl Attempt {
             ask_quiet: None,
             stuck: None,
             report: None,
+            doing_since: None,
+            printed: None,
+            monitor: None,
+            slip: Duration::ZERO,
+            start_until: None,
+            condemned: None,
         }
     }
 
@@ -111,7 +142,11 @@ impl Supervisor {
             Event::Started { attempt, process } => {
                 self.started(now, &attempt, AttemptFact::Started { process }, &mut out);
             }
-            Event::Reported { attempt, report } => self.reported(&attempt, *report),
+            Event::Reported { attempt, report } => self.reported(now, &attempt, *report, &mut out),
+            Event::Sampled { attempt, probe, sample } => {
+                self.sampled(now, &attempt, probe, sample, &mut out);
+            }
+            Event::Woke { gap_ms } => self.woke(now, gap_ms, &mut out),
             Event::Gone { attempt, ending } => self.gone(now, &attempt, &ending, &mut out),
             Event::Stuck { attempt, message } => self.stuck(&attempt, message, &mut out),
             Event::Heard { attempt, quiet_ms } => self.heard(now, &attempt, quiet_ms, &mut out),
@@ -126,9 +161,13 @@ impl Supervisor {
                 let answer = self.asked(now, &name, request, &mut out);
                 out.push(Action::Reply(answer));
             }
+            Event::AskedMany { names, request } => {
+                self.asked_many(now, &names, request, &mut out);
+            }
             Event::Closing => self.close(now, &mut out),
             Event::DeadlineReached => self.deadline_reached(now, &mut out),
         }
+        self.advance_groups(now, &mut out);
         out
     }
 
@@ -209,18 +248,6 @@ impl Supervisor {
         }
     }
 
-    /// Stops every attempt; asked again, ends what is left at once.
-    fn close(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let again = std::mem::replace(&mut self.closing, true);
-        let live: Vec<AttemptId> = self.attempts.keys().cloned().collect();
-        for id in live {
-            match again {
-                true => self.stop_or_kill(now, &id, out),
-                false => self.stop(now, &id, StopCause::Cancelled, out),
-            }
-        }
-    }
-
     fn launched(&mut self, now: Moment, id: &AttemptId, fact: AttemptFact, out: &mut Vec<Action>) {
         if !self.record(now, id, fact, out) {
             return;
@@ -275,6 +302,7 @@ impl Supervisor {
         if !self.record(now, id, fact, out) {
             return;
         }
+        self.watch(now, id, known, out);
         let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.launch_again = None;
         if known || attempt.row.state != AttemptState::Running {
@@ -283,11 +311,6 @@ impl Supervisor {
         attempt.ask_quiet =
             attempt.row.order.limits.idle_ms.map(|ms| now + Duration::from_millis(ms));
         let owner = attempt.row.order.owner.clone();
-        if let (PromptBy::Type, Some(text)) =
-            (attempt.row.order.prompt_by, attempt.row.order.prompt.clone())
-        {
-            out.push(Action::TypePrompt { attempt: id.clone(), text });
-        }
         self.instance_running(&owner, id, out);
         out.push(Action::Tell(News::Running { attempt: id.clone(), owner }));
     }
@@ -298,7 +321,14 @@ impl Supervisor {
             return out.push(Action::Record(Fact::Noted { about: id.to_string(), text }));
         };
         let order = attempt.row.order.clone();
-        let verdict = judge(now, &order, attempt.row.stopping, ending);
+        let mut verdict = judge(now, &order, attempt.row.stopping, ending);
+        // Only if it was really ended for that, and not by a person or by itself before.
+        if let Some((cause, why)) = &attempt.condemned
+            && attempt.row.stopping == Some(*cause)
+            && verdict.end.outcome.word() == cause.word()
+        {
+            verdict.end.message.clone_from(why);
+        }
         self.ended(now, &order, verdict, ending.tail.clone(), ending.log.clone(), out);
     }
 

@@ -1,7 +1,7 @@
 //! Rebuilds the supervisor from what the ledger kept. What is found alive arrives afterwards as
 //! ordinary events, so there is no second code path for a first start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     AttemptFact, AttemptRow, AttemptState, Desired, GroupRow, InstanceRow, InstanceState, Mint,
@@ -55,9 +55,13 @@ impl Supervisor {
             attempts: live,
             instances: instances.into_iter().map(|row| (row.name.clone(), row)).collect(),
             windows: BTreeMap::new(),
+            changed_groups: BTreeSet::new(),
+            settled: false,
             closing: false,
             mint,
         };
+        // Where nothing was left, there is nothing to find out about first.
+        supervisor.settled = supervisor.attempts.is_empty();
         supervisor.settle_instances(now);
         Ok(supervisor)
     }
@@ -78,9 +82,13 @@ impl Supervisor {
 
     /// An instance row is written in the same transaction as its attempt's, so the two agree; an
     /// instance that is wanted up and has neither attempt nor delay (the ledger was edited by
-    /// hand, or an older version wrote it) is started at once rather than forgotten.
+    /// hand, or an older version wrote it) is started at once rather than forgotten, unless it
+    /// waits for its turn in a group.
     fn settle_instances(&mut self, now: Moment) {
-        for row in self.instances.values_mut() {
+        let in_turn = self.in_turn();
+        let in_turn: BTreeSet<String> = in_turn.into_iter().map(str::to_owned).collect();
+        let rows = self.instances.values_mut();
+        for row in rows.filter(|row| row.desired == Desired::Down || !in_turn.contains(&row.name)) {
             let live = row.attempt.as_ref().is_some_and(|id| self.attempts.contains_key(id));
             let waits = match row.state {
                 InstanceState::Starting | InstanceState::Running | InstanceState::Stopping => true,

@@ -94,7 +94,9 @@ fn unclean(order: &Order, exit: &Exit) -> Option<(Outcome, String)> {
             return None;
         }
         let name = signal_name(signal);
-        return Some(if exit.core {
+        return Some(if exit.oom {
+            (Outcome::OomKill, starved(order))
+        } else if exit.core {
             (Outcome::CoreDump, format!("killed by {name}, core dumped"))
         } else {
             (Outcome::Signal, format!("killed by {name}"))
@@ -102,8 +104,17 @@ fn unclean(order: &Order, exit: &Exit) -> Option<(Outcome, String)> {
     }
     match exit.code {
         Some(code) if order.success_codes.contains(&code) => None,
+        Some(_) if exit.oom => Some((Outcome::OomKill, starved(order))),
         Some(code) => Some((Outcome::ExitCode, format!("exited with code {code}"))),
         None => Some((Outcome::Lost, "its record holds neither code nor signal".to_owned())),
+    }
+}
+
+/// The kernel killed some of it, and it failed: whoever died, that is why.
+fn starved(order: &Order) -> String {
+    match order.resources.memory_max {
+        Some(bytes) => format!("killed by the kernel: it needed more than {bytes} bytes of memory"),
+        None => "killed by the kernel: the memory of the machine ended".to_owned(),
     }
 }
 

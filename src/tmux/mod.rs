@@ -23,6 +23,7 @@ mod link;
 pub mod parse;
 mod process;
 mod quote;
+mod screen;
 mod version;
 mod windows;
 
@@ -34,12 +35,14 @@ use tmux_interface::TmuxCommand;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub use attach::{Looker, attach_argv};
-pub use config::{Config, KEEPER_SESSION};
+pub use config::{Config, KEEPER_SESSION, Scope};
+pub use screen::Looked;
 pub use version::Version;
 pub use windows::{Death, OpenWindow, Opened, PaneSeen};
 
 use self::host::{Answer, Host};
 use self::link::{Ask, Message, Outcome};
+use crate::failpoint;
 use crate::model::ServerMark;
 
 /// More than two creations at once gain nothing: tmux has one thread and answers a batch late.
@@ -202,7 +205,7 @@ impl Tmux {
             }
             control = host.open_control().await;
         }
-        host.config.record_server(&server)?;
+        failpoint::step("start.record-tmux", || host.config.record_server(&server))?;
         if let Err(error) = &control {
             tracing::warn!(%error, "no control connection to tmux, forking a client per command");
         }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::model::{
-    Care, KillMode, Limits, Moment, Order, Outcome, Owner, PromptBy, Resources, ResultRule,
-    RunFact, RunId, StopSpec, TaskError, TaskId, TaskState, window_label,
+    Care, EnvFilter, KillMode, Limits, Moment, Order, Outcome, Owner, PromptBy, Resources,
+    ResultRule, RunFact, RunId, StopSpec, TaskError, TaskId, TaskState, window_label,
 };
 use crate::plan::{
     self, DependsCause, DependsOn, InputUse, Lookup, OutputAs, Template, Work, as_text,
@@ -300,6 +300,7 @@ fn command_order(
         result: if plan.output.is_some() { ResultRule::Stdout } else { ResultRule::None },
         result_required: plan.output.is_some(),
         schema: None,
+        env_filter: EnvFilter::default(),
         success_codes: vec![0],
         success_signals: Vec::new(),
         stop: StopSpec {

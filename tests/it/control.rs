@@ -112,6 +112,8 @@ pub(crate) fn view() -> DaemonView {
         started_at_ms: 2,
         home: "/home".into(),
         tmux: Default::default(),
+        limits: None,
+        alarm: None,
     }
 }
 

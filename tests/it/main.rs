@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module per subject.
 
+mod activity;
 mod architecture;
 mod cli;
 mod cli_autostart;
@@ -10,7 +11,12 @@ mod crash;
 mod demo_agents;
 mod documents;
 mod examples;
+mod failpoints;
+mod faults;
 mod first_sight;
+mod fuzz;
+mod groups;
+mod guard;
 mod instances;
 mod leftovers;
 mod manners;
@@ -18,11 +24,13 @@ mod mistakes;
 mod plans;
 mod plans_of_any_kind;
 mod props;
+mod reload;
 mod results;
 mod scenarios;
 mod scene;
 mod shim;
 mod simulation;
+mod soak;
 mod stage;
 mod tmux;
 mod tmux_death;

@@ -1,8 +1,8 @@
 //! Runs the scripts of `tests/scenarios`: timed events in, facts and effects out, through both
 //! deciding rooms. `MUXVISOR_BLESS=1` rewrites what is expected.
 //!
-//! A script begins with what it shows; then come `--- agents` and `--- plan` in TOML, and
-//! `--- script`: lines `@MS EVENT`, each with what it brings about, indented, below it. In there
+//! A script begins with what it shows; then come `--- agents` and `--- plan` in TOML, `--- groups`
+//! with lines `group NAME STRATEGY MEMBER... [limit COUNT in MS]`, and `--- script`: lines `@MS EVENT`, each with what it brings about, indented, below it. In there
 //! `+` is a fact, `>` an effect, `=` an answer. Attempts are called `OWNER#NUMBER`; an event
 //! without a number is about the last one.
 
@@ -20,12 +20,14 @@ struct Scenario {
     head: String,
     agents: String,
     plan: String,
+    groups: String,
     /// The events, without what is expected of them.
     lines: Vec<String>,
 }
 
 fn read(text: &str) -> Scenario {
-    let (mut head, mut agents, mut plan) = (String::new(), String::new(), String::new());
+    let (mut head, mut agents) = (String::new(), String::new());
+    let (mut plan, mut groups) = (String::new(), String::new());
     let (mut part, mut lines) = ("", Vec::new());
     for line in text.lines() {
         if let Some(name) = line.strip_prefix("--- ") {
@@ -37,19 +39,20 @@ fn read(text: &str) -> Scenario {
             }
             "agents" if !line.starts_with("---") => agents += &format!("{line}\n"),
             "plan" if !line.starts_with("---") => plan += &format!("{line}\n"),
+            "groups" if !line.starts_with("---") => groups += &format!("{line}\n"),
             _ => {}
         }
         if part != "script" || line.starts_with("---") {
             head += &format!("{line}\n");
         }
     }
-    Scenario { head, agents, plan, lines }
+    Scenario { head, agents, plan, groups, lines }
 }
 
 /// The script with what really happens.
 fn played(scenario: &Scenario) -> String {
     let mut text = scenario.head.clone();
-    let mut play = Play::new(&scenario.agents, &scenario.plan);
+    let mut play = Play::new(&scenario.agents, &scenario.plan, &scenario.groups);
     for line in &scenario.lines {
         text += &format!("{line}\n");
         if line.starts_with('@') {

@@ -2,8 +2,10 @@
 
 mod bench;
 mod ends;
+mod groups;
 mod outer;
 mod output;
+mod says;
 mod stops;
 mod views;
 mod windows;

@@ -228,6 +228,15 @@ impl Stage {
         all_processes().into_iter().filter(carries).collect()
     }
 
+    /// Removes the control groups that killed shims left.
+    fn remove_groups(&self) {
+        for attempt in fs::read_dir(self.at("attempts")).into_iter().flatten().flatten() {
+            let spec = fs::read(attempt.path().join("spec.json")).unwrap_or_default();
+            let spec: Value = serde_json::from_slice(&spec).unwrap_or_default();
+            let _ = spec["confinement"]["leaf"].as_str().map(fs::remove_dir);
+        }
+    }
+
     /// Every process that has to do with this home: daemon, tmux, shims, agents, clients.
     pub(crate) fn processes(&self) -> Vec<i32> {
         let home = self.home().display().to_string();
@@ -253,7 +262,7 @@ impl Drop for Stage {
         for _ in 0..200 {
             let left = self.processes();
             if left.is_empty() {
-                return;
+                return self.remove_groups();
             }
             for pid in left {
                 end(pid, Signal::SIGKILL);

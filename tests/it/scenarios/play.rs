@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use muxvisor::daemon::{Core, Effect, Input, Turn};
+use muxvisor::health::{Attention, Load, Reading, Sample, Ticket};
 use muxvisor::model::{
-    AttemptId, Ending, ExecFailure, Exit, Extract, Mint, Moment, Order, Owner, RunId, StopStep,
-    signal_number,
+    Activity, ActivitySource, AttemptId, Doing, Ending, ExecFailure, Exit, Extract, Mint, Moment,
+    Order, Owner, Report, RunId, StopStep, signal_number,
 };
 use muxvisor::plan::Plan;
-use muxvisor::policy::Agent;
+use muxvisor::policy::{Agent, Group, Strategy};
 use muxvisor::supervisor::{self, InstanceRequest, Remembered, Settings, Supervisor};
 use muxvisor::workflow::{self, Workflow, document};
 
@@ -20,10 +21,13 @@ pub(super) struct Play {
     core: Core,
     now: Moment,
     agents: BTreeMap<String, Agent>,
+    groups: Vec<Group>,
     plan: Option<Plan>,
     teller: Teller,
     /// The orders of every attempt that was launched, by owner.
     orders: BTreeMap<String, Vec<Order>>,
+    /// The last question of every probe, by attempt and probe.
+    asked: BTreeMap<(AttemptId, String), Ticket>,
     /// Results that were printed and whose agents have not ended.
     results: BTreeMap<AttemptId, String>,
     woken: Option<Moment>,
@@ -34,23 +38,20 @@ fn run() -> RunId {
 }
 
 impl Play {
-    pub(super) fn new(agents: &str, plan: &str) -> Self {
+    pub(super) fn new(agents: &str, plan: &str, groups: &str) -> Self {
         let agents = props::agents(agents);
         let plan = (!plan.trim().is_empty()).then(|| props::plan(plan, &agents));
-        let settings = Settings {
-            keep_success: Some(Duration::from_secs(5)),
-            keep_failure: Some(Duration::from_secs(3600)),
-        };
-        let (mint, other) = (Mint::new([1; 32]), Mint::new([2; 32]));
-        let supervisor = Supervisor::recover(Moment(0), settings, Remembered::default(), mint);
-        let supervisor = supervisor.expect("nothing is recovered");
+        let groups = groups.lines().map(str::trim).filter(|line| !line.is_empty());
+        let supervisor = recovered(Moment(0), Remembered::default(), 1);
         Self {
-            core: Core { supervisor, workflow: Workflow::new(128, other) },
+            core: Core { supervisor, workflow: Workflow::new(128, Mint::new([2; 32])) },
             now: Moment(0),
             agents,
+            groups: groups.map(group).collect(),
             plan,
             teller: Teller::default(),
             orders: BTreeMap::new(),
+            asked: BTreeMap::new(),
             results: BTreeMap::new(),
             woken: None,
         }
@@ -81,6 +82,8 @@ impl Play {
                 self.results.insert(self.order(name).attempt, text);
                 return Vec::new();
             }
+            // The daemon was killed, and the next one reads what was written.
+            ["recover"] => return self.recover(),
             ["deadline"] => {
                 let turn = self.core.deadline_reached(self.now);
                 return self.told(turn);
@@ -109,19 +112,20 @@ impl Play {
     fn supervisor_event(&mut self, words: &[&str]) -> Option<supervisor::Event> {
         use supervisor::Event as S;
         Some(match words {
-            ["configured"] => {
-                S::Configured { agents: self.agents.values().cloned().collect(), groups: vec![] }
+            ["configured"] => self.configured(),
+            // The configuration is read again, and holds this one group.
+            ["regrouped", rest @ ..] => {
+                let line = rest.join(" ");
+                self.groups = if line.is_empty() { Vec::new() } else { vec![group(&line)] };
+                self.configured()
+            }
+            ["ask-many", names @ .., request] => {
+                let names = names.iter().map(|name| (*name).to_owned()).collect();
+                S::AskedMany { names, request: wanted(request)? }
             }
             ["closing"] => S::Closing,
             ["ask", name, request] => {
-                let request = match *request {
-                    "start" => InstanceRequest::Start,
-                    "stop" => InstanceRequest::Stop,
-                    "restart" => InstanceRequest::Restart,
-                    "reset-failed" => InstanceRequest::ResetFailed,
-                    _ => return None,
-                };
-                S::Asked { name: (*name).to_owned(), request }
+                S::Asked { name: (*name).to_owned(), request: wanted(request)? }
             }
             ["launched", name] => {
                 let order = self.order(name);
@@ -138,6 +142,18 @@ impl Play {
             ["stuck", name, why @ ..] => {
                 S::Stuck { attempt: self.order(name).attempt, message: why.join(" ") }
             }
+            ["woke", ms] => S::Woke { gap_ms: ms.parse().ok()? },
+            ["said", name, rest @ ..] => {
+                let order = self.order(name);
+                let report = Box::new(report(&order, rest)?);
+                S::Reported { attempt: order.attempt, report }
+            }
+            ["sampled", name, probe, rest @ ..] => {
+                let attempt = self.order(name).attempt;
+                let key = (attempt.clone(), (*probe).to_owned());
+                let probe = self.asked.remove(&key).unwrap_or_else(|| panic!("{key:?}"));
+                S::Sampled { attempt, probe, sample: sample(rest)? }
+            }
             ["quiet", name, ms] => {
                 S::Heard { attempt: self.order(name).attempt, quiet_ms: ms.parse().ok()? }
             }
@@ -148,6 +164,27 @@ impl Play {
             }
             _ => return None,
         })
+    }
+
+    fn configured(&self) -> supervisor::Event {
+        let agents = self.agents.values().cloned().collect();
+        supervisor::Event::Configured { agents, groups: self.groups.clone() }
+    }
+
+    /// As a daemon starts, but for what it finds out about attempts: the script tells that.
+    fn recover(&mut self) -> Vec<String> {
+        let known = &self.core.supervisor;
+        let remembered = Remembered {
+            attempts: known.attempts().cloned().collect(),
+            instances: known.instances().cloned().collect(),
+            groups: known.groups().cloned().collect(),
+            parked: known.parked().cloned().collect(),
+        };
+        let number = u8::try_from(self.now.0 % 250).expect("it is small") + 3;
+        self.core.supervisor = recovered(self.now, remembered, number);
+        let event = self.configured();
+        let turn = self.core.turn(self.now, Input::Supervisor(event));
+        self.told(turn)
     }
 
     /// The order of `task`, its last attempt, or `task#2`.
@@ -163,6 +200,9 @@ impl Play {
 
     fn told(&mut self, turn: Turn) -> Vec<String> {
         for effect in &turn.effects {
+            if let Effect::Sample { attempt, probe, ask } = effect {
+                self.asked.insert((attempt.clone(), ask.probe.clone()), *probe);
+            }
             if let Effect::Launch(order) = effect {
                 let owner = match &order.owner {
                     Owner::Task { task, .. } => task.to_string(),
@@ -203,6 +243,88 @@ impl Play {
         said.extend(gaps.iter().map(|gap| format!("| gap {}: {}", gap["task"], gap["reason"])));
         said
     }
+}
+
+/// What an agent says of itself: `said a ready`, `said a beats=2 working`, `said a extend=5000`.
+fn report(order: &Order, words: &[&str]) -> Option<Report> {
+    let mut report = Report { token: order.token.as_str().to_owned(), ..Report::default() };
+    for word in words {
+        match word.split_once('=') {
+            Some(("beats", n)) => report.beats = n.parse().ok()?,
+            Some(("extend", ms)) => report.extended = (1, ms.parse().ok()?),
+            None if *word == "ready" => report.ready = true,
+            None => {
+                let activity = Activity::of_word(word)?;
+                let source = ActivitySource::Notify;
+                report.doing =
+                    Some(Doing { activity, kind: None, message: None, source, at_ms: 0 });
+            }
+            Some(_) => return None,
+        }
+    }
+    Some(report)
+}
+
+/// What a look showed: `passed`, `failed WHY`, `unknown WHY`, `screen TEXT`, `still CPU_MS TEXT`;
+/// `typed` or `copying` before it when a person is there.
+fn sample(words: &[&str]) -> Option<Sample> {
+    let text = |rest: &[&str]| rest.join(" ");
+    let (attention, words) = match words {
+        ["typed", rest @ ..] => (Attention { copy_mode: false, typed_ms_ago: Some(0) }, rest),
+        ["copying", rest @ ..] => (Attention { copy_mode: true, typed_ms_ago: None }, rest),
+        rest => (Attention::default(), rest),
+    };
+    let reading = match words {
+        ["passed"] => Reading::Passed,
+        ["failed", why @ ..] => Reading::Failed { why: text(why) },
+        ["unknown", why @ ..] => Reading::Unknown { why: text(why) },
+        ["screen", rest @ ..] => Reading::Screen { text: text(rest) },
+        ["still", cpu_ms, rest @ ..] => Reading::ScreenAndLoad {
+            text: text(rest),
+            load: Load { cpu_ms: cpu_ms.parse().ok()?, memory_bytes: 0 },
+        },
+        _ => return None,
+    };
+    Some(Sample { reading, attention })
+}
+
+fn recovered(now: Moment, remembered: Remembered, number: u8) -> Supervisor {
+    let settings = Settings {
+        keep_success: Some(Duration::from_secs(5)),
+        keep_failure: Some(Duration::from_secs(3600)),
+    };
+    let mint = Mint::new([number; 32]);
+    let supervisor = Supervisor::recover(now, settings, remembered, mint);
+    supervisor.expect("its own rows can be read")
+}
+
+/// Reads `group NAME STRATEGY MEMBER... [limit COUNT in MS]`.
+fn group(line: &str) -> Group {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let number =
+        |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("no number in `{line}`"));
+    let (words, limit) = match words.as_slice() {
+        [words @ .., "limit", count, "in", ms] => (words, (number(count), number(ms))),
+        words => (words, (10, 600_000)),
+    };
+    let ["group", name, strategy, members @ ..] = words else { panic!("`{line}` is no group") };
+    Group {
+        name: (*name).to_owned(),
+        strategy: Strategy::of_word(strategy).unwrap_or_else(|| panic!("no strategy: `{line}`")),
+        members: members.iter().map(|member| (*member).to_owned()).collect(),
+        start_limit_burst: u32::try_from(limit.0).expect("a small limit"),
+        start_limit_interval_ms: limit.1,
+    }
+}
+
+fn wanted(request: &str) -> Option<InstanceRequest> {
+    Some(match request {
+        "start" => InstanceRequest::Start,
+        "stop" => InstanceRequest::Stop,
+        "restart" => InstanceRequest::Restart,
+        "reset-failed" => InstanceRequest::ResetFailed,
+        _ => return None,
+    })
 }
 
 /// How an agent ended: `exit a 1`, `killed a SIGKILL`, `stopped a`, `closed a`, `lost a`,

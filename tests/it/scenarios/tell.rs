@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use muxvisor::daemon::{Effect, Turn};
 use muxvisor::model::{
-    AttemptFact, AttemptId, Fact, InstanceRow, Order, Owner, RunFact, TaskError,
+    AttemptFact, AttemptId, Fact, GroupRow, InstanceRow, Order, Owner, RunFact, TaskError,
 };
 use muxvisor::supervisor::Answer;
 
@@ -24,11 +24,13 @@ impl Teller {
             .map(|s| "+ ".to_owned() + &s)
             .collect();
         said.extend(turn.effects.iter().map(|effect| "> ".to_owned() + &self.effect(effect)));
-        said.extend(turn.answer.iter().map(|answer| match answer {
-            Answer::Accepted => "= accepted".to_owned(),
-            Answer::AlreadySo => "= already so".to_owned(),
-            Answer::Denied(why) => format!("= denied: {why}"),
-        }));
+        let word = |answer: &Answer| match answer {
+            Answer::Accepted => "accepted".to_owned(),
+            Answer::AlreadySo => "already so".to_owned(),
+            Answer::Denied(why) => format!("denied: {why}"),
+        };
+        said.extend(turn.answer.iter().map(|answer| format!("= {}", word(answer))));
+        said.extend(turn.answers.iter().map(|(name, is)| format!("= {name}: {}", word(is))));
         said
     }
 
@@ -65,7 +67,7 @@ impl Teller {
             }
             Fact::Instance(row) => instance(row),
             Fact::InstanceRemoved { name } => format!("{name} forgotten"),
-            Fact::Group(row) => format!("group {} ({})", row.name, row.why),
+            Fact::Group(row) => group(row),
             Fact::GroupRemoved { name } => format!("group {name} forgotten"),
             Fact::Parked(parking) => format!("{} parked ({})", parking.agent, parking.why),
             Fact::Unparked { agent } => format!("{agent} no longer parked"),
@@ -82,6 +84,12 @@ impl Teller {
             Effect::Kill(attempt) => format!("kill {}", self.name(attempt)),
             Effect::TypePrompt { attempt, .. } => {
                 format!("type the prompt of {}", self.name(attempt))
+            }
+            Effect::Sample { attempt, ask, .. } => {
+                format!("look at {} for probe `{}`", self.name(attempt), ask.probe)
+            }
+            Effect::Press { attempt, keys } => {
+                format!("press {} for {}", keys.join(" "), self.name(attempt))
             }
             Effect::AskQuiet(attempt) => format!("ask how quiet {} is", self.name(attempt)),
             Effect::CloseWindow { window, .. } => format!("close the window {window}"),
@@ -114,6 +122,15 @@ fn run_fact(fact: &RunFact) -> Option<String> {
         RunFact::TaskSkipped { task, reason } => format!("{task} skipped ({reason})"),
         RunFact::TaskCancelled { task, reason } => format!("{task} cancelled ({reason})"),
     })
+}
+
+fn group(row: &GroupRow) -> String {
+    let failed = if row.failed { " failed" } else { "" };
+    let next = match row.to_start.as_slice() {
+        [] => String::new(),
+        names => format!(" starts {}", names.join(", ")),
+    };
+    format!("group {}{failed}{next} [{}]: {}", row.name, row.starts.len(), row.why)
 }
 
 fn instance(row: &InstanceRow) -> String {

@@ -50,6 +50,7 @@ impl Bench {
             socket: home.path().join("s.sock"),
             oom_score_adjust: 0,
             resources: Default::default(),
+            confinement: Default::default(),
             drain_ms: 2_000,
         };
         Self { home, spec, shim: None }

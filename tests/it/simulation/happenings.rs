@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use muxvisor::daemon::{Core, Effect, Input};
+use muxvisor::health::{Reading, Sample};
 use muxvisor::model::{AttemptId, AttemptRow, AttemptState, Mint, Order, Owner};
 use muxvisor::supervisor::{Event, Remembered, Settings, Supervisor};
 use muxvisor::workflow::Workflow;
@@ -64,7 +65,15 @@ impl World {
             Effect::Kill(attempt) if has_shim(self, &attempt) => {
                 self.soon(5, Happening::StopArrives { attempt, at_once: true });
             }
-            Effect::Stop(_) | Effect::Kill(_) | Effect::TypePrompt { .. } => {}
+            Effect::Stop(_)
+            | Effect::Kill(_)
+            | Effect::TypePrompt { .. }
+            | Effect::Press { .. } => {}
+            Effect::Sample { attempt, probe, .. } => {
+                let reading = Reading::Unknown { why: "a world without screens".to_owned() };
+                let sample = Sample::of(reading);
+                self.report(&Event::Sampled { attempt, probe, sample });
+            }
             Effect::AskQuiet(attempt) => {
                 let now = self.now;
                 let shim = self.shims.living(&attempt);
@@ -195,7 +204,8 @@ impl World {
         };
         let left = self.ledger.unended();
         let instances = self.ledger.instances();
-        let remembered = Remembered { attempts: left.clone(), instances, ..Remembered::default() };
+        let (attempts, groups) = (left.clone(), self.ledger.groups());
+        let remembered = Remembered { attempts, instances, groups, ..Remembered::default() };
         let supervisor = Supervisor::recover(self.now, settings, remembered, seed(1));
         let mut workflow = Workflow::new(LIVE_MAX, seed(2));
         for (run, facts) in self.ledger.live_runs() {
@@ -206,7 +216,8 @@ impl World {
         self.ledger.agrees_with(&core);
         self.core = Some(core);
         let agents = self.agents.values().cloned().collect();
-        self.decide(Input::Supervisor(Event::Configured { agents, groups: vec![] }));
+        let groups = self.groups.clone();
+        self.decide(Input::Supervisor(Event::Configured { agents, groups }));
         left.iter().for_each(|row| self.adopt(row));
         let now = self.now;
         let turn = self.core().deadline_reached(now);
