@@ -24,6 +24,7 @@ mod load;
 mod lock;
 mod log;
 mod notices;
+mod outage;
 mod perform;
 mod process;
 mod publish;
