@@ -9,9 +9,7 @@ use crate::control::view::{
     TaskView,
 };
 use crate::control::{Failure, FailureKind};
-use crate::model::{
-    AttemptId, AttemptRow, InstanceRow, Moment, Owner, TaskId, TaskState,
-};
+use crate::model::{AttemptId, AttemptRow, InstanceRow, Moment, Owner, TaskId, TaskState};
 use crate::plan::{self, Work};
 use crate::workflow::{Run, Task, finals};
 
