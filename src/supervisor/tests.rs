@@ -110,7 +110,7 @@ fn an_operators_stop_outranks_a_time_limit_and_not_the_other_way() {
     assert_eq!(row.stopping, Some(StopCause::Cancelled));
 }
 
-fn clean_exit() -> Exit {
+pub(super) fn clean_exit() -> Exit {
     Exit {
         attempt: String::new(),
         token: String::new(),
