@@ -6,6 +6,7 @@
 mod client;
 mod event;
 pub mod frame;
+mod health;
 pub mod message;
 mod server;
 mod socket;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::health::{HealthView, ProbeView};
+
 use crate::model::{
     Activity, AttemptId, AttemptState, Desired, InstanceState, Outcome, RunId, RunOutcome,
     RunState, SkipReason, TaskError, TaskId, TaskState,
@@ -286,6 +288,9 @@ pub struct WhyReply {
     pub counters: Vec<Counter>,
     /// What comes next.
     pub next: Option<NextAction>,
+    /// How its living agent is, if there is one.
+    #[serde(default)]
+    pub health: Option<HealthView>,
 }
 
 /// Something that was decided or found.

@@ -12,6 +12,7 @@ mod door;
 mod ending;
 mod engine;
 mod fence;
+mod health_view;
 mod home;
 mod launch;
 mod load;

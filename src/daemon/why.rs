@@ -1,10 +1,10 @@
 //! Why something stands where it stands: the state's own explanation, and the last decisions and
 //! findings from the ledger.
 
-use crate::control::view::{Counter, Decision, NextAction, WhyReply};
+use crate::control::view::{Counter, Decision, HealthView, NextAction, WhyReply};
 use crate::control::{Reply, Responder};
 use crate::ledger::Reader;
-use crate::model::{AttemptFact, Entry, Fact, RunFact, RunId, TaskId};
+use crate::model::{AttemptFact, Entry, Fact, Moment, RunFact, RunId, TaskId};
 use crate::workflow::{Run, Workflow};
 
 use super::archive::{self, Now};
@@ -17,6 +17,7 @@ const DECISIONS_MAX: u32 = 20;
 impl Engine {
     pub(super) fn why(&self, target: String, responder: Responder) {
         let now = self.clock.now();
+        let health = self.health_view(&target);
         if let Some(found) = self.core.supervisor.explain(&target) {
             let counter = |(name, value, limit): (&str, u64, Option<u64>)| Counter {
                 name: name.to_owned(),
@@ -33,6 +34,7 @@ impl Engine {
                     text,
                     due_in_ms: Some(views::ms(at.since(now))),
                 }),
+                health,
             };
             return self.ask_ledger(responder, move |reader, now| {
                 match reader.notes_about(&target, DECISIONS_MAX) {
@@ -42,7 +44,9 @@ impl Engine {
             });
         }
         let live: Vec<RunId> = self.core.workflow.runs().map(|run| run.id.clone()).collect();
-        self.ask_ledger(responder, move |reader, now| why_task(reader, &live, &target, now));
+        self.ask_ledger(responder, move |reader, now| {
+            why_task(reader, &live, &target, health, now)
+        });
     }
 }
 
@@ -84,7 +88,13 @@ fn sentence(fact: &Fact) -> Option<String> {
 }
 
 /// A run, `RUN/TASK`, or a task of the newest run that has it.
-fn why_task(reader: &Reader, live: &[RunId], target: &str, now: Now) -> Reply {
+fn why_task(
+    reader: &Reader,
+    live: &[RunId],
+    target: &str,
+    health: Option<HealthView>,
+    now: Now,
+) -> Reply {
     let (run, task) = match target.split_once('/') {
         Some((run, task)) => (Some(RunId::new(run)), task.to_owned()),
         None if RunId::parse(target).is_ok() => (Some(RunId::new(target)), String::new()),
@@ -117,7 +127,9 @@ fn why_task(reader: &Reader, live: &[RunId], target: &str, now: Now) -> Reply {
         age_ms: views::ms(now.moment.since(*at)),
         text: told_of_run(fact),
     });
-    let decisions = decisions.collect();
+    let mut decisions: Vec<Decision> = decisions.collect();
+    decisions.extend(findings(reader, &log.entries, &task, now));
+    decisions.sort_by_key(|decision| decision.age_ms);
     match standing(&run, &task, now) {
         Some((state, why, counters, next)) => Reply::ok(&WhyReply {
             target: if task.is_empty() { run.id.to_string() } else { format!("{}/{task}", run.id) },
@@ -126,9 +138,33 @@ fn why_task(reader: &Reader, live: &[RunId], target: &str, now: Now) -> Reply {
             decisions,
             counters,
             next,
+            health,
         }),
         None => views::unknown_target(target).into(),
     }
+}
+
+/// What was found about the last attempt of a task, beside what was decided about the task.
+fn findings(reader: &Reader, entries: &[(Moment, RunFact)], task: &str, now: Now) -> Vec<Decision> {
+    let last = entries.iter().rev().find_map(|(_, fact)| match fact {
+        RunFact::TaskStarting { task: of, attempt, .. } if of.as_str() == task => Some(attempt),
+        RunFact::Submitted(_)
+        | RunFact::Moved { .. }
+        | RunFact::TaskQueued { .. }
+        | RunFact::TaskStarting { .. }
+        | RunFact::TaskRunning { .. }
+        | RunFact::TaskSucceeded { .. }
+        | RunFact::TaskRetrying { .. }
+        | RunFact::TaskFailed { .. }
+        | RunFact::TaskSkipped { .. }
+        | RunFact::TaskCancelled { .. }
+        | RunFact::CancelRequested
+        | RunFact::Ended { .. } => None,
+    });
+    let notes = last.and_then(|id| reader.notes_about(id.as_str(), DECISIONS_MAX).ok());
+    let mut notes = notes.unwrap_or_default();
+    notes.retain(|entry| matches!(entry.fact, Fact::Noted { .. }));
+    told(&notes, now)
 }
 
 type Standing = (String, String, Vec<Counter>, Option<NextAction>);

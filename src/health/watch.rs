@@ -122,7 +122,7 @@ impl Watch {
     fn failed(&mut self, now: Moment, text: &str, attended: Option<&str>) -> Vec<Step> {
         self.passes = 0;
         self.failures = self.failures.saturating_add(1);
-        if self.failures < self.probe.failure_threshold && self.state != ProbeState::Failing {
+        if self.failures < self.probe.failure_threshold {
             return Vec::new();
         }
         let mut steps = Vec::new();

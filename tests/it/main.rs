@@ -12,6 +12,7 @@ mod documents;
 mod examples;
 mod first_sight;
 mod guard;
+mod health;
 mod instances;
 mod leftovers;
 mod manners;
