@@ -1,14 +1,12 @@
 //! Starts the daemon for whoever needs it, like a tmux server: several clients at once end with
 //! one daemon, and one that cannot start says why.
 
-#![expect(clippy::disallowed_methods, reason = "the command line starts the daemon")]
-
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -17,6 +15,7 @@ use super::configuration;
 use super::deadline::{Deadline, Notice};
 use super::failure::unreadable;
 use super::home::{ConfigFile, Place};
+use super::scope;
 use crate::control::message::PROTOCOL;
 use crate::control::view::DaemonView;
 use crate::control::{Client, ClientError, Failure, FailureKind, Request};
@@ -118,7 +117,7 @@ fn spawn(place: &Place, config: &ConfigFile, log: File) -> Result<Child, Failure
     let failed = |error: std::io::Error| {
         Failure::new(FailureKind::Unreachable, format!("failed to start the daemon: {error}"))
     };
-    let mut command = Command::new(program());
+    let mut command = scope::command(&program(), place.scoped);
     command.args(["daemon", "--detached"]);
     if place.named {
         command.arg("--home").arg(place.home.state());

@@ -7,7 +7,20 @@ use jiff::tz::TimeZone;
 /// Lines whose cells stand below each other; the first is the head. On a terminal a line that is
 /// too long ends in `…`, because a table that wraps cannot be read.
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
-    fit(rows, Term::stdout().size_checked().map(|(_, width)| usize::from(width)))
+    fit(rows, width())
+}
+
+/// Cells in a line, when standard output is a terminal.
+pub(crate) fn width() -> Option<usize> {
+    Term::stdout().size_checked().map(|(_, width)| usize::from(width))
+}
+
+/// A line that is too long for the terminal ends in `…`.
+pub(crate) fn clip(line: &str) -> String {
+    match width() {
+        Some(most) => truncate_str(line, most, "…").into_owned(),
+        None => line.to_owned(),
+    }
 }
 
 fn fit(rows: &[Vec<String>], most: Option<usize>) -> String {

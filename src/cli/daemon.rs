@@ -1,6 +1,7 @@
 //! `daemon`: becomes the daemon, in the foreground, or detached when a client started it.
 
 use std::fs;
+use std::path::Path;
 
 use super::autostart::{YIELDED, program};
 use super::configuration;
@@ -31,8 +32,9 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
         config,
         config_source: ConfigSource::new(move || configuration::load(&file)),
         program: program(),
-        env: desk.shell.environment().0,
+        env: instances_environment(desk),
         cwd: desk.shell.cwd.clone(),
+        herald: desk.shell.get("NOTIFY_SOCKET").map(Path::to_owned),
         cgroup: cgroup::Wish::read(desk.shell.get("MUXVISOR_CGROUP")),
     };
     match daemon::run(settings) {
@@ -44,6 +46,22 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
         }
         Err(error) => Err(failure(error)),
     }
+}
+
+/// What a service manager says to the daemon is not for its agents: they would speak in its name.
+fn instances_environment(desk: &Desk) -> Vec<(String, String)> {
+    const OF_THE_SERVICE: [&str; 7] = [
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "MAINPID",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "LISTEN_FDNAMES",
+    ];
+    let mut variables = desk.shell.environment().0;
+    variables.retain(|(name, _)| !OF_THE_SERVICE.contains(&name.as_str()));
+    variables
 }
 
 /// Cuts the ties to the client: its session, and descriptors that it left open for us by mistake

@@ -9,13 +9,14 @@ use std::process::Command;
 
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{AccessFlags, access, geteuid};
-use serde::Serialize;
 use serde_json::json;
 
 use super::autostart::{answers, is_locked};
 use super::configuration;
 use super::desk::Desk;
+use super::examined::{Check, Verdict};
 use super::failure::COMPLETED;
+use super::soundness;
 use super::voice::{Colour, Voice};
 use crate::control::view::DaemonView;
 use crate::control::{self, Client, Failure, FailureKind, Request};
@@ -37,46 +38,16 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Verdict {
-    Ok,
-    Warning,
-    Error,
-}
-
-/// What was found about one thing.
-#[derive(Debug, Serialize)]
-struct Check {
-    name: &'static str,
-    verdict: Verdict,
-    message: String,
-    hint: Option<String>,
-}
-
-impl Check {
-    fn new(name: &'static str, verdict: Verdict, message: impl Into<String>) -> Self {
-        Self { name, verdict, message: message.into(), hint: None }
-    }
-
-    fn ok(name: &'static str, message: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Ok, message)
-    }
-
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-}
-
 /// Looks, and tells. Exit code 1 when anything is broken.
 pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
     let home = desk.place()?.home;
+    let running = Client::at(home.daemon_socket()).ask_for::<DaemonView>(&Request::Hello).ok();
     let checks = [
         tmux(),
         directory("home", home.state(), 0o022),
         directory("runtime", home.runtime(), 0o077),
         socket(&home),
+        soundness::socket_mode(&home),
         lingering(&home),
         kernel(),
         descriptors(),
@@ -84,6 +55,9 @@ pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
         configuration(desk),
         daemon(&home),
         ledger(&home),
+        soundness::limits(running.as_ref(), &desk.shell),
+        soundness::company(running.as_ref(), &home),
+        soundness::leftovers(&home),
     ];
     let well = checks.iter().all(|check| check.verdict != Verdict::Error);
     if desk.voice.json {
@@ -169,7 +143,7 @@ fn directory(name: &'static str, path: &Path, forbidden: u32) -> Check {
 }
 
 fn socket(home: &Home) -> Check {
-    let longest = home.shim_socket(&AttemptId::new("0123456789"));
+    let longest = home.notify_socket(&AttemptId::new("0123456789"));
     match control::check_length(&longest) {
         Ok(()) => Check::ok("socket", format!("{} fits", home.daemon_socket().display())),
         Err(error) => Check::new("socket", Verdict::Error, error.to_string()),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
+use super::scope;
 use super::shell::Shell;
 use crate::control::{Failure, FailureKind};
 use crate::daemon::Home;
@@ -18,6 +19,8 @@ pub(crate) struct Place {
     pub(crate) home: Home,
     /// Whether `--home` or `MUXVISOR_HOME` named it.
     pub(crate) named: bool,
+    /// Whether its daemon may get a systemd scope of its own.
+    pub(crate) scoped: bool,
 }
 
 /// The configuration file.
@@ -33,7 +36,8 @@ impl Place {
     /// The home that flag and variables mean.
     pub(crate) fn resolve(flag: Option<&Path>, shell: &Shell) -> Result<Self, Failure> {
         if let Some(named) = flag.or_else(|| shell.get("MUXVISOR_HOME")) {
-            return Ok(Self { home: Home::under(&shell.absolute(named)), named: true });
+            let home = Home::under(&shell.absolute(named));
+            return Ok(Self { home, named: true, scoped: scope::is_offered(shell) });
         }
         let state = xdg(shell, "XDG_STATE_HOME", ".local/state")?.join("muxvisor");
         // Without the variable (cron, sudo) the same directory must be found as with it.
@@ -42,7 +46,8 @@ impl Place {
         let ours = fs::metadata(&runtime)
             .is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw());
         let runtime = if ours { runtime.join("muxvisor") } else { state.join("run") };
-        Ok(Self { home: Home::split(state, runtime), named: false })
+        let home = Home::split(state, runtime);
+        Ok(Self { home, named: false, scoped: scope::is_offered(shell) })
     }
 
     /// Held while a client starts the daemon.

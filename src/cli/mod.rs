@@ -13,11 +13,13 @@ mod daemon;
 mod deadline;
 mod desk;
 mod doctor;
+mod examined;
 mod failure;
 mod follow;
 mod harvest;
 mod home;
 mod logs;
+mod notify;
 mod plan;
 mod progress;
 mod ps;
@@ -25,8 +27,10 @@ mod reading;
 mod results;
 mod run;
 mod runs;
+mod scope;
 mod shell;
 mod show;
+mod soundness;
 mod submit;
 mod units;
 mod voice;
@@ -55,7 +59,8 @@ Exit codes:
   70  internal error
  130  Ctrl-C: `run` watches no longer, the run goes on
 
-Commands that need the daemon start it. `ps`, `doctor`, `check`, `plan` and `submit` never do.
+Commands that need the daemon start it. `ps`, `doctor`, `check`, `plan`, `submit` and `notify`
+never do.
 With --json the document stands alone on standard output, errors as {\"error\": ...} too.";
 
 /// Supervises fleets of AI coding agents; its process table is tmux.
@@ -116,6 +121,8 @@ enum Verb {
     Daemon(daemon::Args),
     /// Hand in a result (inside an agent)
     Submit(submit::Args),
+    /// Say how it is (inside an agent, or a hook of it)
+    Notify(notify::Args),
 }
 
 /// Runs the command that the arguments name, the program's own name first.
@@ -173,6 +180,7 @@ impl Verb {
             Verb::Doctor(args) => doctor::run(args, desk),
             Verb::Daemon(args) => daemon::run(args, desk),
             Verb::Submit(args) => submit::run(args, desk),
+            Verb::Notify(args) => notify::run(args, desk),
         }
     }
 
@@ -196,7 +204,7 @@ impl Verb {
             Verb::Why(args) => args.json,
             Verb::Check(args) => args.json,
             Verb::Doctor(args) => args.json,
-            Verb::Daemon(_) => false,
+            Verb::Daemon(_) | Verb::Notify(_) => false,
             Verb::Submit(args) => args.json,
         }
     }

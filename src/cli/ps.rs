@@ -1,10 +1,13 @@
 //! `ps`: what lives. Never starts a daemon.
 
-use super::columns::{cell, columns, head, span};
+use super::columns::{cell, clip, columns, head, span, width};
 use super::desk::Desk;
 use super::failure::COMPLETED;
-use crate::control::view::{AttemptView, DaemonView, InstanceView, PsReply};
+use crate::control::view::{ActivityView, AttemptView, DaemonView, InstanceView, PsReply};
 use crate::control::{ClientError, Failure, Request};
+
+/// From this width on a terminal has room for who says what an agent does.
+const WIDE: usize = 110;
 
 /// What to list.
 #[derive(Debug, clap::Args)]
@@ -44,35 +47,62 @@ fn table(seen: &PsReply) -> String {
     if seen.instances.is_empty() && seen.attempts.is_empty() {
         return format!("{}\nnothing lives", headline(daemon));
     }
-    let titles = ["name", "state", "activity", "pid", "uptime", "restarts", "work", "window"];
-    let instances = seen.instances.iter().map(instance_row);
-    let attempts = seen.attempts.iter().map(attempt_row);
+    let wide = width().is_none_or(|cells| cells >= WIDE);
+    let titles = ["name", "state", "activity", "pid", "uptime", "restarts", "window", "work"];
+    let instances = seen.instances.iter().map(|one| instance_row(one, wide));
+    let attempts = seen.attempts.iter().map(|one| attempt_row(one, wide));
     let rows: Vec<_> = std::iter::once(head(&titles)).chain(instances).chain(attempts).collect();
-    format!("{}\n{}", headline(daemon), columns(&rows))
+    let instances = seen.instances.iter().map(|one| said(&one.activity, one.status.as_ref()));
+    let attempts = seen.attempts.iter().map(|one| said(&one.activity, one.status.as_ref()));
+    let said = std::iter::once(None).chain(instances).chain(attempts);
+    let mut lines = vec![headline(daemon)];
+    for (row, said) in columns(&rows).lines().zip(said) {
+        lines.push(row.to_owned());
+        lines.extend(said.map(|said| clip(&format!("  says: {said}"))));
+    }
+    lines.join("\n")
 }
 
 fn headline(daemon: &DaemonView) -> String {
-    let DaemonView { pid, version, home, alarm, protocol: _, started_at_ms: _ } = daemon;
+    let DaemonView { pid, version, home, alarm, protocol: _, started_at_ms: _, limits: _ } = daemon;
     let alarm = alarm.as_ref().map_or(String::new(), |alarm| format!("\nALARM: {alarm}"));
     format!("daemon {pid}, version {version}, home {}{alarm}", home.display())
 }
 
-fn instance_row(one: &InstanceView) -> Vec<String> {
-    let source = one.activity_source.as_ref().map_or(String::new(), |by| format!(" ({by})"));
+/// The agent's own words, on a line of their own.
+fn said(activity: &ActivityView, status: Option<&String>) -> Option<String> {
+    match (&activity.message, status) {
+        (Some(message), Some(status)) => Some(format!("{status}; {message}")),
+        (one, other) => one.as_ref().or(other).cloned(),
+    }
+}
+
+/// `working (osc7501, 3.0s ago)`; without its source where there is little room.
+fn doing(activity: &ActivityView, wide: bool) -> String {
+    let ActivityView { word, kind, source, age_ms, message: _ } = activity;
+    let (Some(source), Some(age_ms)) = (source, age_ms) else { return "-".to_owned() };
+    let kind = kind.map_or(String::new(), |kind| format!(":{kind}"));
+    match wide {
+        true => format!("{word}{kind} ({source}, {} ago)", span(*age_ms)),
+        false => format!("{word}{kind} {}", span(*age_ms)),
+    }
+}
+
+fn instance_row(one: &InstanceView, wide: bool) -> Vec<String> {
     let group = one.group.as_ref().map_or(String::new(), |group| format!(" ({group})"));
     vec![
         format!("{}{group}", one.name),
         one.state.to_string(),
-        format!("{}{source}", one.activity),
+        doing(&one.activity, wide),
         cell(one.pid.as_ref()),
         one.uptime_ms.map_or_else(|| "-".to_owned(), span),
         one.restarts.to_string(),
-        one.why.clone(),
         cell(one.window.as_ref()),
+        one.why.clone(),
     ]
 }
 
-fn attempt_row(one: &AttemptView) -> Vec<String> {
+fn attempt_row(one: &AttemptView, wide: bool) -> Vec<String> {
     let work = match (&one.run, &one.task) {
         (Some(run), Some(task)) => format!("{run}/{task}"),
         (Some(run), None) => run.to_string(),
@@ -81,11 +111,36 @@ fn attempt_row(one: &AttemptView) -> Vec<String> {
     vec![
         one.agent.clone(),
         one.state.to_string(),
-        "-".to_owned(),
+        doing(&one.activity, wide),
         cell(one.pid.as_ref()),
         one.uptime_ms.map_or_else(|| "-".to_owned(), span),
         one.restarts.to_string(),
-        work,
         cell(one.window.as_ref()),
+        work,
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{Activity, ActivitySource, BlockKind};
+
+    use super::*;
+
+    #[test]
+    fn an_activity_is_told_with_its_source_where_there_is_room() {
+        let mut activity = ActivityView {
+            word: Activity::Blocked,
+            kind: Some(BlockKind::Permission),
+            source: Some(ActivitySource::Osc7501),
+            age_ms: Some(12_000),
+            message: Some("may I".to_owned()),
+        };
+        assert_eq!(doing(&activity, true), "blocked:permission (osc7501, 12s ago)");
+        assert_eq!(doing(&activity, false), "blocked:permission 12s");
+        let status = "busy".to_owned();
+        assert_eq!(said(&activity, Some(&status)).as_deref(), Some("busy; may I"));
+        (activity.source, activity.message) = (None, None);
+        assert_eq!(doing(&activity, true), "-");
+        assert_eq!((said(&activity, None), said(&activity, Some(&status))), (None, Some(status)));
+    }
 }

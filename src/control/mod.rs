@@ -4,10 +4,12 @@
 //! binds a [`Listener`] and gets [`Call`]s; every command line is a [`Client`].
 
 mod client;
+mod doing;
 mod event;
 pub mod frame;
 mod health;
 pub mod message;
+mod peer;
 mod server;
 mod socket;
 pub mod view;
@@ -15,5 +17,6 @@ pub mod view;
 pub use client::{Client, ClientError, Line, Step};
 pub use event::WatchEvent;
 pub use message::{Environment, Failure, FailureKind, Reply, Request, Submit};
-pub use server::{CONNECTIONS_MAX, Call, EVENTS_WAITING_MAX, Gone, Listener, Peer, Responder};
+pub use peer::Peer;
+pub use server::{CONNECTIONS_MAX, Call, EVENTS_WAITING_MAX, Gone, Listener, Responder};
 pub use socket::{PATH_BYTES_MAX, SocketError, check_length, check_private, private_directory};

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nix::unistd::geteuid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
@@ -21,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::event::WatchEvent;
 use super::frame::{self, Decoder, FrameError, REPLY_BYTES_MAX, REQUEST_BYTES_MAX};
 use super::message::{Failure, FailureKind, Reply, Request};
+use super::peer::{self, Peer};
 use super::socket::{self, Place, SocketError};
 
 /// How many peers are served at once.
@@ -36,15 +36,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long newcomers wait for a place before one is made at the cost of a silent connection, or
 /// they are refused.
 const FULL_WITHIN: Duration = Duration::from_secs(2);
-
-/// Who asks, as the kernel says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Its process, when the kernel knows one in our pid namespace.
-    pub pid: Option<i32>,
-    /// Its user.
-    pub uid: u32,
-}
 
 /// A request that waits for its answer.
 #[derive(Debug)]
@@ -197,10 +188,10 @@ impl Room {
     }
 
     fn admit(&mut self, stream: UnixStream, calls: &mpsc::Sender<Call>) {
-        let Ok(credentials) = stream.peer_cred() else { return };
-        let peer = Peer { pid: credentials.pid(), uid: credentials.uid() };
-        if !may_ask(peer.uid, geteuid().as_raw()) {
-            tracing::warn!(uid = peer.uid, "a connection of another user was refused");
+        let Some(peer) = peer::of(&stream) else { return };
+        if !peer.may_ask() {
+            let (uid, pid) = (peer.uid, peer.pid);
+            tracing::warn!(uid, pid, "a connection of another user was refused");
             return;
         }
         self.silent.retain(|one| !one.asked.load(Ordering::Relaxed) && !one.task.is_finished());
@@ -221,11 +212,6 @@ impl Room {
             true
         })
     }
-}
-
-/// Whether a user may talk to the daemon of `us`.
-const fn may_ask(uid: u32, us: u32) -> bool {
-    uid == us || uid == 0
 }
 
 fn refuse(stream: &UnixStream) {
@@ -316,18 +302,4 @@ async fn write(stream: &mut (impl AsyncWriteExt + Unpin), reply: &Reply) -> io::
     });
     let bytes = bytes.map_err(io::Error::other)?;
     timeout(READ_WITHIN, stream.write_all(&bytes)).await.map_err(io::Error::other)?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Fault H, design §3: root and we ourselves may ask, nobody else.
-    #[test]
-    fn only_root_and_the_owner_may_ask() {
-        assert!(may_ask(1000, 1000));
-        assert!(may_ask(0, 1000));
-        assert!(!may_ask(1001, 1000));
-        assert!(!may_ask(1000, 0));
-    }
 }

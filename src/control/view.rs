@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::doing::ActivityView;
 pub use super::health::{HealthView, ProbeView};
 
 use crate::model::{
-    Activity, AttemptId, AttemptState, Desired, InstanceState, Outcome, RunId, RunOutcome,
-    RunState, SkipReason, TaskError, TaskId, TaskState,
+    AttemptId, AttemptState, Desired, InstanceState, Outcome, RunId, RunOutcome, RunState,
+    SkipReason, TaskError, TaskId, TaskState,
 };
 
 /// The daemon.
@@ -28,6 +29,18 @@ pub struct DaemonView {
     /// What keeps it from changing anything; absent when all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<String>,
+    /// How it enforces limits of agents.
+    #[serde(default)]
+    pub limits: Option<LimitsView>,
+}
+
+/// How limits of agents are enforced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsView {
+    /// The way that is in use, and what it lacks, for a person.
+    pub way: String,
+    /// Whether all of them are.
+    pub whole: bool,
 }
 
 /// Answer to `ps`: the document of `ps --json`.
@@ -54,9 +67,11 @@ pub struct InstanceView {
     /// What a person wants.
     pub desired: Desired,
     /// What it does.
-    pub activity: Activity,
-    /// Who says so: `process`, `screen`, …
-    pub activity_source: Option<String>,
+    pub activity: ActivityView,
+    /// How it is, in its own words. Not to be trusted.
+    pub status: Option<String>,
+    /// Whether it is ready.
+    pub ready: bool,
     /// The agent's process.
     pub pid: Option<i32>,
     /// How long that has run.
@@ -92,6 +107,12 @@ pub struct AttemptView {
     pub state: AttemptState,
     /// The agent, or `command`.
     pub agent: String,
+    /// What it does.
+    pub activity: ActivityView,
+    /// How it is, in its own words. Not to be trusted.
+    pub status: Option<String>,
+    /// Whether it is ready.
+    pub ready: bool,
     /// The agent's process.
     pub pid: Option<i32>,
     /// How long that has run.

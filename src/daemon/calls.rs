@@ -26,7 +26,8 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 
 impl Engine {
     pub(super) fn call(&mut self, call: Call) {
-        let Call { request, responder, .. } = call;
+        let Call { peer, request, responder } = call;
+        let Some(responder) = self.admit(peer, &request, responder) else { return };
         match request {
             Request::Hello => responder.reply(Reply::ok(&self.daemon_view())),
             Request::Ps => responder.reply(Reply::ok(&self.ps())),

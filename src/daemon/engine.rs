@@ -16,12 +16,13 @@ use crate::model::{Entry, Fact, Moment, RunId};
 use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
 
+use super::callers::Refusals;
 use super::door::Door;
+use super::ears::{Ears, Outage};
 use super::log::LogFile;
 use super::notices::Notices;
-use super::outage::{Ears, Outage};
 use super::waiter::Waiter;
-use super::{Connected, Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn};
+use super::{Connected, Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn, scope};
 
 /// How many events are decided and committed together.
 const BATCH_MAX: usize = 256;
@@ -50,6 +51,8 @@ pub(super) struct Engine {
     /// The day of the last run id and its number.
     pub(super) last_run: (String, u32),
     pub(super) leaving: Leaving,
+    /// What agents were denied and is written down.
+    pub(super) refusals: Refusals,
     /// Decided and not yet committed.
     pub(super) pending: Pending,
     /// While the ledger cannot be written.
@@ -271,7 +274,9 @@ async fn sleep_until(now: Moment, due: Option<Moment>) {
 
 /// How the private tmux server is set up.
 pub(super) fn tmux_config(settings: &Settings) -> tmux::Config {
-    tmux::Config::new(settings.home.runtime(), settings.env.iter().cloned())
+    let mut config = tmux::Config::new(settings.home.runtime(), settings.env.iter().cloned());
+    config.scope = scope::for_tmux(&settings.env);
+    config
 }
 
 /// Passes on what tmux says.

@@ -118,38 +118,102 @@ impl Home {
         self.runtime.join("s").join(format!("{attempt}.sock"))
     }
 
+    /// The socket on which an attempt's agent may say how it is; its shim makes it beside its own.
+    pub fn notify_socket(&self, attempt: &AttemptId) -> PathBuf {
+        self.shim_socket(attempt).with_extension("notify")
+    }
+
     /// Makes the directories, private to the user, and checks the length of socket paths.
     ///
     /// # Errors
     /// When one cannot be made, belongs to somebody else or is open to others, or when the path
     /// is too long for sockets.
     pub fn prepare(&self) -> Result<(), HomeError> {
-        let longest = self.shim_socket(&AttemptId::new("0123456789"));
+        let longest = self.notify_socket(&AttemptId::new("0123456789"));
         let bytes = longest.as_os_str().len();
         if bytes > SOCKET_PATH_MAX {
             return Err(HomeError::TooLong { path: longest, bytes });
         }
-        // The root may be a directory that a person made; what is in it is private all the same.
-        make_private(&self.state, 0o022)?;
+        // The root may be a directory that a person made, or a link of theirs to one; what is in it
+        // is private all the same, and nothing in it may lead elsewhere.
+        make_private(&self.state, 0o022, Links::OfOurs)?;
         let (locks, sockets) = (self.state.join("run"), self.runtime.join("s"));
         for dir in [&locks, &self.runtime, &sockets, &self.attempts()] {
-            make_private(dir, 0o077)?;
+            make_private(dir, 0o077, Links::None)?;
         }
         Ok(())
     }
 }
 
+/// Which symbolic links may stand in the place of a directory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    /// None.
+    None,
+    /// Those that we or root made.
+    OfOurs,
+}
+
 /// Makes a directory with mode 0700. One that is there must be ours, with none of the `forbidden`
-/// permissions.
-fn make_private(dir: &Path, forbidden: u32) -> Result<(), HomeError> {
+/// permissions (fault 58).
+fn make_private(dir: &Path, forbidden: u32, links: Links) -> Result<(), HomeError> {
     let prepare = |source| HomeError::Prepare { path: dir.to_owned(), source };
+    let us = nix::unistd::geteuid().as_raw();
+    let refuse = |found: String| Err(HomeError::Unsafe { path: dir.to_owned(), found });
+    // Looked at before anything is made, so that nothing is made behind a stranger's link.
+    if let Ok(link) = fs::symlink_metadata(dir)
+        && link.is_symlink()
+    {
+        let trusted = links == Links::OfOurs && [us, 0].contains(&link.uid());
+        if !trusted {
+            return refuse(format!("a symbolic link of user {}", link.uid()));
+        }
+    }
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(prepare)?;
-    let found = fs::metadata(dir).map_err(prepare)?;
+    let found = match links {
+        Links::None => fs::symlink_metadata(dir),
+        Links::OfOurs => fs::metadata(dir),
+    };
+    let found = found.map_err(prepare)?;
     let mode = found.mode() & 0o777;
-    let ours = found.uid() == nix::unistd::geteuid().as_raw();
-    if ours && mode & forbidden == 0 {
+    if found.is_dir() && found.uid() == us && mode & forbidden == 0 {
         return Ok(());
     }
-    let found = format!("mode {mode:04o} of user {}", found.uid());
-    Err(HomeError::Unsafe { path: dir.to_owned(), found })
+    refuse(format!("mode {mode:04o} of user {}", found.uid()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    /// Fault 58: what others could get at, or lead elsewhere, is refused with what to do.
+    #[test]
+    fn a_home_that_is_open_or_leads_elsewhere_is_refused() {
+        for part in ["run", "run/s", "attempts"] {
+            let root = tempfile::Builder::new().prefix("mv").tempdir_in("/tmp").unwrap();
+            let home = Home::under(root.path());
+            home.prepare().unwrap();
+            let dir = root.path().join(part);
+            fs::set_permissions(&dir, fs::Permissions::from_mode(0o770)).unwrap();
+            let said = home.prepare().unwrap_err().to_string();
+            assert!(said.contains("mode 0770") && said.contains("chmod 700"), "{said}");
+            fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
+            let elsewhere = root.path().join("elsewhere");
+            fs::rename(&dir, &elsewhere).unwrap();
+            symlink(&elsewhere, &dir).unwrap();
+            let said = home.prepare().unwrap_err().to_string();
+            assert!(said.contains("symbolic link"), "{part}: {said}");
+        }
+    }
+
+    #[test]
+    fn the_home_itself_may_be_a_link_of_ours() {
+        let root = tempfile::Builder::new().prefix("mv").tempdir_in("/tmp").unwrap();
+        fs::create_dir(root.path().join("disk")).unwrap();
+        symlink(root.path().join("disk"), root.path().join("h")).unwrap();
+        Home::under(&root.path().join("h")).prepare().unwrap();
+        assert!(root.path().join("disk/run/s").is_dir());
+    }
 }

@@ -150,18 +150,23 @@ fn environment(order: &Order, around: &Surroundings<'_>, dir: &Path) -> Vec<(Str
         ("TERM", "xterm-256color".to_owned()),
         ("COLORTERM", "truecolor".to_owned()),
     ];
+    let beat_us = order.care.watchdog_ms.map(|ms| ms.saturating_mul(1000).to_string());
     let example = order.schema.as_ref().and_then(example);
     let own: Vec<(String, String)> = own
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
+        .chain(beat_us.map(|us| ("WATCHDOG_USEC".to_owned(), us)))
         .chain(example.map(|value| ("MUXVISOR_EXAMPLE".to_owned(), value)))
         .collect();
     let is_own = |name: &str| own.iter().any(|(known, _)| known == name);
-    let is_tmux = |name: &str| matches!(name, "TMUX" | "TMUX_PANE");
+    // What tmux and systemd say to whoever started us is not for the agent.
+    let is_foreign = |name: &str| {
+        matches!(name, "TMUX" | "TMUX_PANE" | "NOTIFY_SOCKET" | "WATCHDOG_USEC" | "WATCHDOG_PID")
+    };
     let added = order.env.iter().map(|(name, value)| (name.clone(), value.clone()));
     let added: Vec<(String, String)> = added.filter(|(name, _)| !is_own(name)).collect();
     let replaced = |name: &str| is_own(name) || order.env.contains_key(name);
-    let kept = |name: &str| !is_tmux(name) && !replaced(name) && order.env_filter.keeps(name);
+    let kept = |name: &str| !is_foreign(name) && !replaced(name) && order.env_filter.keeps(name);
     let inherited = around.env.iter().filter(|(name, _)| kept(name)).cloned();
     inherited.chain(added).chain(own.clone()).collect()
 }

@@ -5,14 +5,17 @@
 
 mod adopt;
 mod archive;
+mod callers;
 mod calls;
 mod core;
 mod crashes;
 mod door;
+mod ears;
 mod ending;
 mod engine;
 mod fence;
 mod health_view;
+mod herald;
 mod home;
 mod launch;
 mod load;
@@ -24,7 +27,9 @@ mod perform;
 mod process;
 mod publish;
 mod readable;
+mod said;
 mod sample;
+mod scope;
 mod signalled;
 mod start;
 mod views;
@@ -66,6 +71,8 @@ pub struct Settings {
     pub cwd: PathBuf,
     /// What is wanted of control groups.
     pub cgroup: cgroup::Wish,
+    /// Where a service manager wants to be told that the daemon serves.
+    pub herald: Option<PathBuf>,
 }
 
 /// Reads the configuration again, from wherever it was read at start.

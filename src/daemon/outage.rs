@@ -7,14 +7,13 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use crate::control::{Call, Failure, FailureKind, Request};
 use crate::ledger::Error as LedgerError;
-use crate::model::{Entry, Moment};
+use crate::model::Entry;
 use crate::signals::{Signal, Wish};
 use crate::supervisor::Event;
 
+use super::ears::{Ears, Outage};
 use super::engine::{Engine, Leaving};
 use super::{Error, Incoming};
 
@@ -22,21 +21,6 @@ use super::{Error, Incoming};
 const AGAIN: Duration = Duration::from_secs(1);
 /// After how long a disk that gives no answer counts as one that fails.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// An outage that goes on.
-#[derive(Debug)]
-pub(super) struct Outage {
-    /// When it began.
-    since: Moment,
-    /// What the ledger said.
-    why: String,
-}
-
-/// What the loop hears.
-pub(super) struct Ears {
-    pub(super) incoming: mpsc::UnboundedReceiver<Incoming>,
-    pub(super) calls: mpsc::Receiver<Call>,
-}
 
 impl Engine {
     /// Commits, however long that takes; false when the daemon is to leave without it. Then nothing

@@ -1,6 +1,6 @@
 //! Starts a daemon: takes up what an earlier one left, then serves (design §7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ use crate::workflow::Workflow;
 
 use super::crashes::Start;
 use super::door::Door;
+use super::ears::Ears;
 use super::engine::{Engine, Leaving, Pending, forward, tmux_config};
 use super::log::LogFile;
 use super::notices::Notices;
-use super::outage::Ears;
 use super::watch::Followed;
-use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt};
+use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt, herald};
 
 /// How long the window of a successful attempt stays.
 const KEEP_SUCCESS: Duration = Duration::from_secs(5);
@@ -77,6 +77,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         waiters: Vec::new(),
         last_run: (String::new(), 0),
         leaving: Leaving::No,
+        refusals: BTreeSet::new(),
         pending: Pending::default(),
         outage: None,
         held: Vec::new(),
@@ -96,7 +97,10 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     }
     start.done();
     tracing::info!("serving");
+    let herald = engine.settings.herald.clone();
+    herald::tell(herald.as_deref(), "READY=1");
     let result = engine.serve(Ears { incoming, calls }).await;
+    herald::tell(herald.as_deref(), "STOPPING=1");
     tracing::info!(?result, "ended");
     result
 }

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use crate::control::message::PROTOCOL;
 use crate::control::view::{
-    AgentView, AgentsReply, AttemptView, DaemonView, InstanceView, PsReply, RunView, TaskView,
+    AgentView, AgentsReply, AttemptView, DaemonView, InstanceView, LimitsView, PsReply, RunView,
+    TaskView,
 };
 use crate::control::{Failure, FailureKind};
-use crate::model::{
-    Activity, AttemptRow, InstanceRow, InstanceState, Moment, Owner, TaskId, TaskState,
-};
+use crate::model::{AttemptId, AttemptRow, InstanceRow, Moment, Owner, TaskId, TaskState};
 use crate::plan::{self, Work};
 use crate::workflow::{Run, Task, finals};
 
@@ -27,6 +26,7 @@ impl Engine {
             protocol: PROTOCOL,
             started_at_ms: self.started_wall_ms,
             home: self.settings.home.state().to_owned(),
+            limits: Some(LimitsView { way: self.ground.describe(), whole: self.ground.is_whole() }),
             alarm: self.alarm(),
         }
     }
@@ -45,16 +45,24 @@ impl Engine {
         }
     }
 
+    /// The same for an agent that asks: only itself.
+    pub(super) fn ps_of(&self, own: Option<&AttemptId>) -> PsReply {
+        let mut reply = self.ps();
+        reply.instances.retain(|view| own.is_some() && view.attempt.as_ref() == own);
+        reply.attempts.retain(|view| Some(&view.attempt) == own);
+        reply
+    }
+
     fn instance_view(&self, row: &InstanceRow) -> InstanceView {
         let live = row.attempt.as_ref().and_then(|id| self.core.supervisor.attempt(id));
-        let running = row.state == InstanceState::Running;
         InstanceView {
             name: row.name.clone(),
             group: self.core.supervisor.group_of(&row.name).map(|group| group.name.clone()),
             state: row.state,
             desired: row.desired,
-            activity: Activity::Unknown,
-            activity_source: running.then(|| "process".to_owned()),
+            activity: self.activity_view(row.attempt.as_ref()),
+            status: self.status_of(row.attempt.as_ref()),
+            ready: live.is_some_and(|attempt| self.is_ready(attempt)),
             pid: live.and_then(|attempt| attempt.process.as_ref()).map(|mark| mark.pid),
             uptime_ms: live.and_then(|attempt| self.uptime_ms(attempt)),
             restarts: row.restarts,
@@ -78,6 +86,9 @@ impl Engine {
             attempt: row.order.attempt.clone(),
             state: row.state,
             agent: row.order.agent.clone(),
+            activity: self.activity_view(Some(&row.order.attempt)),
+            status: self.status_of(Some(&row.order.attempt)),
+            ready: self.is_ready(row),
             pid: row.process.as_ref().map(|mark| mark.pid),
             uptime_ms: self.uptime_ms(row),
             restarts: row.order.n.saturating_sub(1),

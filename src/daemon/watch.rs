@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::failpoint;
-use crate::model::{Order, Owner, ProcessMark, Started, StopCause, files};
+use crate::model::{Order, Owner, ProcessMark, Report, Started, StopCause, files};
 use crate::shim;
 use crate::supervisor::Event;
 
 use super::fence::Traces;
 use super::notices::Notices;
 use super::readable::readable;
-use super::{Inbox, Incoming, ending, fence, process};
+use super::{Inbox, Incoming, ending, fence, process, said};
 
 /// How long a set that cannot be killed is left alone before the next look.
 const STUCK_AGAIN: Duration = Duration::from_secs(1);
@@ -106,7 +106,7 @@ async fn wait_for_end(
     inbox: &Inbox,
 ) {
     let notice = failpoint::io("follow.watch", || notices.watch(dir)).ok();
-    let (mut reported, mut dismissed) = (false, !stays(order));
+    let (mut reported, mut dismissed, mut said) = (false, !stays(order), None);
     let alive = loop {
         match process::open(shim, boot_id).and_then(|handle| handle.map(readable).transpose()) {
             Ok(alive) => break alive,
@@ -115,6 +115,7 @@ async fn wait_for_end(
     };
     loop {
         reported = reported || report_start(order, dir, inbox);
+        report_words(order, dir, &mut said, inbox);
         if reported && !dismissed && dir.join(files::SUBMITTED).exists() {
             dismissed = true;
             let attempt = order.attempt.clone();
@@ -128,6 +129,7 @@ async fn wait_for_end(
             () = arrived(notice.as_ref()) => {}
             _ = alive.readable() => {
                 report_start(order, dir, inbox);
+                report_words(order, dir, &mut said, inbox);
                 return;
             }
         }
@@ -156,6 +158,14 @@ fn report_start(order: &Order, dir: &Path, inbox: &Inbox) -> bool {
         inbox.event(Event::Started { attempt, process: started.agent });
     });
     true
+}
+
+/// Tells what the agent says about itself, when that has changed.
+fn report_words(order: &Order, dir: &Path, last: &mut Option<Report>, inbox: &Inbox) {
+    if let Some(report) = said::news(dir, last) {
+        let attempt = order.attempt.clone();
+        inbox.event(Event::Reported { attempt, report: Box::new(report) });
+    }
 }
 
 /// The start record, if it is there and belongs to this attempt.

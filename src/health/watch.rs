@@ -129,8 +129,10 @@ impl Watch {
         if self.state != ProbeState::Failing {
             self.state = ProbeState::Failing;
             let name = &self.probe.name;
-            steps
-                .push(Step::Tell(format!("probe `{name}` failed ({} in a row): {text}", self.failures)));
+            steps.push(Step::Tell(format!(
+                "probe `{name}` failed ({} in a row): {text}",
+                self.failures
+            )));
         }
         let waits = self.stepped.is_some_and(|at| now < at + self.gap());
         let Some(remedy) = self.probe.on_failure.get(self.step).filter(|_| !waits) else {

@@ -221,6 +221,9 @@ pub struct Exit {
     pub stop: Vec<StopStep>,
     /// Processes that could not be killed; the slot stays blocked.
     pub unkillable: Vec<i32>,
+    /// Processes that were left alone, because only the main process was to be stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<i32>,
     /// Whether the window was closed under a living tmux server.
     pub window_closed: bool,
     /// Resource usage.

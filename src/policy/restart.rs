@@ -209,7 +209,8 @@ fn about(delay_ms: u64) -> String {
 
 /// How a hit start limit is told.
 pub fn limit_hit(burst: u32, interval_ms: u64) -> String {
-    format!("restarted {burst} times within {}", show_duration(interval_ms))
+    let times = if burst == 1 { "once".to_owned() } else { format!("{burst} times") };
+    format!("restarted {times} within {}", show_duration(interval_ms))
 }
 
 impl RestartCounters {
@@ -235,6 +236,7 @@ impl RestartCounters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Mint;
 
     fn ended(outcome: Outcome) -> AttemptEnd {
         let (message, at) = (String::new(), Moment(0));
@@ -362,6 +364,28 @@ mod tests {
             let none = RestartCounters::default();
             let decision = decide(&policy, &none, &end, None, Moment(0), random);
             assert!(matches!(decision, Decision::After { delay_ms, .. } if delay_ms == expected));
+        }
+    }
+
+    /// Fault case 46: fifty agents that crash together do not come back together.
+    #[test]
+    fn jitter_spreads_a_common_crash() {
+        let policy = Policy { restart_jitter: 0.25, restart_delay_ms: 4_000, ..calm() };
+        let mut mint = Mint::new([9; 32]);
+        let delay = |_| {
+            let random = (mint.number() >> 11) as f64 / (1_u64 << 53) as f64;
+            let none = RestartCounters::default();
+            match decide(&policy, &none, &ended(Outcome::ExitCode), None, Moment(0), random) {
+                Decision::After { delay_ms, .. } => delay_ms,
+                Decision::No { why } | Decision::LimitHit { why } => panic!("{why}"),
+            }
+        };
+        let delays: Vec<u64> = (0..50).map(delay).collect();
+        assert!(delays.iter().all(|delay| (4_000..=5_000).contains(delay)), "{delays:?}");
+        for tenth in 0..10 {
+            let from = 4_000 + tenth * 100;
+            let here = delays.iter().filter(|delay| (from..from + 100).contains(*delay)).count();
+            assert!((1..=12).contains(&here), "{here} of 50 come back at {from}: {delays:?}");
         }
     }
 

@@ -57,6 +57,7 @@ pub(super) fn blank(spec: &Spec) -> Exit {
         exec_failure: None,
         stop: Vec::new(),
         unkillable: Vec::new(),
+        left: Vec::new(),
         window_closed: false,
         usage: Usage::default(),
         started_ms: at,

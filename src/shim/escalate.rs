@@ -1,4 +1,5 @@
-//! Performs a stop: what `stop` says is due is done to the agent's whole set, and noted.
+//! Performs a stop: what `stop` says is due is done, to the agent's whole set or to its main process
+//! alone (`kill_mode`), and noted.
 
 use nix::libc;
 
@@ -7,7 +8,7 @@ use super::stop::{Act, Escalation};
 use super::supervise::Shim;
 use super::{family, keys};
 use crate::failpoint;
-use crate::model::{StopSpec, StopStep, signal_name, signal_number};
+use crate::model::{KillMode, StopSpec, StopStep, signal_name, signal_number};
 
 impl Shim {
     /// Begins to end what the main process left, once its output ended or had its time.
@@ -18,7 +19,57 @@ impl Shim {
         }
         let silent = self.parts.sources.iter().all(|source| source.fd.is_none());
         if silent || now_ms >= ended.monotonic_ms + self.parts.spec.drain_ms {
-            self.escalation = Some(Escalation::leftovers(now_ms));
+            self.escalation = match self.how.mode {
+                KillMode::ControlGroup => Some(Escalation::leftovers(now_ms, true)),
+                KillMode::Mixed => Some(Escalation::leftovers(now_ms, false)),
+                KillMode::Process => None,
+            };
+        }
+    }
+
+    /// The main process is gone: what a stop still does depends on whom it is about.
+    pub(super) fn outlive(&mut self, now_ms: u64) {
+        match self.how.mode {
+            KillMode::ControlGroup => {}
+            // The others were never asked, so there is nothing to wait for.
+            KillMode::Mixed => self.escalation.iter_mut().for_each(|e| e.kill_now(now_ms)),
+            KillMode::Process => self.escalation = None,
+        }
+    }
+
+    /// Whether whoever is left is none of our business, and may outlive us.
+    pub(super) fn lets_go(&self, now_ms: u64, drained: bool) -> bool {
+        let Some(ended) = self.ended.filter(|_| self.how.mode == KillMode::Process) else {
+            return false;
+        };
+        drained || now_ms >= ended.monotonic_ms + self.parts.spec.drain_ms
+    }
+
+    /// Signals whom the polite steps of a stop are for.
+    fn ask(&self, signal: i32) {
+        let signals = [signal, libc::SIGCONT];
+        match self.how.mode {
+            KillMode::ControlGroup => family::signal(&signals),
+            KillMode::Mixed | KillMode::Process => self.signal_main(&signals),
+        }
+    }
+
+    /// Kills whom the last step of a stop is for.
+    fn kill_now(&self) {
+        match self.how.mode {
+            KillMode::ControlGroup | KillMode::Mixed => {
+                // At once for all of it, so that no fork outruns the walk down the family.
+                self.parts.leaf.iter().for_each(Leaf::kill);
+                family::kill();
+            }
+            KillMode::Process => self.signal_main(&[libc::SIGKILL]),
+        }
+    }
+
+    /// Signals the main process, unless it has ended: until then its number is its own.
+    fn signal_main(&self, signals: &[i32]) {
+        if self.ended.is_none() {
+            family::signal_child(self.parts.agent, signals);
         }
     }
 
@@ -42,19 +93,22 @@ impl Shim {
             }
             Act::Ask => {
                 self.note(&signal_name(asking), now_ms);
-                family::signal(&[asking, libc::SIGCONT]);
+                self.ask(asking);
             }
             Act::HangUp => {
                 self.note("SIGHUP", now_ms);
-                family::signal(&[libc::SIGHUP, libc::SIGCONT]);
+                self.ask(libc::SIGHUP);
             }
             Act::Kill => {
                 self.note("SIGKILL", now_ms);
-                // At once for all of it, so that no fork outruns the walk down the family.
-                self.parts.leaf.iter().for_each(Leaf::kill);
-                family::kill();
+                self.kill_now();
             }
-            Act::GiveUp => self.unkillable = Some(family::living()),
+            Act::GiveUp => {
+                self.unkillable = Some(match self.how.mode {
+                    KillMode::ControlGroup | KillMode::Mixed => family::living(),
+                    KillMode::Process => vec![self.parts.agent],
+                });
+            }
         }
     }
 
@@ -81,6 +135,9 @@ impl Shim {
         let keys = if self.parts.inner.is_some() { self.how.keys.len() } else { 0 };
         let (timeout_ms, send_sighup) = (self.how.timeout_ms, self.how.send_sighup);
         self.escalation = Some(Escalation::stop(now_ms, keys, timeout_ms, send_sighup));
+        if self.ended.is_some() {
+            self.outlive(now_ms);
+        }
     }
 
     /// Kills at once.

@@ -36,6 +36,11 @@ pub(super) fn signal(signals: &[i32]) {
     }
 }
 
+/// Sends the signals, in order, to one child of the shim that was not waited for yet.
+pub(super) fn signal_child(pid: i32, signals: &[i32]) {
+    signal_one(Member { pid, parent: own_pid() }, signals);
+}
+
 /// Sends SIGKILL to every descendant, and again to those that were forked meanwhile.
 pub(super) fn kill() {
     // Why a bound: a fork storm may outrun a round; the caller comes again.

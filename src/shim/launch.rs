@@ -16,7 +16,7 @@ use nix::unistd::{pipe2, setsid};
 use super::leaf::{self, Leaf};
 use super::lock::{self, REFUSED};
 use super::log::Log;
-use super::notify::Notify;
+use super::notify::{self, Notify};
 use super::record::{self, Reserved};
 use super::report::Reporter;
 use super::socket::Socket;
@@ -91,7 +91,7 @@ fn start(dir: &Path, spec: &Spec, lock: File, signals: SignalFd) -> Result<Shim,
         .map_err(|e| io_failure("spec", &e, "cannot open the log"))?;
     let exit = failpoint::io("shim.reserve-exit", || Reserved::reserve(dir, files::EXIT))
         .map_err(|e| io_failure("spec", &e, "cannot write to the attempt's directory"))?;
-    let own = spec.socket.with_extension("notify");
+    let own = spec.socket.with_extension(notify::EXTENSION);
     let notify = Notify::listen(&own);
     let notify = notify.map_err(|e| complain(dir, &own, &e, "the agent has no NOTIFY_SOCKET")).ok();
     let leaf = leaf::make(spec)?;

@@ -18,6 +18,8 @@ use nix::unistd::geteuid;
 use super::plain::plain;
 use crate::model::{Activity, BlockKind};
 
+/// The end of its name; for the rest it is called like the shim's own socket.
+pub(super) const EXTENSION: &str = "notify";
 /// The variable that names the socket.
 pub(super) const VARIABLE: &str = "NOTIFY_SOCKET";
 /// Bytes that fit into a socket address; clients know no way around it.

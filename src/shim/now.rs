@@ -1,5 +1,6 @@
-//! The shim's two clocks.
+//! The shim's two clocks, and its only pause.
 
+use nix::poll::{PollTimeout, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Milliseconds on the monotonic clock: for waits and durations.
@@ -10,6 +11,11 @@ pub(super) fn monotonic_ms() -> u64 {
 /// Milliseconds since 1970: for records that people read.
 pub(super) fn wall_ms() -> i64 {
     read(ClockId::Realtime)
+}
+
+/// Lets time pass, before there is anything else to wait for.
+pub(super) fn pause(ms: u16) {
+    let _ = poll(&mut [], PollTimeout::from(ms));
 }
 
 fn read(clock: ClockId) -> i64 {

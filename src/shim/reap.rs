@@ -45,6 +45,7 @@ impl Shim {
             monotonic_ms: now::monotonic_ms(),
         });
         self.resume_due_ms = None;
+        self.outlive(now::monotonic_ms());
         if let Some(inner) = &mut self.parts.inner {
             inner.slave = None;
         }

@@ -65,7 +65,7 @@ impl Collector {
                 found(Sequence::Control(&self.partial[2..]));
             }
             ([ESCAPE, b'[', ..], 0x20..=0x3f) | ([ESCAPE, b']', ..], 0x20..)
-                if self.partial.len() < self.most() && self.partial.last() != Some(&ESCAPE) =>
+                if self.has_room() && self.partial.last() != Some(&ESCAPE) =>
             {
                 return self.partial.push(byte);
             }
@@ -74,9 +74,10 @@ impl Collector {
         self.partial.clear();
     }
 
-    /// How long the sequence that is being collected may become.
-    fn most(&self) -> usize {
-        if self.partial.starts_with(REPORT) { REPORT_BYTES_MAX } else { BYTES_MAX }
+    /// Whether the sequence that is being collected may become longer.
+    fn has_room(&self) -> bool {
+        let length = self.partial.len();
+        length < BYTES_MAX || (length < REPORT_BYTES_MAX && self.partial.starts_with(REPORT))
     }
 }
 

@@ -17,6 +17,7 @@ use nix::unistd::{
 
 use super::leaf::Leaf;
 use super::notify;
+use super::now;
 use super::os::{self, Forked};
 use crate::model::{ExecFailure, Spec};
 
@@ -70,7 +71,7 @@ pub(super) fn fork_held(
     };
     let born_inside = leaf.and_then(Leaf::open).and_then(|group| os::fork_into(group.as_fd()).ok());
     let outside = born_inside.is_none();
-    match born_inside.map_or_else(os::fork, Ok).map_err(failed)? {
+    match born_inside.map_or_else(|| patiently(os::fork), Ok).map_err(failed)? {
         Forked::Parent(pid) => {
             let held = Held { pid, go, verdict };
             leaf.filter(|_| outside).map_or(Ok(()), |leaf| leaf.admit(pid))?;
@@ -91,6 +92,21 @@ pub(super) fn fork_held(
             os::leave(127)
         }
     }
+}
+
+/// How long is waited before a fork is tried again that the system had no room for: a minute in
+/// all, because what is lacking is the machine's fault and not the agent's (fault 63).
+const FORK_AGAIN_MS: [u16; 12] =
+    [10, 50, 250, 1000, 2000, 4000, 8000, 8000, 8000, 8000, 10_000, 10_000];
+
+fn patiently<T>(mut fork: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    for wait_ms in FORK_AGAIN_MS {
+        match fork() {
+            Err(Errno::EAGAIN | Errno::ENOMEM) => now::pause(wait_ms),
+            done => return done,
+        }
+    }
+    fork()
 }
 
 impl Held {
@@ -230,5 +246,23 @@ fn exec_message(program: &str, errno: Errno, spec: &Spec) -> String {
         format!("cannot run `{program}`, whose interpreter (first line) is missing")
     } else {
         format!("cannot run `{program}`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fault 63: a shortage passes, anything else is told at once.
+    #[test]
+    fn a_fork_is_tried_again_only_for_want_of_room() {
+        let mut answers = vec![Ok(7), Err(Errno::ENOMEM), Err(Errno::EAGAIN)];
+        assert_eq!(patiently(|| answers.pop().unwrap()), Ok(7));
+        let mut tries = 0;
+        let refused = patiently(|| -> nix::Result<i32> {
+            tries += 1;
+            Err(Errno::EPERM)
+        });
+        assert_eq!((refused, tries), (Err(Errno::EPERM), 1));
     }
 }

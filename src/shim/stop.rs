@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! stop:       keys (one per 100 ms) -> signal -> ... timeout -> HUP -> 2 s -> KILL, KILL, ... -> give up
-//! leftovers:  TERM -> 200 ms -> KILL, KILL, ... -> give up
+//! leftovers:  TERM -> 200 ms -> KILL, KILL, ... -> give up     (or KILL at once)
 //! ```
 //! Whoever performs the acts ends the escalation as soon as the set is empty.
 
@@ -61,10 +61,11 @@ impl Escalation {
         Self { began_ms: now_ms, steps, killing_since_ms: None }
     }
 
-    /// Ends the descendants that a main process left behind.
-    pub(super) fn leftovers(now_ms: u64) -> Self {
-        let steps = [(now_ms, Act::Ask), (now_ms + LEFTOVER_GRACE_MS, Act::Kill)];
-        Self { began_ms: now_ms, steps: steps.into(), killing_since_ms: None }
+    /// Ends the descendants that a main process left behind, asked first or not.
+    pub(super) fn leftovers(now_ms: u64, asked: bool) -> Self {
+        let asking = [(now_ms, Act::Ask), (now_ms + LEFTOVER_GRACE_MS, Act::Kill)];
+        let steps = if asked { asking.into() } else { [(now_ms, Act::Kill)].into() };
+        Self { began_ms: now_ms, steps, killing_since_ms: None }
     }
 
     /// Skips what is left before the kill.
@@ -140,8 +141,9 @@ mod tests {
 
     #[test]
     fn leftovers_get_a_short_grace() {
-        let acts = trace(Escalation::leftovers(0));
+        let acts = trace(Escalation::leftovers(0, true));
         assert_eq!(acts[..2], [(0, Act::Ask), (200, Act::Kill)]);
+        assert_eq!(trace(Escalation::leftovers(0, false))[0], (0, Act::Kill));
     }
 
     /// A second SIGTERM: kill at once, and a third one does not prolong it.

@@ -23,9 +23,9 @@ use super::socket::Socket;
 use super::stop::Escalation;
 use super::streams::{Inner, Source};
 use super::window::{Server, Verdict, Window};
-use super::{now, os};
+use super::{family, now, os};
 use crate::failpoint;
-use crate::model::{Exit, Spec, Started, StopSpec, StopStep};
+use crate::model::{Exit, KillMode, Spec, Started, StopSpec, StopStep};
 
 /// Read at a time; only as much of it is touched as the agent says at once.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -129,7 +129,9 @@ impl Shim {
     fn is_settled(&self) -> bool {
         let drained = self.parts.sources.iter().all(|source| source.fd.is_none());
         let waited = self.empty_ms.is_some_and(|at| now::monotonic_ms() >= at + TAIL_MS);
-        self.unkillable.is_some() || (self.empty_ms.is_some() && (drained || waited))
+        self.unkillable.is_some()
+            || (self.empty_ms.is_some() && (drained || waited))
+            || self.lets_go(now::monotonic_ms(), drained)
     }
 
     fn wait(&self) -> Vec<Ready> {
@@ -286,6 +288,9 @@ impl Shim {
             log_gap: self.parts.log.has_gap(),
             ..ending::blank(spec)
         };
+        if self.how.mode == KillMode::Process && self.empty_ms.is_none() {
+            exit.left = family::living();
+        }
         if let Some(ended) = self.ended {
             (exit.code, exit.signal, exit.core) = (ended.code, ended.signal, ended.core);
             exit.ended_ms = ended.wall_ms;

@@ -6,8 +6,8 @@
 //! * a member whose instance is `stopping` and whose attempt was not told yet is to be stopped: the
 //!   last of them first, the next when that one is gone (one that cannot be killed is passed over);
 //! * a member in `to_start` waits for its turn. The first of them is started when none of them
-//!   lives any more, its restart delay is over, and every member before it that is wanted up is
-//!   ready. A stuck one holds up all of them, because there is never a second copy.
+//!   lives any more, the restart delays of all of them are over, and every member before it that is
+//!   wanted up is ready. A stuck one holds up all of them, because there is never a second copy.
 //!
 //! After every event each group is looked at, and the next step is taken.
 
@@ -93,8 +93,8 @@ impl Supervisor {
                 self.start_in_turn(now, name, &member, out);
                 true
             }
-            Next::From(_, member) => {
-                self.tell_group(name, &format!("`{member}` waits for its restart delay"));
+            Next::From(..) => {
+                self.tell_group(name, "waits for the restart delay");
                 false
             }
             Next::Held(why) => {
@@ -153,8 +153,10 @@ impl Supervisor {
         if let Some(slow) = before.into_iter().find(|member| self.holds_up(member)) {
             return Next::Held(format!("`{head}` waits until `{slow}` is ready"));
         }
-        let at = self.instances.get(head).and_then(|row| row.not_before);
-        Next::From(at.unwrap_or_default(), head.clone())
+        // The delay of the member that failed holds for all that are restarted with it.
+        let delays = waiting.into_iter().flatten();
+        let delays = delays.filter_map(|name| self.instances.get(name)?.not_before);
+        Next::From(delays.max().unwrap_or_default(), head.clone())
     }
 
     /// Whether those after it must wait: it is wanted up, will come up, and is not ready.
@@ -247,7 +249,7 @@ impl Supervisor {
         }
     }
 
-    fn tell_group(&mut self, name: &str, why: &str) {
+    pub(super) fn tell_group(&mut self, name: &str, why: &str) {
         self.change_group(name, |row| why.clone_into(&mut row.why));
     }
 
@@ -338,3 +340,6 @@ fn blank(name: &str) -> GroupRow {
         why: "never started".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

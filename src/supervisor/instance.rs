@@ -301,6 +301,7 @@ impl Supervisor {
         let ordered = group.is_some();
         if let Some(group) = group {
             self.put_in_turn(&group, name, StartReason::First);
+            self.tell_group(&group, "down with the daemon; comes back with it");
         }
         self.update(name, "down with the daemon; comes back with it", out, |row| {
             row.state = if ordered { InstanceState::Starting } else { InstanceState::Backoff };

@@ -6,6 +6,7 @@
 
 mod activity;
 mod attempt;
+mod closing;
 mod deadline;
 mod event;
 mod explain;
@@ -243,29 +244,6 @@ impl Supervisor {
         match attempt.row.stopping {
             Some(cause) => self.never_launched(now, &order, cause, out),
             None => out.push(Action::Launch(Box::new(order))),
-        }
-    }
-
-    /// Stops every attempt, members of groups in their order; asked again, ends what is left at
-    /// once.
-    fn close(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let again = std::mem::replace(&mut self.closing, true);
-        let live: Vec<(AttemptId, bool)> =
-            self.attempts.iter().map(|(id, it)| (id.clone(), self.has_group(it))).collect();
-        for (id, grouped) in live {
-            match (again, grouped) {
-                (true, true) => self.end_now(now, &id, out),
-                (true, false) => self.stop_or_kill(now, &id, out),
-                (false, true) => {}
-                (false, false) => self.stop(now, &id, StopCause::Cancelled, out),
-            }
-        }
-    }
-
-    fn has_group(&self, attempt: &Attempt) -> bool {
-        match &attempt.row.order.owner {
-            Owner::Instance { name } => self.group_of(name).is_some(),
-            Owner::Task { .. } => false,
         }
     }
 

@@ -38,6 +38,7 @@ impl Supervisor {
             self.give_up(&group, &why, out);
             return false;
         }
+        self.tell_group(&group.name, &format!("restarts because `{name}` {}", end.message));
         let scope = match group.strategy {
             Strategy::OneForOne => return true,
             Strategy::RestForOne => {

@@ -121,6 +121,7 @@ fn clean_exit() -> Exit {
         exec_failure: None,
         stop: Vec::new(),
         unkillable: Vec::new(),
+        left: Vec::new(),
         window_closed: false,
         usage: crate::model::Usage::default(),
         started_ms: 0,

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Desired, InstanceState, Moment, StartReason, StopCause};
+use crate::model::{Desired, InstanceState, Moment, StartReason};
 use crate::policy::RestartCounters;
 
 use super::{Action, Answer, InstanceRequest, Supervisor};
@@ -217,21 +217,5 @@ impl Supervisor {
                 "failures forgotten on request".clone_into(&mut row.why);
             }
         });
-    }
-
-    /// Ends an attempt at once, whether or not it was told to stop before.
-    pub(super) fn end_now(
-        &mut self,
-        now: Moment,
-        id: &crate::model::AttemptId,
-        out: &mut Vec<Action>,
-    ) {
-        let told = self.attempt(id).and_then(|row| row.stopping);
-        if told != Some(StopCause::Cancelled) {
-            self.stop(now, id, StopCause::Cancelled, out);
-        }
-        if self.attempts.contains_key(id) {
-            out.push(Action::Kill { attempt: id.clone() });
-        }
     }
 }

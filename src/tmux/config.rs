@@ -30,6 +30,35 @@ pub struct Config {
     pub environment: Vec<(String, String)>,
     /// How long an answer may take before the connection counts as broken.
     pub patience: Duration,
+    /// The systemd scope that the server is started in, if one is wanted.
+    pub scope: Option<Scope>,
+}
+
+/// A systemd scope of its own for the server, so that what happens to the daemon's unit, or to the
+/// login that it was started from, does not happen to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Its unit's name.
+    pub unit: String,
+    /// The variables by which the user's systemd is found; the server does not get them.
+    pub manager: Vec<(String, String)>,
+}
+
+impl Scope {
+    /// What is to be written before a command. Without its wishes about memory, which older
+    /// versions of systemd do not know, it may still be had.
+    pub(super) fn words(&self, wishes: bool) -> Vec<String> {
+        let unit = format!("--unit={}", self.unit);
+        let wished = ["--property=OOMPolicy=continue", "--property=ManagedOOMPreference=avoid"];
+        let mut words = vec!["--user", "--scope", "--quiet", "--collect", &unit];
+        words.extend(wished.iter().filter(|_| wishes));
+        words.extend(["--", "env"]);
+        let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        for (name, _) in &self.manager {
+            words.extend(["-u".to_owned(), name.clone()]);
+        }
+        words
+    }
 }
 
 impl Config {
@@ -44,6 +73,7 @@ impl Config {
             conf: directory.join("tmux.conf"),
             environment,
             patience: Duration::from_secs(15),
+            scope: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The server's life, seen from outside: found by its socket, or started, its socket restored
 //! when somebody deleted it; and the forked `tmux` calls that need no connection.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::net::unix::pipe;
 use tokio::time::{sleep, timeout};
 
 use super::control::Control;
-use super::{Config, Error, KEEPER_SESSION, Version, launch, process, quote};
+use super::{Config, Error, KEEPER_SESSION, Scope, Version, launch, process, quote};
 use crate::failpoint;
 use crate::model::{ProcessMark, ServerMark};
 
@@ -102,13 +102,40 @@ impl Host {
             self.assert_options().await?;
             return Ok(server);
         }
-        let said = failpoint::future("start.spawn-tmux", self.call(&keeper_words())).await?;
+        let said = failpoint::future("start.spawn-tmux", self.start_server()).await?;
         let failed = |said: String| Error::NotStarted { socket: self.config.socket.clone(), said };
         // A duplicate session is no failure: somebody else was faster.
         if !said.good && !said.err.contains("duplicate session") {
             return Err(failed(said.err));
         }
         self.find_server().await?.ok_or_else(|| failed("it ended at once".to_owned()))
+    }
+
+    /// Starts the server with its first session, in its scope if that can be had.
+    async fn start_server(&self) -> Result<Said, Error> {
+        if let Some(scope) = &self.config.scope {
+            for wishes in [true, false] {
+                match self.start_in(scope, wishes).await {
+                    Ok(said) if said.good => return Ok(said),
+                    Ok(said) => tracing::warn!(said = said.err, "no systemd scope for tmux"),
+                    Err(error) => tracing::warn!(%error, "no systemd scope for tmux"),
+                }
+            }
+        }
+        self.call(&keeper_words()).await
+    }
+
+    async fn start_in(&self, scope: &Scope, wishes: bool) -> Result<Said, Error> {
+        let path = self.config.path().to_owned();
+        let program = launch::find("systemd-run", path.as_ref());
+        let program =
+            program.ok_or_else(|| Error::Unknown { command: "systemd-run".to_owned() })?;
+        let mut words = scope.words(wishes);
+        words.push(self.program.to_string_lossy().into_owned());
+        words.extend(self.place());
+        words.extend(keeper_words());
+        let environment = [self.config.environment.clone(), scope.manager.clone()].concat();
+        self.call_program(&program, &words, &environment).await
     }
 
     /// A server that was found may have been set up by an older muxvisor, or changed by hand.
@@ -245,12 +272,20 @@ impl Host {
     }
 
     async fn call_bare(&self, arguments: &[String]) -> Result<Said, Error> {
+        self.call_program(&self.program, arguments, &self.config.environment).await
+    }
+
+    async fn call_program(
+        &self,
+        program: &Path,
+        arguments: &[String],
+        environment: &[(String, String)],
+    ) -> Result<Said, Error> {
         let io = |source| Error::Io { doing: "run tmux", source };
         let (mut out, their_out) = capture().map_err(io)?;
         let (mut err, their_err) = capture().map_err(io)?;
         let streams = [Stdio::null(), their_out, their_err];
-        let mut child = launch::start(&self.program, arguments, &self.config.environment, streams)
-            .map_err(io)?;
+        let mut child = launch::start(program, arguments, environment, streams).map_err(io)?;
         let (mut out_bytes, mut err_bytes) = (Vec::new(), Vec::new());
         let both = async {
             tokio::try_join!(out.read_to_end(&mut out_bytes), err.read_to_end(&mut err_bytes))

@@ -35,7 +35,7 @@ use tmux_interface::TmuxCommand;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub use attach::{Looker, attach_argv};
-pub use config::{Config, KEEPER_SESSION};
+pub use config::{Config, KEEPER_SESSION, Scope};
 pub use screen::Looked;
 pub use version::Version;
 pub use windows::{Death, OpenWindow, Opened, PaneSeen};

@@ -3,5 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod callers;
+mod door;
 mod fences;
 pub(crate) mod group;
+mod limits;
+mod unit;

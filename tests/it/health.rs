@@ -49,7 +49,7 @@ fn first_pid(scene: &Scene) -> i32 {
         pid = pid_of(&bot(scene)["pid"]);
         pid.is_some()
     });
-    pid.unwrap()
+    pid.expect("the condition was that it is there")
 }
 
 /// It lives on as it was, and was never restarted.

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module per subject.
 
+mod activity;
 mod architecture;
 mod cli;
 mod cli_autostart;
@@ -10,7 +11,9 @@ mod crash;
 mod demo_agents;
 mod documents;
 mod examples;
+mod failpoints;
 mod first_sight;
+mod fuzz;
 mod guard;
 mod health;
 mod instances;

@@ -74,6 +74,7 @@ pub(crate) fn exited(code: i32) -> Exit {
         exec_failure: None,
         stop: Vec::new(),
         unkillable: Vec::new(),
+        left: Vec::new(),
         window_closed: false,
         usage: Usage::default(),
         started_ms: 0,

@@ -4,5 +4,6 @@ mod bench;
 mod ends;
 mod groups;
 mod output;
+mod says;
 mod stops;
 mod windows;

@@ -8,6 +8,7 @@ mod happenings;
 mod laws;
 mod ledger;
 mod plans;
+mod ranks;
 mod shims;
 mod world;
 

@@ -1,6 +1,6 @@
 //! Stopping: by escalation, in bounded time, and the whole set (faults 31-36).
 
-use muxvisor::model::Exit;
+use muxvisor::model::{Exit, KillMode, StopSpec};
 use muxvisor::shim::{Reply, Request};
 use nix::sys::signal::Signal;
 
@@ -182,4 +182,97 @@ fn no_other_signal_breaks_the_shim() {
     bench.ask(&Request::Kill);
     bench.finish();
     assert_eq!(steps(&bench.exit()), ["requested", "SIGKILL"]);
+}
+
+/// An agent whose main process heeds TERM, with a child that notes who asks it and goes on.
+fn parent_and_child(piped: bool, mode: KillMode) -> Bench {
+    let child = "trap \"echo asked >>asked\" TERM HUP; echo $$ >>pids; while :; do sleep 0.1; done";
+    let mut bench = Bench::script(&format!(
+        "setsid sh -c '{child}' </dev/null >/dev/null 2>&1 &
+         trap 'exit 3' TERM; echo $$ >>pids; while :; do sleep 0.05; done"
+    ));
+    if piped {
+        bench = bench.piped();
+    }
+    bench.spec.stop.mode = mode;
+    bench.spec.stop.timeout_ms = 60_000;
+    bench.start();
+    bench.pids("pids", 2);
+    bench
+}
+
+/// Everybody is asked, and the stop waits for everybody.
+#[test]
+fn kill_mode_control_group_asks_everybody() {
+    let mut bench = parent_and_child(false, KillMode::ControlGroup);
+    let how = StopSpec { timeout_ms: 500, ..bench.spec.stop.clone() };
+    bench.ask(&Request::Stop { how: Some(how) });
+    bench.finish();
+    assert!(bench.path("../asked").exists());
+    assert_eq!(steps(&bench.exit()), ["requested", "SIGTERM", "SIGKILL"]);
+    assert!(bench.pids("pids", 2).iter().all(|pid| !runs(*pid)));
+}
+
+/// Only the main process is asked; when it is gone the others are killed, without another wait.
+#[test]
+fn kill_mode_mixed_asks_the_main_process_and_kills_the_rest() {
+    for piped in [false, true] {
+        let mut bench = parent_and_child(piped, KillMode::Mixed);
+        bench.ask(&Request::Stop { how: None });
+        bench.finish();
+        let exit = bench.exit();
+        assert_eq!((exit.code, steps(&exit)), (Some(3), vec!["requested", "SIGTERM", "SIGKILL"]));
+        assert!(!bench.path("../asked").exists() && exit.left.is_empty());
+        assert!(bench.pids("pids", 2).iter().all(|pid| !runs(*pid)));
+        assert!(exit.stop[2].at_ms < 30_000, "it did not wait for stop_timeout");
+    }
+}
+
+/// Only the main process ends; the shim says who is left, ends too, and holds nobody.
+#[test]
+fn kill_mode_process_lets_the_others_go() {
+    for piped in [false, true] {
+        let mut bench = parent_and_child(piped, KillMode::Process);
+        let main = bench.started().agent.pid;
+        let pids = bench.pids("pids", 2);
+        let child = *pids.iter().find(|pid| **pid != main).unwrap();
+        bench.ask(&Request::Stop { how: None });
+        bench.finish();
+        let exit = bench.exit();
+        assert_eq!((exit.code, steps(&exit)), (Some(3), vec!["requested", "SIGTERM"]));
+        assert!(exit.left.contains(&child) && !exit.left.contains(&main), "{:?}", exit.left);
+        assert!(exit.unkillable.is_empty() && runs(child) && !bench.path("../asked").exists());
+        end_stranger(child);
+    }
+}
+
+/// A main process that ignores everything is killed, alone; one that ends by itself leaves alone.
+#[test]
+fn kill_mode_process_kills_only_the_main_process() {
+    let mut bench = Bench::script(&format!("setsid sh -c '{STAY}' & trap '' TERM; {STAY}"));
+    bench.spec.stop.mode = KillMode::Process;
+    bench.start();
+    let main = bench.started().agent.pid;
+    let child = *bench.pids("pids", 2).iter().find(|pid| **pid != main).unwrap();
+    bench.ask(&Request::Stop { how: None });
+    bench.finish();
+    assert_eq!(steps(&bench.exit()), ["requested", "SIGTERM", "SIGKILL"]);
+    assert!(runs(child));
+    end_stranger(child);
+    let mut bench = Bench::script(&format!(
+        "setsid sh -c '{STAY}' & while ! [ -s pids ]; do sleep 0.01; done; exit 0"
+    ));
+    bench.spec.stop.mode = KillMode::Process;
+    // The child holds the terminal, so that its silence is no end.
+    bench.spec.drain_ms = 200;
+    let exit = bench.run();
+    let child = bench.pids("pids", 1)[0];
+    assert!(exit.left.contains(&child) && exit.stop.is_empty() && runs(child), "{exit:?}");
+    end_stranger(child);
+}
+
+/// Ends a process that a test started, and that nobody holds any more.
+fn end_stranger(pid: i32) {
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
+    wait_for("the end of the one that was let go", || !runs(pid));
 }

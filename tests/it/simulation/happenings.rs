@@ -204,7 +204,8 @@ impl World {
         };
         let left = self.ledger.unended();
         let instances = self.ledger.instances();
-        let remembered = Remembered { attempts: left.clone(), instances, ..Remembered::default() };
+        let (attempts, groups) = (left.clone(), self.ledger.groups());
+        let remembered = Remembered { attempts, instances, groups, ..Remembered::default() };
         let supervisor = Supervisor::recover(self.now, settings, remembered, seed(1));
         let mut workflow = Workflow::new(LIVE_MAX, seed(2));
         for (run, facts) in self.ledger.live_runs() {
@@ -215,7 +216,8 @@ impl World {
         self.ledger.agrees_with(&core);
         self.core = Some(core);
         let agents = self.agents.values().cloned().collect();
-        self.decide(Input::Supervisor(Event::Configured { agents, groups: vec![] }));
+        let groups = self.groups.clone();
+        self.decide(Input::Supervisor(Event::Configured { agents, groups }));
         left.iter().for_each(|row| self.adopt(row));
         let now = self.now;
         let turn = self.core().deadline_reached(now);

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use muxvisor::model::{
-    AttemptFact, AttemptId, AttemptRow, Entry, Extract, Fact, InstanceRow, InstanceState, Moment,
-    Order, Outcome, Owner, ResultRule, RunFact, StartReason, StopCause,
+    AttemptFact, AttemptId, AttemptRow, Desired, Entry, Extract, Fact, InstanceRow, InstanceState,
+    Moment, Order, Outcome, Owner, ResultRule, RunFact, StartReason, StopCause,
 };
 use muxvisor::plan::{OutputAs, Plan};
-use muxvisor::policy::Agent;
+use muxvisor::policy::{Agent, Group};
 use muxvisor::supervisor::InstanceRequest;
 use serde_json::Value;
 
 use super::ledger::Ledger;
 use super::plans::Deed;
+use super::ranks::Ranks;
 use super::shims::Shims;
 
 /// How much longer than its window a daemon that was away may make starts that are counted.
@@ -27,6 +28,8 @@ pub(super) struct Laws {
     restarts: BTreeMap<String, Vec<Moment>>,
     /// Restarts that were under way when a person forgave all failures: they are not counted.
     forgiven: BTreeSet<String>,
+    /// What is true of instances, fact by fact.
+    ranks: Ranks,
 }
 
 impl Laws {
@@ -60,6 +63,22 @@ impl Laws {
         }
     }
 
+    /// A wish about several was committed; the rows say whom it reached.
+    pub(super) fn asked_many(&mut self, now: Moment, request: InstanceRequest, ledger: &Ledger) {
+        for row in ledger.instances.values() {
+            match row.desired {
+                Desired::Up => drop(self.stopped.remove(&row.name)),
+                Desired::Down => drop(self.stopped.insert(row.name.clone(), now)),
+            }
+            if request != InstanceRequest::Stop && row.starts.is_empty() {
+                self.restarts.remove(&row.name);
+                if row.not_before.is_some() {
+                    self.forgiven.insert(row.name.clone());
+                }
+            }
+        }
+    }
+
     /// A daemon has ended that stopped everything: the next one starts again what is wanted up,
     /// which counts as nobody's restart.
     pub(super) fn closed(&mut self, ledger: &Ledger) {
@@ -74,9 +93,11 @@ impl Laws {
         ledger: &Ledger,
         shims: &Shims,
         agents: &BTreeMap<String, Agent>,
+        groups: &[Group],
         plan: &Plan,
     ) {
         for entry in entries {
+            self.ranks.look(entry, groups);
             match &entry.fact {
                 Fact::Attempt { fact: AttemptFact::Intended(order), .. } => {
                     self.intended(entry.at, order, agents);
@@ -110,8 +131,16 @@ impl Laws {
         assert_eq!(stopped, None, "{name} was stopped by a person and starts at {at:?}");
         let forgiven = self.forgiven.remove(name);
         let restarts = self.restarts.entry(name.clone()).or_default();
-        if order.reason != StartReason::Restart {
-            return restarts.clear();
+        match order.reason {
+            StartReason::Restart => {}
+            // It is started with another, which leaves what is counted of it as it is.
+            StartReason::Group => return,
+            StartReason::First
+            | StartReason::Retry
+            | StartReason::Fallback
+            | StartReason::Lost
+            | StartReason::Manual
+            | StartReason::Failover => return restarts.clear(),
         }
         if forgiven {
             return;
@@ -144,6 +173,7 @@ fn the_end_is_true(row: &AttemptRow, shims: &Shims) {
         Some(exit) if exit.exec_failure.is_some() => end.outcome == Outcome::ExecFailed,
         Some(_) if wanted => end.outcome == Outcome::Cancelled,
         Some(exit) if exit.stop.is_empty() => end.outcome == by_itself(&shim.deed, &row.order),
+        Some(_) if row.stopping == Some(StopCause::Group) => end.outcome == Outcome::Cancelled,
         Some(_) => matches!(end.outcome, Outcome::Timeout | Outcome::IdleTimeout),
     };
     assert!(fits, "{id} is called {end:?} and was {:?}", shim.over);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use muxvisor::daemon::Core;
 use muxvisor::model::{
-    AttemptFact, AttemptId, AttemptRow, AttemptState, Desired, Entry, Fact, InstanceRow,
+    AttemptFact, AttemptId, AttemptRow, AttemptState, Desired, Entry, Fact, GroupRow, InstanceRow,
     InstanceState, Moment, Outcome, Output, RunFact, RunId, StartReason, TaskId,
 };
 use muxvisor::workflow::Workflow;
@@ -16,6 +16,7 @@ pub(super) struct Ledger {
     pub(super) runs: BTreeMap<RunId, Vec<(Moment, RunFact)>>,
     pub(super) attempts: BTreeMap<AttemptId, AttemptRow>,
     pub(super) instances: BTreeMap<String, InstanceRow>,
+    pub(super) groups: BTreeMap<String, GroupRow>,
     /// How each task ended, once.
     pub(super) ends: BTreeMap<(RunId, TaskId), &'static str>,
     /// How many attempts of a task were made again in a row because the one before was lost.
@@ -37,11 +38,13 @@ impl Ledger {
                 Fact::InstanceRemoved { name } => {
                     self.instances.remove(name);
                 }
-                Fact::Group(_)
-                | Fact::GroupRemoved { .. }
-                | Fact::Parked(_)
-                | Fact::Unparked { .. }
-                | Fact::Noted { .. } => {}
+                Fact::Group(row) => {
+                    self.groups.insert(row.name.clone(), row.clone());
+                }
+                Fact::GroupRemoved { name } => {
+                    self.groups.remove(name);
+                }
+                Fact::Parked(_) | Fact::Unparked { .. } | Fact::Noted { .. } => {}
             }
         }
     }
@@ -129,6 +132,11 @@ impl Ledger {
         self.instances.values().map(through_json).collect()
     }
 
+    /// The groups, as a later daemon reads them.
+    pub(super) fn groups(&self) -> Vec<GroupRow> {
+        self.groups.values().map(through_json).collect()
+    }
+
     /// The runs that have not ended.
     pub(super) fn live_runs(&self) -> impl Iterator<Item = (&RunId, &Vec<(Moment, RunFact)>)> {
         let over =
@@ -151,6 +159,9 @@ impl Ledger {
         let written: Vec<&AttemptRow> =
             self.attempts.values().filter(|row| row.state != AttemptState::Ended).collect();
         assert_eq!(live, written, "the attempts are not what is written");
+        let groups: Vec<&GroupRow> = core.supervisor.groups().collect();
+        let written: Vec<&GroupRow> = self.groups.values().collect();
+        assert_eq!(groups, written, "the groups are not what is written");
         for row in core.supervisor.instances() {
             match self.instances.get(&row.name) {
                 Some(written) => assert_eq!(row, written, "the instance is not what is written"),

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use muxvisor::model::{Ending, ExecFailure, Exit, Extract, Order, Owner};
 use muxvisor::plan::Plan;
-use muxvisor::policy::Agent;
+use muxvisor::policy::{Agent, AgentType, Group, Strategy};
 
 use super::chance::Chance;
 use crate::props;
@@ -28,7 +28,7 @@ pub(super) fn agents(chance: &mut Chance) -> BTreeMap<String, Agent> {
             writeln!(text, "max_parallel = {}", chance.within(1, 3)).expect("text");
         }
     }
-    for n in 0..chance.within(0, 2) {
+    for n in 0..chance.within(0, 4) {
         let restart = chance.pick(&["always", "on-failure", "on-abnormal", "no"]);
         let limit = chance.pick(&["fail", "delay"]);
         writeln!(
@@ -40,6 +40,28 @@ pub(super) fn agents(chance: &mut Chance) -> BTreeMap<String, Agent> {
         .expect("text");
     }
     props::agents(&text)
+}
+
+/// Some of the services, in any order, stand in a group.
+pub(super) fn groups(chance: &mut Chance, agents: &BTreeMap<String, Agent>) -> Vec<Group> {
+    let services = agents.values().filter(|agent| agent.kind == AgentType::Service);
+    let mut left: Vec<String> = services.map(|agent| agent.name.clone()).collect();
+    let mut members = Vec::new();
+    while !left.is_empty() {
+        let which = chance.within(0, left.len() as u64 - 1);
+        let member = left.remove(usize::try_from(which).expect("few"));
+        if chance.percent(85) {
+            members.push(member);
+        }
+    }
+    let group = Group {
+        name: "crew".to_owned(),
+        strategy: *chance.pick(Strategy::ALL),
+        members,
+        start_limit_burst: u32::try_from(chance.within(2, 6)).expect("small"),
+        start_limit_interval_ms: 600_000,
+    };
+    if group.members.is_empty() || chance.percent(25) { Vec::new() } else { vec![group] }
 }
 
 /// A plan of 1 to 12 tasks.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use muxvisor::daemon::{Core, Effect, Input, Turn};
 use muxvisor::model::{AttemptId, Entry, Moment, Order, RunId};
-use muxvisor::policy::{Agent, AgentType};
+use muxvisor::policy::{Agent, AgentType, Group};
 use muxvisor::supervisor::{self, InstanceRequest};
 use muxvisor::workflow;
 
@@ -58,6 +58,8 @@ pub(super) enum Wish {
     /// Stop every agent, then end.
     Close,
     Ask(String, InstanceRequest),
+    /// The same of several instances, or of a group.
+    AskMany(Vec<String>, InstanceRequest),
 }
 
 /// How unkind the world is.
@@ -75,6 +77,7 @@ pub(super) struct World {
     pub(super) chance: Chance,
     pub(super) now: Moment,
     pub(super) agents: BTreeMap<String, Agent>,
+    pub(super) groups: Vec<Group>,
     pub(super) planned: Planned,
     pub(super) ledger: Ledger,
     pub(super) shims: Shims,
@@ -109,6 +112,7 @@ impl World {
         // What is built is the same with and without faults.
         let mut chance = Chance::of(seed, "world");
         let agents = plans::agents(&mut chance);
+        let groups = plans::groups(&mut chance, &agents);
         let planned = plans::plan(&mut chance, &agents);
         let (asks, cancels) = (chance.percent(20), chance.percent(12));
         let closes = chance.percent(15);
@@ -120,6 +124,7 @@ impl World {
             chance: Chance::of(seed, faults),
             now: Moment(0),
             agents,
+            groups,
             planned,
             ledger: Ledger::default(),
             shims: Shims::default(),
@@ -160,6 +165,18 @@ impl World {
             }
         }
         let services: Vec<String> = self.services();
+        let requests = [
+            InstanceRequest::Start,
+            InstanceRequest::Stop,
+            InstanceRequest::Restart,
+            InstanceRequest::ResetFailed,
+        ];
+        for _ in 0..chance.within(0, if services.is_empty() { 0 } else { 5 }) {
+            let whole = self.groups.iter().find(|_| chance.percent(70));
+            let names = whole.map_or(services.clone(), |group| vec![group.name.clone()]);
+            let wish = Wish::AskMany(names, *chance.pick(&requests));
+            self.at(chance.within(1, HORIZON_MS), Happening::Wish(wish));
+        }
         for name in services {
             if let Some(at) = closes_at {
                 let after = at + chance.within(0, 400);
@@ -167,12 +184,7 @@ impl World {
                 self.at(after, Happening::Wish(start));
             }
             for _ in 0..chance.within(0, 8) {
-                let request = *chance.pick(&[
-                    InstanceRequest::Start,
-                    InstanceRequest::Stop,
-                    InstanceRequest::Restart,
-                    InstanceRequest::ResetFailed,
-                ]);
+                let request = *chance.pick(&requests);
                 let at = chance.within(1, HORIZON_MS);
                 self.at(at, Happening::Wish(Wish::Ask(name.clone(), request)));
             }
@@ -266,12 +278,19 @@ impl World {
         let entries = std::mem::take(&mut self.entries);
         self.ledger.commit(&entries);
         for wish in std::mem::take(&mut self.wished) {
-            if let Wish::Ask(name, request) = wish {
-                let row = self.ledger.instances.get(&name);
-                self.laws.asked(self.now, &name, request, row);
+            match wish {
+                Wish::Ask(name, request) => {
+                    let row = self.ledger.instances.get(&name);
+                    self.laws.asked(self.now, &name, request, row);
+                }
+                Wish::AskMany(_, request) => {
+                    self.laws.asked_many(self.now, request, &self.ledger);
+                }
+                Wish::Submit | Wish::Approve | Wish::Cancel | Wish::Close => {}
             }
         }
-        self.laws.look(&entries, &self.ledger, &self.shims, &self.agents, &self.planned.plan);
+        let (agents, groups) = (&self.agents, &self.groups);
+        self.laws.look(&entries, &self.ledger, &self.shims, agents, groups, &self.planned.plan);
         for effect in std::mem::take(&mut self.effects) {
             if self.dies() {
                 return;
@@ -320,7 +339,7 @@ impl World {
         let waits = match wish {
             Wish::Submit => self.closing,
             Wish::Approve | Wish::Cancel => !submitted,
-            Wish::Close | Wish::Ask(..) => false,
+            Wish::Close | Wish::Ask(..) | Wish::AskMany(..) => false,
         };
         if self.core.is_none() || waits {
             return self.soon(500, Happening::Wish(wish));
@@ -340,6 +359,10 @@ impl World {
             Wish::Ask(name, request) => {
                 let (name, request) = (name.clone(), *request);
                 Input::Supervisor(supervisor::Event::Asked { name, request })
+            }
+            Wish::AskMany(names, request) => {
+                let (names, request) = (names.clone(), *request);
+                Input::Supervisor(supervisor::Event::AskedMany { names, request })
             }
         };
         self.wished.push(wish);

@@ -1,0 +1,57 @@
+//! What living agents say about themselves: read from `status.json`, shown in `ps`.
+
+use std::fs;
+use std::path::Path;
+
+use crate::control::view::ActivityView;
+use crate::model::{Activity, AttemptId, AttemptRow, Report, files};
+
+use super::engine::Engine;
+use super::views::ms;
+
+/// What the agent of this directory says now, if that is something else than `last`, which then
+/// becomes it. A record that cannot be read says nothing new.
+pub(super) fn news(dir: &Path, last: &mut Option<Report>) -> Option<Report> {
+    let report: Report = serde_json::from_slice(&fs::read(dir.join(files::STATUS)).ok()?).ok()?;
+    if last.as_ref() == Some(&report) {
+        return None;
+    }
+    *last = Some(report.clone());
+    Some(report)
+}
+
+impl Engine {
+    /// What a live attempt is doing, as far as anybody says.
+    pub(super) fn activity_view(&self, attempt: Option<&AttemptId>) -> ActivityView {
+        let report = attempt.and_then(|id| self.core.supervisor.report(id));
+        let doing = report.and_then(|report| report.doing.as_ref());
+        let Some(doing) = doing.filter(|doing| doing.activity != Activity::Unknown) else {
+            // What it does not say may be seen.
+            let seen = attempt.map(|id| self.core.supervisor.activity(id));
+            let (word, source, since) = seen.unwrap_or((Activity::Unknown, None, None));
+            let age_ms = since.map(|since| ms(self.clock.now().since(since)));
+            return ActivityView { word, kind: None, source, age_ms, message: None };
+        };
+        ActivityView {
+            word: doing.activity,
+            kind: doing.kind,
+            source: Some(doing.source),
+            // A clock that was set back makes nothing older than now.
+            age_ms: Some(u64::try_from(self.clock.wall_ms() - doing.at_ms).unwrap_or(0)),
+            message: doing.message.clone(),
+        }
+    }
+
+    /// What a live attempt says of itself in words.
+    pub(super) fn status_of(&self, attempt: Option<&AttemptId>) -> Option<String> {
+        let report = self.core.supervisor.report(attempt?)?;
+        report.status.clone().or_else(|| report.stopping.then(|| "stopping".to_owned()))
+    }
+
+    /// Whether it is ready: it said so, or runs and need not say so.
+    pub(super) fn is_ready(&self, row: &AttemptRow) -> bool {
+        let said = self.core.supervisor.report(&row.order.attempt).is_some_and(|said| said.ready);
+        let need_not = row.order.care.startup.is_none() && row.started.is_some();
+        row.ready.is_some() || said || need_not
+    }
+}
