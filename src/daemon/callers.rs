@@ -192,6 +192,7 @@ fn about(request: &Request) -> (&'static str, About<'_>) {
         Request::Stop { .. } => ("stop", About::Others),
         Request::Restart { .. } => ("restart", About::Others),
         Request::ResetFailed { .. } => ("reset-failed", About::Others),
+        Request::Reload { .. } => ("reload", About::Others),
         Request::Attach { .. } => ("attach", About::Others),
         Request::Agents => ("agents", About::Others),
         Request::Shutdown { .. } => ("shutdown", About::Others),
