@@ -3,6 +3,7 @@
 use super::columns::{cell, clip, columns, head, span, stamp, width};
 use super::desk::Desk;
 use super::failure::COMPLETED;
+use crate::control::failover::ParkedView;
 use crate::control::view::{
     ActivityView, AttemptView, ConfigurationView, DaemonView, InstanceView, PsReply, TmuxView,
 };
@@ -31,8 +32,8 @@ pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
     let seen = match seen {
         Ok(seen) => seen,
         Err(ClientError::Unreachable { .. }) => {
-            let (instances, attempts) = (Vec::new(), Vec::new());
-            PsReply { daemon: None, instances, attempts, configuration: None }
+            let (instances, attempts, parked) = (Vec::new(), Vec::new(), Vec::new());
+            PsReply { daemon: None, instances, attempts, parked, configuration: None }
         }
         Err(error) => return Err(error.into()),
     };
@@ -49,7 +50,7 @@ fn table(seen: &PsReply) -> String {
         return "no daemon runs here; `muxvisor run PLAN` or `muxvisor up` starts one".to_owned();
     };
     if seen.instances.is_empty() && seen.attempts.is_empty() {
-        return format!("{}\nnothing lives", headline(daemon, seen));
+        return format!("{}\nnothing lives{}", headline(daemon, seen), parked(&seen.parked));
     }
     let wide = width().is_none_or(|cells| cells >= WIDE);
     let titles = ["name", "state", "activity", "pid", "uptime", "restarts", "window", "work"];
@@ -64,7 +65,23 @@ fn table(seen: &PsReply) -> String {
         lines.push(row.to_owned());
         lines.extend(said.map(|said| clip(&format!("  says: {said}"))));
     }
-    lines.join("\n")
+    lines.join("\n") + &parked(&seen.parked)
+}
+
+/// Agents that wait for a usage limit to pass, each in a line of its own.
+fn parked(agents: &[ParkedView]) -> String {
+    let line = |one: &ParkedView| {
+        format!("\n{} is parked until {}: {}", one.agent, stamp(one.until_ms), one.why)
+    };
+    agents.iter().map(line).collect()
+}
+
+/// Who serves in its place and how often that may change, when it is not its first agent.
+fn serving(one: &InstanceView) -> String {
+    let of = |(used, most): (u32, u32)| format!(", {used} of {most} switches");
+    let budget = one.failover.switches.zip(one.failover.switches_max).map(of);
+    let name = one.failover.serving.as_ref();
+    name.map_or_else(String::new, |name| format!(" ({name}{})", budget.unwrap_or_default()))
 }
 
 fn headline(daemon: &DaemonView, seen: &PsReply) -> String {
@@ -137,7 +154,7 @@ fn instance_row(one: &InstanceView, wide: bool) -> Vec<String> {
         one.uptime_ms.map_or_else(|| "-".to_owned(), span),
         one.restarts.to_string(),
         cell(one.window.as_ref()),
-        one.why.clone(),
+        format!("{}{}", one.why, serving(one)),
     ]
 }
 

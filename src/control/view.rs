@@ -11,6 +11,8 @@ use crate::model::{
     RunState, SkipReason, TaskError, TaskId, TaskState,
 };
 
+use super::failover::{FailoverView, ParkedView};
+
 /// The daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaemonView {
@@ -66,6 +68,9 @@ pub struct PsReply {
     pub instances: Vec<InstanceView>,
     /// Attempts of tasks that are not over.
     pub attempts: Vec<AttemptView>,
+    /// Agents that wait for a usage limit to pass, by name.
+    #[serde(default)]
+    pub parked: Vec<ParkedView>,
     /// How the configuration file stands to what holds.
     #[serde(default)]
     pub configuration: Option<ConfigurationView>,
@@ -145,6 +150,9 @@ pub struct InstanceView {
     /// or the like has changed in the configuration.
     #[serde(default)]
     pub stale: bool,
+    /// Who serves, and who may take over.
+    #[serde(flatten)]
+    pub failover: FailoverView,
 }
 
 /// A live attempt of a task.
@@ -360,6 +368,9 @@ pub struct WhyReply {
     pub counters: Vec<Counter>,
     /// What comes next.
     pub next: Option<NextAction>,
+    /// Who serves, and who may take over.
+    #[serde(flatten)]
+    pub failover: FailoverView,
 }
 
 /// Something that was decided or found.

@@ -33,6 +33,7 @@ mod reload;
 mod said;
 mod sample;
 mod scope;
+mod screen;
 mod server_death;
 mod signalled;
 mod standing;
@@ -52,6 +53,7 @@ pub use self::config_source::ConfigSource;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
 use crate::failpoint;
+use crate::model::{Ending, Order};
 use crate::policy::Config;
 use crate::signals::Signal;
 use crate::tmux::{self, Tmux};
@@ -142,6 +144,13 @@ pub fn run(settings: Settings) -> Result<(), Error> {
 enum Incoming {
     /// Something about attempts and instances.
     Supervisor(supervisor::Event),
+    /// A shim and its whole set are gone; what could be seen last may still be in its window.
+    Over {
+        /// What was ordered.
+        order: Box<Order>,
+        /// What is known.
+        ending: Box<Ending>,
+    },
     /// A signal.
     Signal(Signal),
     /// Something about the tmux server.

@@ -110,6 +110,7 @@ impl Engine {
             // Said again every second by whoever cannot be killed; once is enough.
             Incoming::Supervisor(ref event @ Event::Stuck { .. }) if self.holds(event) => {}
             Incoming::Supervisor(_)
+            | Incoming::Over { .. }
             | Incoming::Tmux(_)
             | Incoming::TmuxConnected(_)
             | Incoming::Windows(_)

@@ -14,7 +14,7 @@ use crate::model::{AttemptRow, Mint, Outcome, Owner, ProcessMark};
 use crate::signals;
 use crate::supervisor::{Event, Remembered, Supervisor};
 use crate::tmux::{self, PaneSeen, Tmux};
-use crate::workflow::Workflow;
+use crate::workflow::{self, Workflow};
 
 use super::crashes::Start;
 use super::door::Door;
@@ -164,6 +164,10 @@ fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Re
     let config = &settings.config.daemon;
     let windows = kept_windows(config);
     let mut workflow = Workflow::new(config.max_parallel as usize, mint()?);
+    for parking in &memory.parked {
+        let (agent, until) = (parking.agent.clone(), parking.until);
+        workflow.handle(now, workflow::Event::AgentParked { agent, until });
+    }
     if wary {
         tracing::error!("the last starts crashed: no run is taken up; their agents live on");
     } else {

@@ -21,7 +21,7 @@ mod standing;
 
 pub use attempt::{
     AttemptEnd, AttemptRow, AttemptState, Ending, Extract, Limits, Order, Owner, PromptBy,
-    ResultRule, ResultSource, StartReason, StopCause,
+    ResultRule, ResultSource, StartReason, StopCause, WallTime,
 };
 pub use care::{
     Care, ExitMatch, KillMode, Probe, ProbeKind, ReadySign, Remedy, Resources, Rule, Startup, Then,

@@ -151,9 +151,17 @@ fn read_root(root: &mut Table<'_>, base_dir: &Path, defaults: &Config) -> Config
         table.finish();
     }
     let mut inherited = defaults.agents.clone();
-    for agent in inherited.values_mut().filter(|agent| agent.policy == Policy::default()) {
-        // The built-in agents say nothing about policies, so `[defaults]` holds for them too.
+    for agent in inherited.values_mut() {
+        // The built-in agents say nothing about policies but what their ends mean, so `[defaults]`
+        // holds for them too.
+        let rules = std::mem::take(&mut agent.policy.care.rules);
+        let unsaid = agent.policy == Policy::default();
+        agent.policy.care.rules = rules.clone();
+        if !unsaid {
+            continue;
+        }
         agent.policy = blank.policy.clone();
+        agent.policy.care.rules.extend(rules);
         agent.env_filter = blank.env_filter.clone();
     }
     let agents = read_agents_from(root, base_dir, &inherited, &blank);

@@ -25,6 +25,7 @@ mod agents;
 mod amount;
 mod around;
 mod care;
+mod chain;
 mod checks;
 mod config;
 mod diff;
@@ -47,7 +48,8 @@ pub use agent::{
     Policy, ResetAfter, Restart, Strategy,
 };
 pub use agents::read_agents;
+pub use chain::chain;
 pub use config::{AgentApi, Config, DaemonSettings, KeepWindow, OnTerm};
 pub use diff::{Changes, diff};
 pub use order::Identity;
-pub use restart::{Decision, RestartCounters, decide, delay_ms, limit_hit, room};
+pub use restart::{Decision, RestartCounters, about, decide, delay_ms, limit_hit, room};

@@ -70,6 +70,7 @@ impl Agent {
             oom_score_adjust: self.policy.oom_score_adjust,
             resources: self.policy.resources.clone(),
             care: self.policy.care.clone(),
+            handover: None,
         }
     }
 

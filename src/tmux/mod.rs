@@ -18,6 +18,7 @@ mod attach;
 mod config;
 mod control;
 mod host;
+mod last_screen;
 mod launch;
 mod link;
 pub mod parse;

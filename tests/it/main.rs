@@ -11,6 +11,7 @@ mod crash;
 mod demo_agents;
 mod documents;
 mod examples;
+mod failover;
 mod failpoints;
 mod faults;
 mod first_sight;
