@@ -188,7 +188,6 @@ fn about(request: &Request) -> (&'static str, About<'_>) {
         Request::Stop { .. } => ("stop", About::Others),
         Request::Restart { .. } => ("restart", About::Others),
         Request::ResetFailed { .. } => ("reset-failed", About::Others),
-        Request::Reload { .. } => ("reload", About::Others),
         Request::Attach { .. } => ("attach", About::Others),
         Request::Reload { .. } => ("reload", About::Others),
         Request::Agents => ("agents", About::Others),
