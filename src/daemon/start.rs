@@ -67,7 +67,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let (calls_in, calls) = mpsc::channel(CALLS_WAITING_MAX);
     let mut engine = Engine {
         started_wall_ms: clock.wall_ms(),
-        standing: Standing::new(settings.config_source.first(), clock.now()),
+        standing: Standing::new(settings.config_source.first()),
         reader: Arc::new(ledger.reader()?),
         settings,
         core,
