@@ -6,6 +6,7 @@
 mod client;
 mod doing;
 mod event;
+pub mod failover;
 pub mod frame;
 pub mod message;
 mod peer;

@@ -7,14 +7,13 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use crate::control::{Call, Failure, FailureKind, Request};
 use crate::ledger::Error as LedgerError;
-use crate::model::{Entry, Moment};
+use crate::model::Entry;
 use crate::signals::{Signal, Wish};
 use crate::supervisor::Event;
 
+use super::ears::{Ears, Outage};
 use super::engine::{Engine, Leaving};
 use super::{Error, Incoming};
 
@@ -22,21 +21,6 @@ use super::{Error, Incoming};
 const AGAIN: Duration = Duration::from_secs(1);
 /// After how long a disk that gives no answer counts as one that fails.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// An outage that goes on.
-#[derive(Debug)]
-pub(super) struct Outage {
-    /// When it began.
-    since: Moment,
-    /// What the ledger said.
-    why: String,
-}
-
-/// What the loop hears.
-pub(super) struct Ears {
-    pub(super) incoming: mpsc::UnboundedReceiver<Incoming>,
-    pub(super) calls: mpsc::Receiver<Call>,
-}
 
 impl Engine {
     /// Commits, however long that takes; false when the daemon is to leave without it. Then nothing
@@ -126,9 +110,11 @@ impl Engine {
             // Said again every second by whoever cannot be killed; once is enough.
             Incoming::Supervisor(ref event @ Event::Stuck { .. }) if self.holds(event) => {}
             Incoming::Supervisor(_)
-            | Incoming::LaunchAgain(..)
+            | Incoming::Over { .. }
             | Incoming::Tmux(_)
-            | Incoming::TmuxConnected(_) => self.held.push(incoming),
+            | Incoming::TmuxConnected(_)
+            | Incoming::Windows(_)
+            | Incoming::ConfigTouched => self.held.push(incoming),
         }
     }
 
@@ -176,6 +162,7 @@ impl Engine {
             | Request::Stop { .. }
             | Request::Restart { .. }
             | Request::ResetFailed { .. }
+            | Request::Reload { .. }
             | Request::Shutdown { stop_agents: true } => {
                 let message = self.alarm().unwrap_or_default();
                 let hint = "agents run on; the ledger is tried again every second";

@@ -64,21 +64,23 @@ pub(super) async fn follow(followed: Followed, notices: Notices, inbox: Inbox) {
     };
     if exit.is_none() {
         failpoint::future("follow.fence", fence_until_empty(&order, &dir, &boot_id, &inbox)).await;
-        // A shim that was killed has left its sockets behind.
-        let _ = std::fs::remove_file(socket.with_extension("notify"));
-        let _ = std::fs::remove_file(socket);
     }
     let attempt = order.attempt.clone();
-    let read = move || failpoint::step("follow.read-result", || ending::read(&dir, &order, exit));
+    let judged = order.clone();
+    let read = move || failpoint::step("follow.read-result", || ending::read(&dir, &judged, exit));
     let read = tokio::task::spawn_blocking(read).await;
     match read {
         Ok(ending) => failpoint::step("follow.report-end", || {
-            inbox.event(Event::Gone { attempt, ending: Box::new(ending) });
+            inbox.put(Incoming::Over { order: Box::new(order), ending: Box::new(ending) });
         }),
         Err(_) => inbox.fault(format!("the reader of attempt {attempt} panicked")),
     }
     // Its record is there a moment before it is gone, and nobody waits for that moment.
     reap(&shim, &boot_id).await;
+    // A shim that was killed has left its sockets behind; any other has removed them itself.
+    for left in [socket.with_extension("notify"), socket] {
+        let _ = std::fs::remove_file(left);
+    }
 }
 
 /// Takes the exit status of a shim that is our child, once it has one.

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::attempt::apply;
 use super::*;
 use crate::model::{
-    ExecFailure, Exit, Extract, Mint, ProcessMark, ResultRule, ResultSource, StartReason, StopStep,
-    TaskId,
+    Ending, ExecFailure, Exit, Extract, Mint, Owner, ProcessMark, ResultRule, ResultSource,
+    StartReason, StopStep, TaskId, WallTime,
 };
 use crate::policy::Identity;
 
@@ -133,7 +133,14 @@ pub(super) fn clean_exit() -> Exit {
 }
 
 fn ending(exit: Exit, extract: Extract) -> Ending {
-    Ending { exit: Some(exit), extract, tail: String::new(), log: PathBuf::new() }
+    Ending {
+        exit: Some(exit),
+        extract,
+        tail: String::new(),
+        log: PathBuf::new(),
+        screen: String::new(),
+        read_at: WallTime::default(),
+    }
 }
 
 fn told_to_stop(exit: Exit) -> Exit {
@@ -194,8 +201,14 @@ fn an_end_is_judged_by_its_record_and_never_guessed() {
         let ending = ending(exit, extract);
         assert_eq!(outcome_of(&strict, None, &ending), expected, "{ending:?}");
     }
-    let nothing =
-        Ending { exit: None, extract: found("x"), tail: String::new(), log: PathBuf::new() };
+    let nothing = Ending {
+        exit: None,
+        extract: found("x"),
+        tail: String::new(),
+        log: PathBuf::new(),
+        screen: String::new(),
+        read_at: WallTime::default(),
+    };
     for cause in [None, Some(StopCause::Cancelled), Some(StopCause::Timeout)] {
         assert_eq!(outcome_of(&strict, cause, &nothing), Outcome::Lost);
     }
@@ -376,4 +389,25 @@ fn rows_that_nobody_can_have_written_are_refused() {
     for row in broken {
         assert!(recover(row.clone()).is_err(), "{row:?}");
     }
+}
+
+/// Fault 3: a daemon may die between the commit of a start and the typing of the prompt, and nobody
+/// knows whether it did. Its successor orders it again, once; the shim types it once.
+#[test]
+fn a_prompt_is_ordered_again_by_who_finds_its_agent() {
+    let mut row = row(AttemptState::Running);
+    row.order.prompt_by = PromptBy::Type;
+    row.order.prompt = Some("work".to_owned());
+    let (attempt, process) = (row.order.attempt.clone(), row.process.clone().unwrap());
+    let settings = Settings { keep_success: None, keep_failure: None };
+    let remembered = Remembered { attempts: vec![row], ..Remembered::default() };
+    let mint = Mint::new([1; 32]);
+    let mut found = Supervisor::recover(Moment(5), settings, remembered, mint).unwrap();
+    let started = Event::Started { attempt: attempt.clone(), process };
+    let typed = |actions: &[Action]| {
+        let text = "work".to_owned();
+        actions.contains(&Action::TypePrompt { attempt: attempt.clone(), text })
+    };
+    assert!(typed(&found.handle(Moment(6), started.clone())));
+    assert!(!typed(&found.handle(Moment(7), started)));
 }

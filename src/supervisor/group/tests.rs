@@ -8,7 +8,7 @@ use super::super::tests::clean_exit;
 use super::super::{Action, Event, InstanceRequest, Remembered, Settings, Supervisor};
 use crate::model::{
     AttemptFact, AttemptId, Ending, Exit, Extract, Fact, InstanceState, Mint, Moment, ProcessMark,
-    ReadySign, Startup, StopStep,
+    ReadySign, Startup, StopStep, WallTime,
 };
 use crate::policy::{Agent, AgentType, Group, Restart, Strategy};
 
@@ -79,7 +79,14 @@ fn ending(end: End) -> Ending {
         stop: if end == End::Stopped { vec![step] } else { Vec::new() },
         ..clean_exit()
     };
-    Ending { exit: Some(exit), extract: Extract::Missing, tail: String::new(), log: "log".into() }
+    Ending {
+        exit: Some(exit),
+        extract: Extract::Missing,
+        tail: String::new(),
+        log: "log".into(),
+        screen: String::new(),
+        read_at: WallTime::default(),
+    }
 }
 
 impl Stage {
