@@ -111,9 +111,10 @@ impl Engine {
             Incoming::Supervisor(ref event @ Event::Stuck { .. }) if self.holds(event) => {}
             Incoming::Supervisor(_)
             | Incoming::Over { .. }
-            | Incoming::LaunchAgain(..)
             | Incoming::Tmux(_)
-            | Incoming::TmuxConnected(_) => self.held.push(incoming),
+            | Incoming::TmuxConnected(_)
+            | Incoming::Windows(_)
+            | Incoming::ConfigTouched => self.held.push(incoming),
         }
     }
 

@@ -11,10 +11,11 @@ impl Engine {
     /// Decides about an end, with its last screen where that matters.
     pub(super) fn over(&mut self, order: Order, mut ending: Box<Ending>) {
         let attempt = order.attempt.clone();
-        if !(order.windowed && order.terminal && self.asks_for_screen(&order)) {
+        let looks = order.windowed && order.terminal && self.asks_for_screen(&order);
+        let Some(tmux) = self.tmux.clone().filter(|_| looks) else {
             return self.decide(Input::Supervisor(Event::Gone { attempt, ending }));
-        }
-        let (tmux, inbox) = (self.tmux.clone(), self.inbox.clone());
+        };
+        let inbox = self.inbox.clone();
         tokio::spawn(async move {
             match tmux.last_screen(&order.token).await {
                 Ok(Some(screen)) => ending.screen = screen,

@@ -27,6 +27,7 @@ impl Engine {
             protocol: PROTOCOL,
             started_at_ms: self.started_wall_ms,
             home: self.settings.home.state().to_owned(),
+            tmux: self.tmux_view(),
             limits: Some(LimitsView { way: self.ground.describe(), whole: self.ground.is_whole() }),
             alarm: self.alarm(),
         }
@@ -43,6 +44,7 @@ impl Engine {
                 .filter(of_tasks)
                 .map(|row| self.attempt_view(row))
                 .collect(),
+            configuration: Some(self.configuration_view()),
             parked: supervisor.parked().map(parked_view).collect(),
         }
     }
@@ -89,6 +91,7 @@ impl Engine {
             outcome: row.outcome,
             why: row.why.clone(),
             failover: self.failover_view(row),
+            stale: live.is_some_and(|attempt| self.core.supervisor.is_stale(attempt)),
         }
     }
 

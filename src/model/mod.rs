@@ -5,6 +5,7 @@
 
 mod attempt;
 mod care;
+mod change;
 mod env_filter;
 mod fact;
 mod finding;
@@ -25,6 +26,7 @@ pub use attempt::{
 pub use care::{
     Care, ExitMatch, KillMode, Probe, ProbeKind, ReadySign, Remedy, Resources, Rule, Startup, Then,
 };
+pub use change::{Change, Holds, Subject};
 pub use env_filter::EnvFilter;
 pub use fact::{AttemptFact, ClockMark, Entry, Fact, RunFact};
 pub use finding::{Finding, Severity};

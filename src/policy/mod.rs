@@ -28,6 +28,7 @@ mod care;
 mod chain;
 mod checks;
 mod config;
+mod diff;
 mod failover;
 mod groups;
 mod invocation;
@@ -49,5 +50,6 @@ pub use agent::{
 pub use agents::read_agents;
 pub use chain::chain;
 pub use config::{AgentApi, Config, DaemonSettings, KeepWindow, OnTerm};
+pub use diff::{Changes, diff};
 pub use order::Identity;
 pub use restart::{Decision, RestartCounters, about, decide, delay_ms, limit_hit, room};

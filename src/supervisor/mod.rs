@@ -14,6 +14,7 @@ mod explain;
 mod failover;
 mod group;
 mod instance;
+mod live;
 mod parking;
 mod ready;
 mod recover;

@@ -154,6 +154,7 @@ mod tests {
             signal,
             core: false,
             oom: false,
+            left: Vec::new(),
             exec_failure: None,
             stop: Vec::new(),
             unkillable: Vec::new(),

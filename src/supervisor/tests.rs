@@ -6,7 +6,7 @@ use serde_json::json;
 use super::attempt::apply;
 use super::*;
 use crate::model::{
-    Ending, ExecFailure, Exit, Extract, Mint, ProcessMark, ResultRule, ResultSource, StartReason,
+    Ending, ExecFailure, Exit, Extract, Mint, Owner, ProcessMark, ResultRule, ResultSource, StartReason,
     StopStep, TaskId, WallTime,
 };
 use crate::policy::Identity;

@@ -58,6 +58,12 @@ impl Workflow {
         Self { runs, mint, live_max, stopping, parked: BTreeMap::new() }
     }
 
+    /// How many attempts of tasks may be live at once, from now on. What lives goes on; the next
+    /// event starts what has room.
+    pub fn limit(&mut self, live_max: usize) {
+        self.live_max = live_max;
+    }
+
     /// Rebuilds a run from its facts, in order.
     ///
     /// # Errors

@@ -82,6 +82,7 @@ fn ending(end: End) -> Ending {
         stop: if end == End::Stopped { vec![step] } else { Vec::new() },
         unkillable: Vec::new(),
         oom: false,
+        left: Vec::new(),
         window_closed: false,
         usage: Usage::default(),
         started_ms: 0,
@@ -90,7 +91,14 @@ fn ending(end: End) -> Ending {
         log_bytes: 0,
         log_gap: false,
     };
-    Ending { exit: Some(exit), extract: Extract::Missing, tail: String::new(), log: "log".into() }
+    Ending {
+        exit: Some(exit),
+        extract: Extract::Missing,
+        tail: String::new(),
+        log: "log".into(),
+        screen: String::new(),
+        read_at: crate::model::WallTime::default(),
+    }
 }
 
 impl Stage {
@@ -128,6 +136,8 @@ impl Stage {
                 Action::Record(_)
                 | Action::Kill { .. }
                 | Action::TypePrompt { .. }
+                | Action::Sample { .. }
+                | Action::Press { .. }
                 | Action::AskQuiet { .. }
                 | Action::CloseWindow { .. }
                 | Action::Tell(_)
