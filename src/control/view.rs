@@ -146,13 +146,13 @@ pub struct InstanceView {
     pub outcome: Option<Outcome>,
     /// One sentence: why it stands where it stands.
     pub why: String,
-    /// Who serves, and who may take over.
-    #[serde(flatten)]
-    pub failover: FailoverView,
     /// Whether it runs as something that it would not be started as now: its command, environment
     /// or the like has changed in the configuration.
     #[serde(default)]
     pub stale: bool,
+    /// Who serves, and who may take over.
+    #[serde(flatten)]
+    pub failover: FailoverView,
 }
 
 /// A live attempt of a task.

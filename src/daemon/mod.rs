@@ -52,7 +52,6 @@ use tokio::sync::mpsc;
 pub use self::config_source::ConfigSource;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
-use crate::control::Failure;
 use crate::failpoint;
 use crate::model::{Ending, Order};
 use crate::policy::Config;

@@ -162,6 +162,7 @@ impl Engine {
             | Request::Stop { .. }
             | Request::Restart { .. }
             | Request::ResetFailed { .. }
+            | Request::Reload { .. }
             | Request::Shutdown { stop_agents: true } => {
                 let message = self.alarm().unwrap_or_default();
                 let hint = "agents run on; the ledger is tried again every second";

@@ -11,8 +11,8 @@ impl Engine {
     /// Decides about an end, with its last screen where that matters.
     pub(super) fn over(&mut self, order: Order, mut ending: Box<Ending>) {
         let attempt = order.attempt.clone();
-        let looks = order.windowed && order.terminal && self.asks_for_screen(&order);
-        let Some(tmux) = self.tmux.clone().filter(|_| looks) else {
+        let shown = order.windowed && order.terminal && self.asks_for_screen(&order);
+        let Some(tmux) = self.tmux.clone().filter(|_| shown) else {
             return self.decide(Input::Supervisor(Event::Gone { attempt, ending }));
         };
         let inbox = self.inbox.clone();

@@ -90,8 +90,8 @@ impl Engine {
             token: live.map(|attempt| attempt.order.token.as_str().to_owned()),
             outcome: row.outcome,
             why: row.why.clone(),
-            failover: self.failover_view(row),
             stale: live.is_some_and(|attempt| self.core.supervisor.is_stale(attempt)),
+            failover: self.failover_view(row),
         }
     }
 

@@ -37,8 +37,8 @@ impl Supervisor {
     ) {
         self.groups = groups.into_iter().map(|group| (group.name.clone(), group)).collect();
         self.agents = agents.into_iter().map(|agent| (agent.name.clone(), agent)).collect();
-        self.rules.forget();
         self.judge_by_new_policies(now);
+        self.rules.forget();
         let fresh: Vec<(String, bool)> = self
             .agents
             .values()

@@ -89,9 +89,11 @@ fn a_killed_viewer_is_replaced() {
 #[test]
 fn people_may_do_what_they_like_to_windows() {
     let stage = Stage::new();
-    let told =
-        "echo ready; while [ ! -e go ]; do sleep 0.05; done; echo \"size $(stty size)\"; exit 3";
-    let twice = format!("{}{}", service("left", told), service("right", COUNTS)).replacen(
+    let told = format!(
+        "echo ready; while [ ! -e {}/go ]; do sleep 0.05; done; echo \"size $(stty size)\"; exit 3",
+        stage.desk().display()
+    );
+    let twice = format!("{}{}", service("left", &told), service("right", COUNTS)).replacen(
         "restart = \"always\"",
         "restart = \"no\"",
         1,
