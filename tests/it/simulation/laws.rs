@@ -103,8 +103,11 @@ impl Laws {
                     self.intended(entry.at, order, agents);
                 }
                 Fact::Attempt { attempt, fact: AttemptFact::Ended(_) } => {
-                    the_end_is_true(&ledger.attempts[attempt], shims);
+                    let row = &ledger.attempts[attempt];
+                    the_end_is_true(row, shims);
+                    self.ended(row);
                 }
+                Fact::Instance(row) => the_budget_holds(entry.at, row, agents),
                 Fact::Run { fact: RunFact::TaskSucceeded { task, attempt, output }, .. } => {
                     let attempt = attempt.as_ref().expect("agents do the work");
                     let report =
@@ -113,7 +116,6 @@ impl Laws {
                 }
                 Fact::Run { .. }
                 | Fact::Attempt { .. }
-                | Fact::Instance(_)
                 | Fact::InstanceRemoved { .. }
                 | Fact::Group(_)
                 | Fact::GroupRemoved { .. }
@@ -121,6 +123,14 @@ impl Laws {
                 | Fact::Unparked { .. }
                 | Fact::Noted { .. } => {}
             }
+        }
+    }
+
+    /// A usage limit is no failure: the start after it is not counted.
+    fn ended(&mut self, row: &AttemptRow) {
+        let limited = row.end.as_ref().is_some_and(|end| end.outcome == Outcome::RateLimited);
+        if let (Owner::Instance { name }, true) = (&row.order.owner, limited) {
+            self.forgiven.insert(name.clone());
         }
     }
 
@@ -152,6 +162,17 @@ impl Laws {
         let most = policy.start_limit_burst as usize;
         assert!(recent <= most, "{name} was restarted {recent} times in the window");
     }
+}
+
+/// Never more switches within the interval than the first agent of the chain allows (fault 72).
+fn the_budget_holds(at: Moment, row: &InstanceRow, agents: &BTreeMap<String, Agent>) {
+    let failover = agents.get(&row.name).and_then(|agent| agent.policy.failover.as_ref());
+    let Some(failover) = failover else {
+        assert_eq!((&row.serving, row.switches.len()), (&None, 0), "{} fails over", row.name);
+        return;
+    };
+    let used = failover.recent(&row.switches, at);
+    assert!(used <= failover.max_switches, "{} was switched {used} times", row.name);
 }
 
 /// An attempt is over when its agent is, and is called what it was.
@@ -190,8 +211,15 @@ fn by_itself(deed: &Deed, order: &Order) -> Outcome {
         }
         (Some(0), _) if order.result_required => Outcome::NoResult,
         (Some(0), _) => Outcome::Success,
+        (Some(1), _) if deed.ending.screen.starts_with("limit") && knows_limits(order) => {
+            Outcome::RateLimited
+        }
         (Some(_), _) => Outcome::ExitCode,
     }
+}
+
+fn knows_limits(order: &Order) -> bool {
+    !order.care.rules.is_empty()
 }
 
 fn the_result_is_true(id: &AttemptId, value: &Value, report: bool, shims: &Shims) {

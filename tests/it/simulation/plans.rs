@@ -38,8 +38,32 @@ pub(super) fn agents(chance: &mut Chance) -> BTreeMap<String, Agent> {
             chance.percent(80)
         )
         .expect("text");
+        if chance.percent(50) {
+            limited(chance, &mut text, n);
+        }
     }
+    text += "[agent.spare]\ncommand = [\"spare\"]\n[agent.last]\ncommand = [\"last\"]\n";
     props::agents(&text)
+}
+
+/// A service that knows usage limits, and perhaps has somebody to take over.
+fn limited(chance: &mut Chance, text: &mut String, n: u64) {
+    write!(
+        text,
+        "[[agent.service-{n}.on]]\nwhen = {{ screen = \"limit\", exit = \"failure\" }}\n\
+         outcome = \"rate-limited\"\nreset = \"in (.+)\"\n"
+    )
+    .expect("text");
+    if chance.percent(60) {
+        let failback = chance.pick(&["manual", "on-idle", "after:5m"]);
+        write!(
+            text,
+            "[agent.service-{n}.failover]\ntargets = [\"spare\", \"last\"]\n\
+             max_switches = {}\ninterval = \"10m\"\nfailback = \"{failback}\"\n",
+            chance.within(1, 3)
+        )
+        .expect("text");
+    }
 }
 
 /// Some of the services, in any order, stand in a group.
@@ -167,5 +191,11 @@ pub(super) fn deed(seed: u64, order: &Order) -> Deed {
             props::ending(Some(exit), None)
         }
     };
+    let mut ending = ending;
+    if service && chance.percent(30) {
+        ending = props::ending(Some(props::exited(1)), None);
+        ending.screen =
+            (*chance.pick(&["limit", "limit, in 5 s", "limit, in 20 minutes"])).to_owned();
+    }
     Deed { runs_ms: (!hangs).then_some(runs_ms), ending }
 }
