@@ -24,6 +24,7 @@ pub(crate) const ALL: &[(&str, Target)] = &[
     ("transcript", transcript),
     ("frames", frames),
     ("shim-requests", shim_requests),
+    ("osc", osc),
 ];
 
 /// The longest frame that the decoder under test lets through.
@@ -161,5 +162,17 @@ pub(crate) fn shim_requests(data: &[u8]) {
             let again: shim::Request = serde_json::from_slice(&bytes).expect("and read again");
             assert_eq!(again, request);
         }
+    }
+}
+
+/// What a program says to its terminal. The first byte is the size of the chunks.
+pub(crate) fn osc(data: &[u8]) {
+    let (choice, data) = data.split_first().map_or((0, data), |(choice, rest)| (*choice, rest));
+    let whole = shim::overheard(data, data.len());
+    let pieces = shim::overheard(data, usize::from(choice) + 1);
+    assert_eq!(whole, pieces, "chunks change what was heard");
+    if let Some(message) = whole.1.and_then(|doing| doing.message) {
+        assert!(message.len() <= 4096, "a message of {} bytes", message.len());
+        assert!(!message.chars().any(char::is_control), "a message that could press keys");
     }
 }

@@ -7,7 +7,7 @@
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::failpoint;
-use crate::model::{ClockMark, Moment};
+use crate::model::{ClockMark, Moment, WallTime};
 
 /// A running clock.
 #[derive(Clone, Debug)]
@@ -75,6 +75,13 @@ fn boot_ms() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     seconds * 1000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
+}
+
+/// The present as people tell it: wall clock and local zone.
+pub fn wall_time() -> WallTime {
+    let ms = wall_ms();
+    let now = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    WallTime { ms, offset_s: jiff::tz::TimeZone::system().to_offset(now).seconds() }
 }
 
 fn wall_ms() -> i64 {

@@ -1,16 +1,25 @@
-//! The binary. A shim is recognised before anything else exists: it forks, and must stay small.
+//! The binary. A shim and its viewer are recognised before anything else exists: one forks, and
+//! both must stay small.
 #![expect(clippy::disallowed_methods, reason = "only `main` ends the process")]
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     muxvisor::failpoint::arm();
-    let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|word| word == "shim") {
-        let dir = args.next().unwrap_or_default();
-        muxvisor::failpoint::arm_with(args.filter_map(|word| word.into_string().ok()));
-        std::process::exit(muxvisor::shim::run(Path::new(&dir)));
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).take(4).collect();
+    let words: Vec<&str> = arguments.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+    match words[..] {
+        ["shim", _, ref rest @ ..] => {
+            muxvisor::failpoint::arm_with(rest.iter().map(|word| (*word).to_owned()));
+            std::process::exit(muxvisor::shim::run(Path::new(&arguments[1])));
+        }
+        // A view in a window of ours; what people type goes the common way.
+        ["view", "--server", server, _] => {
+            std::process::exit(muxvisor::shim::view(Path::new(&arguments[3]), Some(server)));
+        }
+        _ => {}
     }
     muxvisor::cli::main(std::env::args_os())
 }

@@ -16,7 +16,12 @@ const BYTES_MAX: u64 = 2 << 20;
 
 /// The configuration, or its problems as a failure.
 pub(crate) fn load(file: &ConfigFile) -> Result<Config, Failure> {
-    let (config, findings) = check(file)?;
+    judge(file, text(file)?)
+}
+
+/// The configuration of that text, or its problems as a failure.
+pub(crate) fn judge(file: &ConfigFile, text: Option<String>) -> Result<Config, Failure> {
+    let (config, findings) = check_text(file, text);
     config.ok_or_else(|| {
         let name = format!("the configuration {}", file.path.display());
         invalid(&name, findings).hint("`muxvisor check` shows it alone")
@@ -25,17 +30,24 @@ pub(crate) fn load(file: &ConfigFile) -> Result<Config, Failure> {
 
 /// Checks it. Without a file, the compiled-in configuration stands alone.
 pub(crate) fn check(file: &ConfigFile) -> Result<(Option<Config>, Vec<Finding>), Failure> {
+    Ok(check_text(file, text(file)?))
+}
+
+/// The text of the file; `None` when there is none and nobody named it.
+pub(crate) fn text(file: &ConfigFile) -> Result<Option<String>, Failure> {
+    match read_text(&file.path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !file.named => Ok(None),
+        Err(error) => Err(unreadable(&file.path, &error)),
+    }
+}
+
+fn check_text(file: &ConfigFile, text: Option<String>) -> (Option<Config>, Vec<Finding>) {
     let built_in = Config::built_in();
-    let text = match read_text(&file.path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !file.named => {
-            return Ok((Some(built_in), Vec::new()));
-        }
-        Err(error) => return Err(unreadable(&file.path, &error)),
-    };
+    let Some(text) = text else { return (Some(built_in), Vec::new()) };
     let source = Source::new(file.path.display().to_string(), text);
     let base_dir = file.path.parent().unwrap_or(Path::new("/"));
-    Ok(Config::read(&source, base_dir, &built_in))
+    Config::read(&source, base_dir, &built_in)
 }
 
 /// Reads a text file of a size that a person can have written.

@@ -23,14 +23,24 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
     let place = desk.place()?;
     let file = desk.config()?;
-    let config = configuration::load(&file)?;
+    let text = configuration::text(&file)?;
+    let first = text.clone();
+    let config = configuration::judge(&file, text)?;
     if args.detached {
         detach();
     }
     let settings = Settings {
         home: place.home,
         config,
-        config_source: ConfigSource::new(move || configuration::load(&file)),
+        config_source: ConfigSource::new(
+            file.path.clone(),
+            first.as_deref(),
+            {
+                let file = file.clone();
+                move || configuration::text(&file)
+            },
+            move |text| configuration::judge(&file, text),
+        ),
         program: program(),
         env: instances_environment(desk),
         cwd: desk.shell.cwd.clone(),

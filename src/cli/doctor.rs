@@ -16,9 +16,10 @@ use super::configuration;
 use super::desk::Desk;
 use super::examined::{Check, Verdict};
 use super::failure::COMPLETED;
-use super::soundness;
+use super::ps::remarks;
 use super::voice::{Colour, Voice};
-use crate::control::view::DaemonView;
+use super::{ps, soundness};
+use crate::control::view::{DaemonView, PsReply, TmuxView};
 use crate::control::{self, Client, Failure, FailureKind, Request};
 use crate::daemon::Home;
 use crate::model::AttemptId;
@@ -53,7 +54,9 @@ pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
         descriptors(),
         terminals(),
         configuration(desk),
+        in_force(&home),
         daemon(&home),
+        windows(&home),
         ledger(&home),
         soundness::limits(running.as_ref(), &desk.shell),
         soundness::company(running.as_ref(), &home),
@@ -223,6 +226,18 @@ fn configuration(desk: &Desk) -> Check {
     }
 }
 
+/// Whether the daemon has taken up what the file says.
+fn in_force(home: &Home) -> Check {
+    let seen = Client::at(home.daemon_socket()).ask_for::<PsReply>(&Request::Ps).ok();
+    let remarks: Vec<String> =
+        seen.and_then(|seen| seen.configuration).iter().flat_map(remarks).collect();
+    if remarks.is_empty() {
+        return Check::ok("reload", "nothing waits for it");
+    }
+    Check::new("reload", Verdict::Warning, remarks.join("\n    "))
+        .hint("mend the file, or run `muxvisor reload` where it is right")
+}
+
 fn daemon(home: &Home) -> Check {
     let client = Client::at(home.daemon_socket());
     match answers(&client) {
@@ -239,6 +254,33 @@ fn daemon(home: &Home) -> Check {
         }
         Ok(false) => Check::ok("daemon", "none runs; one is started when it is needed"),
         Err(failure) => Check::new("daemon", Verdict::Error, failure.message),
+    }
+}
+
+/// The tmux server under a living daemon. One that died is told of, not counted as wrong: agents go
+/// on, and have windows again.
+fn windows(home: &Home) -> Check {
+    let client = Client::at(home.daemon_socket());
+    let Some(view) = answers(&client)
+        .ok()
+        .filter(|answers| *answers)
+        .and_then(|_| client.ask_for::<DaemonView>(&Request::Hello).ok())
+    else {
+        return Check::ok("windows", "no daemon has any");
+    };
+    let TmuxView { server, windows_lost, windows_given_back, .. } = view.tmux;
+    let Some(server) = server else {
+        let told = ps::outage(&view.tmux).unwrap_or_else(|| "there is no server".to_owned());
+        return Check::new("windows", Verdict::Error, format!("tmux: {told}"))
+            .hint(format!("agents go on; {} says why none can be had", home.log().display()));
+    };
+    match ps::outage(&view.tmux) {
+        None => Check::ok("windows", format!("in tmux server {server}")),
+        Some(told) if windows_given_back < windows_lost => {
+            Check::new("windows", Verdict::Warning, format!("tmux: {told}"))
+                .hint("agents that ended meanwhile need none; `muxvisor ps` shows who has one")
+        }
+        Some(told) => Check::ok("windows", format!("tmux: {told}")),
     }
 }
 

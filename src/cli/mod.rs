@@ -24,6 +24,7 @@ mod plan;
 mod progress;
 mod ps;
 mod reading;
+mod reload;
 mod results;
 mod run;
 mod runs;
@@ -33,6 +34,7 @@ mod show;
 mod soundness;
 mod submit;
 mod units;
+mod view;
 mod voice;
 mod wait;
 mod why;
@@ -85,6 +87,8 @@ enum Verb {
     Ps(ps::Args),
     /// Go into the tmux window of an instance, run or task
     Attach(attach::Args),
+    /// Show an agent in this terminal, without tmux; Ctrl-\ leaves
+    View(view::Args),
     /// Print what an agent wrote
     Logs(logs::Args),
     /// List the runs
@@ -113,6 +117,8 @@ enum Verb {
     ResetFailed(units::One),
     /// Explain why an instance, run or task stands where it stands
     Why(why::Args),
+    /// Take up a changed configuration, or tell what that would change
+    Reload(reload::Args),
     /// Print every problem of a configuration file
     Check(check::Args),
     /// Look at everything the daemon stands on, and say what is wrong
@@ -162,6 +168,7 @@ impl Verb {
             Verb::Plan(verb) => plan::run(verb, desk),
             Verb::Ps(args) => ps::run(args, desk),
             Verb::Attach(args) => attach::run(args, desk),
+            Verb::View(args) => view::run(args, desk),
             Verb::Logs(args) => logs::run(args, desk),
             Verb::Runs(args) => runs::run(args, desk),
             Verb::Show(args) => show::run(args, desk),
@@ -176,6 +183,7 @@ impl Verb {
             Verb::Restart(args) => units::restart(args, desk),
             Verb::ResetFailed(args) => units::reset_failed(args, desk),
             Verb::Why(args) => why::run(args, desk),
+            Verb::Reload(args) => reload::run(args, desk),
             Verb::Check(args) => check::run(args, desk),
             Verb::Doctor(args) => doctor::run(args, desk),
             Verb::Daemon(args) => daemon::run(args, desk),
@@ -202,9 +210,10 @@ impl Verb {
             Verb::Start(args) | Verb::Stop(args) | Verb::Restart(args) => args.json,
             Verb::ResetFailed(args) => args.json,
             Verb::Why(args) => args.json,
+            Verb::Reload(args) => args.json,
             Verb::Check(args) => args.json,
             Verb::Doctor(args) => args.json,
-            Verb::Daemon(_) | Verb::Notify(_) => false,
+            Verb::Daemon(_) | Verb::Notify(_) | Verb::View(_) => false,
             Verb::Submit(args) => args.json,
         }
     }

@@ -1,10 +1,14 @@
 //! `ps`: what lives. Never starts a daemon.
 
-use super::columns::{cell, clip, columns, head, span, width};
+use super::columns::{cell, clip, columns, head, span, stamp, width};
 use super::desk::Desk;
 use super::failure::COMPLETED;
-use crate::control::view::{ActivityView, AttemptView, DaemonView, InstanceView, PsReply};
+use crate::control::failover::ParkedView;
+use crate::control::view::{
+    ActivityView, AttemptView, ConfigurationView, DaemonView, InstanceView, PsReply, TmuxView,
+};
 use crate::control::{ClientError, Failure, Request};
+use crate::model::Finding;
 
 /// From this width on a terminal has room for who says what an agent does.
 const WIDE: usize = 110;
@@ -28,7 +32,8 @@ pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
     let seen = match seen {
         Ok(seen) => seen,
         Err(ClientError::Unreachable { .. }) => {
-            PsReply { daemon: None, instances: Vec::new(), attempts: Vec::new() }
+            let (instances, attempts, parked) = (Vec::new(), Vec::new(), Vec::new());
+            PsReply { daemon: None, instances, attempts, parked, configuration: None }
         }
         Err(error) => return Err(error.into()),
     };
@@ -45,7 +50,7 @@ fn table(seen: &PsReply) -> String {
         return "no daemon runs here; `muxvisor run PLAN` or `muxvisor up` starts one".to_owned();
     };
     if seen.instances.is_empty() && seen.attempts.is_empty() {
-        return format!("{}\nnothing lives", headline(daemon));
+        return format!("{}\nnothing lives{}", headline(daemon, seen), parked(&seen.parked));
     }
     let wide = width().is_none_or(|cells| cells >= WIDE);
     let titles = ["name", "state", "activity", "pid", "uptime", "restarts", "window", "work"];
@@ -55,18 +60,69 @@ fn table(seen: &PsReply) -> String {
     let instances = seen.instances.iter().map(|one| said(&one.activity, one.status.as_ref()));
     let attempts = seen.attempts.iter().map(|one| said(&one.activity, one.status.as_ref()));
     let said = std::iter::once(None).chain(instances).chain(attempts);
-    let mut lines = vec![headline(daemon)];
+    let mut lines = vec![headline(daemon, seen)];
     for (row, said) in columns(&rows).lines().zip(said) {
         lines.push(row.to_owned());
         lines.extend(said.map(|said| clip(&format!("  says: {said}"))));
     }
+    lines.join("\n") + &parked(&seen.parked)
+}
+
+/// Agents that wait for a usage limit to pass, each in a line of its own.
+fn parked(agents: &[ParkedView]) -> String {
+    let line = |one: &ParkedView| {
+        format!("\n{} is parked until {}: {}", one.agent, stamp(one.until_ms), one.why)
+    };
+    agents.iter().map(line).collect()
+}
+
+/// Who serves in its place and how often that may change, when it is not its first agent.
+fn serving(one: &InstanceView) -> String {
+    let of = |(used, most): (u32, u32)| format!(", {used} of {most} switches");
+    let budget = one.failover.switches.zip(one.failover.switches_max).map(of);
+    let name = one.failover.serving.as_ref();
+    name.map_or_else(String::new, |name| format!(" ({name}{})", budget.unwrap_or_default()))
+}
+
+fn headline(daemon: &DaemonView, seen: &PsReply) -> String {
+    let DaemonView { pid, version, home, tmux, alarm, protocol: _, started_at_ms: _, limits: _ } =
+        daemon;
+    let mut lines = vec![format!("daemon {pid}, version {version}, home {}", home.display())];
+    lines.extend(outage(tmux).map(|text| format!("tmux: {text}")));
+    lines.extend(alarm.as_ref().map(|alarm| format!("ALARM: {alarm}")));
+    lines.extend(seen.configuration.iter().flat_map(remarks));
     lines.join("\n")
 }
 
-fn headline(daemon: &DaemonView) -> String {
-    let DaemonView { pid, version, home, alarm, protocol: _, started_at_ms: _, limits: _ } = daemon;
-    let alarm = alarm.as_ref().map_or(String::new(), |alarm| format!("\nALARM: {alarm}"));
-    format!("daemon {pid}, version {version}, home {}{alarm}", home.display())
+/// What a person should know of the configuration file: nothing, when it is what holds.
+pub(super) fn remarks(configuration: &ConfigurationView) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let (Some(problem), Some(since)) = (&configuration.problem, configuration.kept_since_ms) {
+        let when = stamp(since);
+        lines.push(format!("configuration: last good one kept, since {when}: {problem}"));
+        for finding in &configuration.findings {
+            let Finding { code, line, column, message, .. } = finding;
+            lines.push(format!("  {line}:{column} {code}: {message}"));
+        }
+    }
+    for name in &configuration.pending_removals {
+        lines.push(format!(
+            "configuration: agent `{name}` is gone from the file; `muxvisor reload` removes it"
+        ));
+    }
+    lines
+}
+
+/// What became of the windows when the tmux server died, if it did.
+pub(crate) fn outage(tmux: &TmuxView) -> Option<String> {
+    let died = stamp(tmux.died_at_ms?);
+    let TmuxView { windows_lost: lost, windows_given_back: given, server, died_at_ms: _ } = tmux;
+    let none = if server.is_none() { ", there is none now" } else { "" };
+    Some(match (lost, lost == given) {
+        (0, _) => format!("server died at {died}{none}"),
+        (_, true) => format!("server died at {died}, {given} windows given back{none}"),
+        (_, false) => format!("server died at {died}, {given} of {lost} windows given back{none}"),
+    })
 }
 
 /// The agent's own words, on a line of their own.
@@ -92,13 +148,13 @@ fn instance_row(one: &InstanceView, wide: bool) -> Vec<String> {
     let group = one.group.as_ref().map_or(String::new(), |group| format!(" ({group})"));
     vec![
         format!("{}{group}", one.name),
-        one.state.to_string(),
+        format!("{}{}", one.state, if one.stale { ", stale" } else { "" }),
         doing(&one.activity, wide),
         cell(one.pid.as_ref()),
         one.uptime_ms.map_or_else(|| "-".to_owned(), span),
         one.restarts.to_string(),
         cell(one.window.as_ref()),
-        one.why.clone(),
+        format!("{}{}", one.why, serving(one)),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! `why`: why something stands where it stands, what was decided, and what comes next.
 
-use super::columns::span;
+use super::columns::{span, stamp};
 use super::desk::Desk;
 use super::failure::COMPLETED;
 use super::voice::{Colour, Voice};
@@ -36,6 +36,13 @@ fn text(seen: &WhyReply, voice: Voice) -> String {
     if let Some(next) = &seen.next {
         let due = next.due_in_ms.map_or(String::new(), |ms| format!(", in {}", span(ms)));
         lines.push(format!("next: {}{due}", next.text));
+    }
+    if let Some(serving) = &seen.failover.serving {
+        lines.push(format!("served by: {serving}"));
+    }
+    if let Some(parked) = &seen.failover.parked {
+        let until = stamp(parked.until_ms);
+        lines.push(format!("{} is parked until {until}: {}", parked.agent, parked.why));
     }
     lines.extend(seen.counters.iter().map(|counter| {
         let limit = counter.limit.map_or(String::new(), |limit| format!(" of {limit}"));

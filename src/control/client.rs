@@ -163,6 +163,7 @@ const fn patience(request: &Request) -> Option<Duration> {
         | Request::Why { .. }
         | Request::Attach { .. }
         | Request::Logs { .. }
+        | Request::Reload { .. }
         | Request::Agents => Some(ANSWER_WITHIN),
     }
 }

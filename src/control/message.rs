@@ -124,6 +124,16 @@ pub enum Request {
         #[serde(default)]
         attempt: Option<u32>,
     },
+    /// Read the configuration again, and apply it. Answer: [`super::view::ReloadReply`]; a file
+    /// with problems answers with an error of kind `invalid`, and the last good one is kept.
+    Reload {
+        /// Only tell what would change.
+        #[serde(default)]
+        dry_run: bool,
+        /// Restart the instances that run as something that they would not be started as now.
+        #[serde(default)]
+        restart_stale: bool,
+    },
     /// The agents that the daemon knows. Answer: [`super::view::AgentsReply`].
     Agents,
     /// End the daemon. Answered with `ok` before it goes.

@@ -6,6 +6,7 @@
 mod client;
 mod doing;
 mod event;
+pub mod failover;
 pub mod frame;
 mod health;
 pub mod message;

@@ -11,7 +11,10 @@ use crate::tmux::PaneSeen;
 use super::{process, watch};
 
 /// Pane and window.
-type Place = (Option<String>, Option<String>);
+pub(super) type Place = (Option<String>, Option<String>);
+
+/// The word in a window's command that tells a viewer from a shim.
+pub(super) const VIEWER: &str = "--server";
 
 /// What became of an attempt while nobody looked.
 #[derive(Debug)]
@@ -57,9 +60,10 @@ impl Found {
 /// Looks at one attempt.
 pub(super) fn look(row: &AttemptRow, dir: &Path, panes: &[PaneSeen], boot_id: &str) -> Found {
     let order = &row.order;
-    let pane = panes.iter().find(|pane| belongs(pane, order, dir));
+    let pane = pane_of(panes, order, dir);
     // What is not listed is gone, and its id may be another window's by now.
     let place = (pane.map(|pane| pane.pane.clone()), pane.map(|pane| pane.window.clone()));
+    let shown = if pane.is_some_and(|pane| pane.dead) { (None, None) } else { place.clone() };
     let nobody = ProcessMark { pid: 0, start_ticks: 0, boot_id: boot_id.to_owned() };
     if dir.join(files::EXIT).exists() {
         let started = watch::started_record(dir, order).map(|started| started.shim);
@@ -69,17 +73,17 @@ pub(super) fn look(row: &AttemptRow, dir: &Path, panes: &[PaneSeen], boot_id: &s
         return match process::open(&started.shim, boot_id) {
             Ok(None) => Found::Over { shim: started.shim, place },
             // What cannot be known just now is found out by following it.
-            Ok(Some(_)) | Err(_) => Found::Alive { shim: started.shim, place },
+            Ok(Some(_)) | Err(_) => Found::Alive { shim: started.shim, place: shown },
         };
     }
     if let Ok(Some(pid)) = shim::holder(dir) {
         // It has not started its agent yet. Whoever holds the lock is its shim.
-        return Found::Alive { shim: process::mark(pid, boot_id), place };
+        return Found::Alive { shim: process::mark(pid, boot_id), place: shown };
     }
     match (row.state, pane) {
         (AttemptState::Intended | AttemptState::Stopping, None) => Found::NeverLaunched,
         // A shim was there and is gone without a record; or it has not locked its spec yet.
-        (_, Some(pane)) if !pane.dead => {
+        (_, Some(pane)) if !pane.dead && !is_view(pane, order, dir) => {
             Found::Alive { shim: process::mark(pane.pid, boot_id), place }
         }
         (
@@ -91,6 +95,21 @@ pub(super) fn look(row: &AttemptRow, dir: &Path, panes: &[PaneSeen], boot_id: &s
             _,
         ) => Found::Over { shim: row.shim.clone().unwrap_or(nobody), place },
     }
+}
+
+/// The pane of an attempt: one that lives, if there are several.
+pub(super) fn pane_of<'a>(
+    panes: &'a [PaneSeen],
+    order: &Order,
+    dir: &Path,
+) -> Option<&'a PaneSeen> {
+    let ours = || panes.iter().filter(|pane| belongs(pane, order, dir));
+    ours().find(|pane| !pane.dead).or_else(|| ours().next())
+}
+
+/// Whether a pane holds, or held, a viewer of an attempt, and not its shim.
+pub(super) fn is_view(pane: &PaneSeen, order: &Order, dir: &Path) -> bool {
+    belongs(pane, order, dir) && pane.start_command.contains(VIEWER)
 }
 
 /// A pane is an attempt's by its mark, or by the command it was started with.

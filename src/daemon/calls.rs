@@ -65,6 +65,9 @@ impl Engine {
             Request::ResetFailed { name } => {
                 self.units(vec![name], InstanceRequest::ResetFailed, responder);
             }
+            Request::Reload { dry_run, restart_stale } => {
+                self.asked_to_reload(dry_run, restart_stale, responder);
+            }
             Request::Why { target } => self.why(target, responder),
             Request::Attach { target } => self.attach(target, responder),
             Request::Logs { target, attempt } => {
@@ -295,6 +298,11 @@ impl Engine {
             Owner::Instance { name } => *name == target,
         };
         let live = self.core.supervisor.attempts().filter(named).max_by_key(|row| row.launched);
+        if live.is_some_and(|row| row.order.windowed && row.window.is_none()) {
+            let message = format!("{target} has no window just now");
+            let hint = format!("`muxvisor view {target}` shows it in this terminal");
+            return responder.reply(Failure::new(FailureKind::Unreachable, message).hint(hint));
+        }
         if let Some(row) = live {
             return responder.reply(place(row.order.session.clone(), row.window.clone()));
         }

@@ -161,9 +161,11 @@ fn heard(news: News) -> Option<Input> {
         News::Running { attempt, owner: Owner::Task { run, .. } } => {
             workflow::Event::AttemptRunning { run, attempt }
         }
-        News::Ended { attempt, owner: Owner::Task { run, .. }, end, value, tail, log } => {
-            workflow::Event::AttemptEnded { run, attempt, end, value, tail, log }
+        News::Ended { attempt, owner: Owner::Task { run, .. }, end, then, value, tail, log } => {
+            workflow::Event::AttemptEnded { run, attempt, end, then, value, tail, log }
         }
+        News::Parked { agent, until } => workflow::Event::AgentParked { agent, until },
+        News::Unparked { agent } => workflow::Event::AgentUnparked { agent },
         News::Running { owner: Owner::Instance { .. }, .. }
         | News::Ended { owner: Owner::Instance { .. }, .. } => return None,
     };

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use crate::clock;
 use crate::failpoint;
 use crate::model::{Ending, Exit, Extract, Order, PromptBy, ResultRule, ResultSource, files};
 use crate::transcript::{self, Scanner, plain, tail};
@@ -38,7 +39,10 @@ pub(super) fn read(dir: &Path, order: &Order, exit: Option<Exit>) -> Ending {
     });
     // The result is in the ledger too; this copy is for people and other programs.
     let _ = leave_result(dir, &extract);
-    Ending { exit, extract, tail: last_lines(&log).unwrap_or_default(), log }
+    let end = end_of(&log).unwrap_or_default();
+    let tail = tail(&end, TAIL_LINES);
+    let screen = transcript::tail(since_cleared(&end), TAIL_LINES);
+    Ending { exit, extract, tail, log, screen, read_at: clock::wall_time() }
 }
 
 fn extract(dir: &Path, order: &Order) -> io::Result<Extract> {
@@ -165,10 +169,25 @@ fn read_up_to(file: impl Read, most: u64) -> io::Result<Vec<u8>> {
 
 /// The last lines of a log, as plain text.
 pub(super) fn last_lines(log: &Path) -> io::Result<String> {
+    Ok(tail(&end_of(log)?, TAIL_LINES))
+}
+
+fn end_of(log: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(log)?;
     let size = file.metadata()?.len();
     file.seek(SeekFrom::Start(size.saturating_sub(TAIL_BYTES)))?;
-    Ok(tail(&read_up_to(file, TAIL_BYTES)?, TAIL_LINES))
+    read_up_to(file, TAIL_BYTES)
+}
+
+/// What was printed after the screen was cleared or changed for another for the last time: what
+/// stood before is no longer to be seen.
+fn since_cleared(bytes: &[u8]) -> &[u8] {
+    const CLEARS: [&[u8]; 6] =
+        [b"\x1b[2J", b"\x1b[3J", b"\x1bc", b"\x1b[H\x1b[J", b"\x1b[?1049h", b"\x1b[?1049l"];
+    let ends = CLEARS
+        .iter()
+        .filter_map(|clear| memchr::memmem::rfind(bytes, clear).map(|at| at + clear.len()));
+    &bytes[ends.max().unwrap_or(0)..]
 }
 
 fn leave_result(dir: &Path, extract: &Extract) -> io::Result<()> {
@@ -208,6 +227,20 @@ mod tests {
         assert_eq!(spans(""), []);
         assert_eq!(spans("0 0 t\n"), [(0, 30)]);
         assert_eq!(spans("0 0 t\n7 9 t\n8 12 o\n9 14 e\n"), [(0, 14)]);
+    }
+
+    /// Fault 52: what was cleared away is not seen.
+    #[test]
+    fn what_was_cleared_is_not_on_the_screen() {
+        let table: [(&[u8], &str); 4] = [
+            (b"quota\n\x1b[2J\x1b[Hfine", "fine"),
+            (b"quota\n\x1b[H\x1b[Jfine\n", "fine"),
+            (b"\x1b[?1049hquota\x1b[?1049lfine", "fine"),
+            (b"still\nhere", "still\nhere"),
+        ];
+        for (bytes, seen) in table {
+            assert_eq!(transcript::tail(since_cleared(bytes), TAIL_LINES), seen);
+        }
     }
 
     #[test]

@@ -21,15 +21,15 @@ use super::door::Door;
 use super::ears::{Ears, Outage};
 use super::log::LogFile;
 use super::notices::Notices;
+use super::standing::Standing;
 use super::waiter::Waiter;
-use super::{Connected, Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn, scope};
+use super::windows::Windows;
+use super::{Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn, scope};
 
 /// How many events are decided and committed together.
 const BATCH_MAX: usize = 256;
 /// How late a wake-up may be before the daemon is known to have stood still.
 const OVERSLEPT: Duration = Duration::from_secs(1);
-/// How long to wait before a tmux server is tried again.
-const TMUX_AGAIN: Duration = Duration::from_secs(1);
 
 /// Everything that one daemon holds.
 pub(super) struct Engine {
@@ -38,7 +38,9 @@ pub(super) struct Engine {
     pub(super) clock: Clock,
     pub(super) ledger: Ledger,
     pub(super) reader: Arc<Reader>,
-    pub(super) tmux: Tmux,
+    /// `None` while there is none.
+    pub(super) tmux: Option<Tmux>,
+    pub(super) windows: Windows,
     pub(super) notices: Notices,
     /// How limits are enforced.
     pub(super) ground: cgroup::Way,
@@ -53,6 +55,7 @@ pub(super) struct Engine {
     pub(super) leaving: Leaving,
     /// What agents were denied and is written down.
     pub(super) refusals: Refusals,
+    pub(super) standing: Standing,
     /// Decided and not yet committed.
     pub(super) pending: Pending,
     /// While the ledger cannot be written.
@@ -125,6 +128,7 @@ impl Engine {
                     let turn = self.core.deadline_reached(now);
                     self.keep_turn(now, turn);
                     self.wake_waiters(now);
+                    self.look_at_config(now);
                 }
             }
         }
@@ -132,7 +136,8 @@ impl Engine {
 
     fn next_due(&self) -> Option<Moment> {
         let waiters = self.waiters.iter().filter_map(|waiter| waiter.until).min();
-        [self.core.next_deadline(), waiters].into_iter().flatten().min()
+        let config = self.standing.look_at;
+        [self.core.next_deadline(), waiters, config].into_iter().flatten().min()
     }
 
     /// A deadline that was overslept shows that the daemon stood still: suspended, stopped, or
@@ -149,10 +154,12 @@ impl Engine {
     fn take(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Supervisor(event) => self.decide(Input::Supervisor(event)),
-            Incoming::LaunchAgain(order, message) => self.launch_again(*order, message),
+            Incoming::Over { order, ending } => self.over(*order, ending),
             Incoming::Signal(signal) => self.signalled(&signal),
             Incoming::Tmux(notice) => self.tmux_said(&notice),
             Incoming::TmuxConnected(result) => self.tmux_connected(result),
+            Incoming::Windows(news) => self.windows_said(news),
+            Incoming::ConfigTouched => self.config_touched(),
             Incoming::Removal => self.file_removed(),
             Incoming::Fault(text) => tracing::error!("{text}"),
         }
@@ -212,7 +219,8 @@ impl Engine {
     }
 
     async fn close_tmux(&self) -> Result<(), Error> {
-        match self.tmux.kill_server().await {
+        let Some(tmux) = &self.tmux else { return Ok(()) };
+        match tmux.kill_server().await {
             Ok(()) | Err(tmux::Error::ServerGone { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -220,38 +228,13 @@ impl Engine {
 
     fn tmux_said(&mut self, notice: &tmux::Notice) {
         match notice {
-            tmux::Notice::Reconnected => tracing::info!("tmux: connected again"),
-            tmux::Notice::ServerGone => {
-                let live = self.core.supervisor.attempts().count();
-                let text =
-                    format!("the tmux server is gone; {live} live attempts go on without windows");
-                self.note("tmux", text);
-                self.decide(Input::Supervisor(Event::WindowsLost));
-                self.connect_tmux(Duration::ZERO);
+            tmux::Notice::Reconnected => {
+                tracing::info!("tmux: connected again");
+                self.relist();
             }
-            tmux::Notice::WindowClosed { .. } | tmux::Notice::WatchersChanged => {}
-        }
-    }
-
-    fn connect_tmux(&self, wait: Duration) {
-        let (inbox, config) = (self.inbox.clone(), self.tmux_config());
-        tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            inbox.put(Incoming::TmuxConnected(Tmux::connect(config).await));
-        });
-    }
-
-    fn tmux_connected(&mut self, result: Result<Connected, tmux::Error>) {
-        match result {
-            Ok((tmux, notices)) => {
-                self.note("tmux", "a new server is up".to_owned());
-                self.tmux = tmux;
-                forward(notices, self.inbox.clone());
-            }
-            Err(error) => {
-                tracing::error!("tmux: {error}");
-                self.connect_tmux(TMUX_AGAIN);
-            }
+            tmux::Notice::ServerGone => self.server_gone(),
+            tmux::Notice::WindowClosed { window } => self.window_closed(window),
+            tmux::Notice::WatchersChanged => self.look_around(),
         }
     }
 

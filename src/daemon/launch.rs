@@ -55,6 +55,9 @@ pub(super) fn write_spec(order: &Order, around: &Surroundings<'_>) -> io::Result
             write_private(&dir.join(files::PROMPT), prompt.as_bytes())
         })?;
     }
+    if let Some(handover) = &order.handover {
+        write_private(&dir.join(files::HANDOVER), handover.as_bytes())?;
+    }
     let spec = serde_json::to_vec_pretty(&spec(order, around, &dir))?;
     let partial = dir.join("spec.json.tmp");
     failpoint::io("launch.write-spec", || write_private(&partial, &spec))?;
@@ -150,11 +153,15 @@ fn environment(order: &Order, around: &Surroundings<'_>, dir: &Path) -> Vec<(Str
         ("TERM", "xterm-256color".to_owned()),
         ("COLORTERM", "truecolor".to_owned()),
     ];
+    let handover = order.handover.as_ref().map(|_| dir.join(files::HANDOVER));
+    let handover =
+        handover.map(|path| ("MUXVISOR_HANDOVER".to_owned(), path.display().to_string()));
     let beat_us = order.care.watchdog_ms.map(|ms| ms.saturating_mul(1000).to_string());
     let example = order.schema.as_ref().and_then(example);
     let own: Vec<(String, String)> = own
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
+        .chain(handover)
         .chain(beat_us.map(|us| ("WATCHDOG_USEC".to_owned(), us)))
         .chain(example.map(|value| ("MUXVISOR_EXAMPLE".to_owned(), value)))
         .collect();

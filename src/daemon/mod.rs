@@ -7,6 +7,8 @@ mod adopt;
 mod archive;
 mod callers;
 mod calls;
+mod config_source;
+mod config_watch;
 mod core;
 mod crashes;
 mod door;
@@ -14,6 +16,7 @@ mod ears;
 mod ending;
 mod engine;
 mod fence;
+mod giving;
 mod health_view;
 mod herald;
 mod home;
@@ -27,28 +30,31 @@ mod perform;
 mod process;
 mod publish;
 mod readable;
+mod reload;
 mod said;
 mod sample;
 mod scope;
+mod screen;
+mod server_death;
 mod signalled;
+mod standing;
 mod start;
 mod views;
 mod waiter;
 mod watch;
 mod why;
+mod windows;
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+pub use self::config_source::ConfigSource;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
-use crate::control::Failure;
 use crate::failpoint;
-use crate::model::Order;
+use crate::model::{Ending, Order};
 use crate::policy::Config;
 use crate::signals::Signal;
 use crate::tmux::{self, Tmux};
@@ -73,27 +79,6 @@ pub struct Settings {
     pub cgroup: cgroup::Wish,
     /// Where a service manager wants to be told that the daemon serves.
     pub herald: Option<PathBuf>,
-}
-
-/// Reads the configuration again, from wherever it was read at start.
-#[derive(Clone)]
-pub struct ConfigSource(Arc<dyn Fn() -> Result<Config, Failure> + Send + Sync>);
-
-impl ConfigSource {
-    /// A source that reads with `read`.
-    pub fn new(read: impl Fn() -> Result<Config, Failure> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
-    }
-
-    fn read(&self) -> Result<Config, Failure> {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for ConfigSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ConfigSource")
-    }
 }
 
 /// Why a daemon could not start, or had to end.
@@ -160,15 +145,23 @@ pub fn run(settings: Settings) -> Result<(), Error> {
 enum Incoming {
     /// Something about attempts and instances.
     Supervisor(supervisor::Event),
-    /// A launch that the system was too short of something for: once more, unless it is not wanted
-    /// any more.
-    LaunchAgain(Box<Order>, String),
+    /// A shim and its whole set are gone; what could be seen last may still be in its window.
+    Over {
+        /// What was ordered.
+        order: Box<Order>,
+        /// What is known.
+        ending: Box<Ending>,
+    },
     /// A signal.
     Signal(Signal),
     /// Something about the tmux server.
     Tmux(tmux::Notice),
     /// A new connection to a new tmux server, or why there is none.
     TmuxConnected(Result<Connected, tmux::Error>),
+    /// Something about windows.
+    Windows(windows::WindowNews),
+    /// The configuration file may have changed.
+    ConfigTouched,
     /// A file vanished from the runtime directory.
     Removal,
     /// Something that must not happen did, without harm.

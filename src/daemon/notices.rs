@@ -55,6 +55,11 @@ impl Notices {
         Ok(Notice { notices: self.clone(), descriptor, arrived })
     }
 
+    /// Has everybody who waits look again, as if something had arrived.
+    pub(super) fn look_again(&self) {
+        self.lock().values().for_each(|notify| notify.notify_one());
+    }
+
     async fn pump(self, events: AsyncFd<OwnedFd>) {
         while let Ok(mut ready) = events.readable().await {
             match self.inotify.read_events() {

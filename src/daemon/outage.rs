@@ -110,9 +110,11 @@ impl Engine {
             // Said again every second by whoever cannot be killed; once is enough.
             Incoming::Supervisor(ref event @ Event::Stuck { .. }) if self.holds(event) => {}
             Incoming::Supervisor(_)
-            | Incoming::LaunchAgain(..)
+            | Incoming::Over { .. }
             | Incoming::Tmux(_)
-            | Incoming::TmuxConnected(_) => self.held.push(incoming),
+            | Incoming::TmuxConnected(_)
+            | Incoming::Windows(_)
+            | Incoming::ConfigTouched => self.held.push(incoming),
         }
     }
 
@@ -160,6 +162,7 @@ impl Engine {
             | Request::Stop { .. }
             | Request::Restart { .. }
             | Request::ResetFailed { .. }
+            | Request::Reload { .. }
             | Request::Shutdown { stop_agents: true } => {
                 let message = self.alarm().unwrap_or_default();
                 let hint = "agents run on; the ledger is tried again every second";

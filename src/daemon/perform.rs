@@ -1,28 +1,33 @@
 //! Performs what was decided and committed. An effect that fails comes back as an event; nothing
 //! here decides what to do about it.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cgroup;
 use crate::failpoint;
-use crate::model::{AttemptId, AttemptState, Order, Owner, ProcessMark};
+use crate::model::{AttemptId, Order, Owner, ProcessMark};
 use crate::shim;
 use crate::supervisor::Event;
-use crate::tmux::{self, OpenWindow, Tmux};
+use crate::tmux::{self, OpenWindow, PaneSeen, Tmux};
 
+use super::adopt::Place;
 use super::engine::Engine;
 use super::process::Signal;
 use super::watch::{Followed, follow};
-use super::{Effect, Inbox, Incoming, Input, ending, launch, process};
+use super::{Effect, Inbox, Incoming, ending, launch, process};
 
 impl Engine {
     pub(super) fn perform(&self, effect: Effect) {
         match effect {
             Effect::Launch(order) => self.launch(*order),
-            Effect::Stop(attempt) => self.ask_shim(&attempt, shim::Request::Stop { how: None }),
+            Effect::Stop(attempt) => {
+                // Its policy may have changed since `spec.json` was written.
+                let row = self.core.supervisor.attempt(&attempt);
+                let how = row.map(|row| row.order.stop.clone());
+                self.ask_shim(&attempt, shim::Request::Stop { how });
+            }
             Effect::Kill(attempt) => self.ask_shim(&attempt, shim::Request::Kill),
             Effect::TypePrompt { attempt, text } => {
                 self.ask_shim(&attempt, shim::Request::Prompt { text });
@@ -45,18 +50,19 @@ impl Engine {
         let confinement = cgroup::confine(&self.ground, &order.resources, &order.attempt);
         let settings = self.settings.clone();
         let tmux = self.tmux.clone();
+        let server = tmux.as_ref().map(|tmux| tmux.server().clone());
         let boot_id = self.clock.boot_id().to_owned();
         let (inbox, notices) = (self.inbox.clone(), self.notices.clone());
         tokio::spawn(async move {
             let write = {
-                let (order, server) = (order.clone(), tmux.server().clone());
+                let (order, server) = (order.clone(), server.clone());
                 let settings = settings.clone();
                 tokio::task::spawn_blocking(move || {
                     let around = launch::Surroundings {
                         home: &settings.home,
                         env: &env,
                         cwd: &settings.cwd,
-                        server: Some(server),
+                        server,
                         confinement,
                     };
                     launch::write_spec(&order, &around)
@@ -69,40 +75,26 @@ impl Engine {
             };
             let dir = match write {
                 Ok(Ok(dir)) => dir,
-                Ok(Err(error)) if is_shortage(&error) => {
-                    let message = format!("failed to write spec.json: {error}");
-                    return later(inbox, order, message).await;
-                }
                 Ok(Err(error)) => return failed(format!("failed to write spec.json: {error}")),
                 Err(_) => return failed("the writer of spec.json panicked".to_owned()),
             };
-            match start(&tmux, &order, &settings.program, &dir).await {
-                Ok((pid, pane, window)) => {
+            match start(tmux.as_ref(), &order, &settings.program, &dir).await {
+                Ok((pid, place)) => {
                     let shim = process::mark(pid, &boot_id);
                     let attempt = order.attempt.clone();
-                    let event = Event::Launched { attempt, shim: shim.clone(), pane, window };
-                    failpoint::step("launch.report", || inbox.put(Incoming::Supervisor(event)));
                     let socket = settings.home.shim_socket(&order.attempt);
+                    failpoint::step("launch.report", || {
+                        inbox.launched(attempt, shim.clone(), place, server);
+                    });
                     let followed = Followed { order, dir, socket, shim, boot_id };
                     follow(followed, notices, inbox).await;
                 }
-                Err(NotStarted::Short(message)) => later(inbox, order, message).await,
-                Err(NotStarted::No(message)) => failed(message),
+                Err(message) => failed(message),
             }
         });
     }
 
-    /// Launches it after all, if it is still wanted and has no shim.
-    pub(super) fn launch_again(&mut self, order: Order, message: String) {
-        let row = self.core.supervisor.attempt(&order.attempt);
-        if row.is_some_and(|row| row.state == AttemptState::Intended) {
-            return self.launch(order);
-        }
-        let attempt = order.attempt;
-        self.decide(Input::Supervisor(Event::LaunchFailed { attempt, message }));
-    }
-
-    fn ask_shim(&self, attempt: &AttemptId, request: shim::Request) {
+    pub(super) fn ask_shim(&self, attempt: &AttemptId, request: shim::Request) {
         let Some(row) = self.core.supervisor.attempt(attempt) else { return };
         // Without a shim there is nobody to tell yet; the launch that is under way will ask again.
         let Some(shim) = row.shim.clone() else { return };
@@ -159,16 +151,22 @@ impl Engine {
         if self.core.supervisor.attempts().any(|row| row.window.as_ref() == Some(&window)) {
             return;
         }
-        let (tmux, inbox) = (self.tmux.clone(), self.inbox.clone());
+        let Some(tmux) = self.tmux.clone() else { return };
+        let inbox = self.inbox.clone();
         tokio::spawn(async move {
-            let watched = tmux.windows_being_watched().await.unwrap_or_default();
-            if watched.contains(&window) {
-                return inbox.put(Incoming::Supervisor(Event::WindowLeft { window, success }));
+            // Not to know who looks is no reason to close anything.
+            let watched = tmux.windows_being_watched().await;
+            if matches!(watched, Err(tmux::Error::ServerGone { .. })) {
+                return;
             }
-            // A window that is gone already is what was wanted.
-            let closed = failpoint::future("window.close", tmux.close_window(&window)).await;
-            if let Err(error) = closed {
-                tracing::debug!("window {window} was not closed: {error}");
+            if watched.is_ok_and(|watched| !watched.contains(&window)) {
+                // A window that is gone already is what was wanted.
+                let closed = failpoint::future("window.close", tmux.close_window(&window)).await;
+                if let Err(error) = closed {
+                    tracing::debug!("window {window} was not closed: {error}");
+                }
+            } else {
+                inbox.put(Incoming::Supervisor(Event::WindowLeft { window, success }));
             }
         });
     }
@@ -179,8 +177,6 @@ const YOUNG_TRIES: u32 = 100;
 const YOUNG_AGAIN_MS: u32 = 20;
 /// How long between two tries to tell a shim to end that could not be told.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
-/// How long between two tries to launch what the system was too short of something for.
-const LAUNCH_AGAIN: Duration = Duration::from_secs(1);
 
 /// Tells a shim on its socket. One that does not answer there is told to stop by signal: a first
 /// SIGTERM asks, a second one kills. A shim that was only just started listens in a moment, and a
@@ -219,47 +215,25 @@ fn word(request: &shim::Request) -> &'static str {
         shim::Request::Prompt { .. } => "type the prompt",
         shim::Request::Keys { .. } => "press keys",
         shim::Request::Size { .. } => "change its size",
+        shim::Request::View { .. } => "show itself",
         shim::Request::Look { .. } => "show its output sooner or later",
     }
 }
 
-/// What the system is short of comes back, and is not the agent's fault (fault 62, fault 63).
-fn is_shortage(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let short =
-        [Errno::NOSPC, Errno::DQUOT, Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM];
-    short.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-}
-
-async fn later(inbox: Inbox, order: Order, message: String) {
-    inbox.put(Incoming::Fault(format!("attempt {}: {message}; trying again", order.attempt)));
-    tokio::time::sleep(LAUNCH_AGAIN).await;
-    inbox.put(Incoming::LaunchAgain(Box::new(order), message));
-}
-
-type Place = (i32, Option<String>, Option<String>);
-
-/// Why there is no shim.
-enum NotStarted {
-    /// The system is short of something just now.
-    Short(String),
-    /// It will not do.
-    No(String),
-}
-
+/// Starts the shim: its pid, and where it is.
 async fn start(
-    tmux: &Tmux,
+    tmux: Option<&Tmux>,
     order: &Order,
     program: &Path,
     dir: &Path,
-) -> Result<Place, NotStarted> {
-    if !order.windowed {
+) -> Result<(i32, Place), String> {
+    let windowless = || {
         let pid = launch::start_windowless(program, dir);
-        return pid.map(|pid| (pid, None, None)).map_err(|error| {
-            let message = format!("failed to start a shim: {error}");
-            if is_shortage(&error) { NotStarted::Short(message) } else { NotStarted::No(message) }
-        });
-    }
+        let pid = pid.map_err(|error| format!("failed to start a shim: {error}"))?;
+        Ok((pid, (None, None)))
+    };
+    // While there is no server its agent does not wait; it is shown as soon as there is one.
+    let Some(tmux) = tmux.filter(|_| order.windowed) else { return windowless() };
     let text = |path: &Path| path.display().to_string();
     let window = OpenWindow {
         session: order.session.clone(),
@@ -271,21 +245,25 @@ async fn start(
             .collect(),
         cwd: PathBuf::from("/"),
     };
-    match failpoint::future("launch.open-window", tmux.open_window(&window)).await {
-        Ok(opened) => Ok((opened.pid, Some(opened.pane), Some(opened.window))),
-        Err(tmux::Error::Unknown { .. }) => find(tmux, order).await.map_err(NotStarted::No),
-        Err(error) => Err(NotStarted::No(error.to_string())),
+    let opened = failpoint::future("launch.open-window", tmux.open_window(&window)).await;
+    let found = match opened {
+        Ok(opened) => return Ok((opened.pid, (Some(opened.pane), Some(opened.window)))),
+        Err(tmux::Error::Unknown { .. }) => find(tmux, order).await,
+        Err(error) => Err(error),
+    };
+    match found {
+        // A shim that it may have started after all holds the attempt; a second one leaves it so.
+        Err(tmux::Error::ServerGone { .. }) => windowless(),
+        Err(error) => Err(error.to_string()),
+        Ok(Some(pane)) => Ok((pane.pid, (Some(pane.pane), Some(pane.window)))),
+        Ok(None) => Err("tmux gave no answer, and there is no such window".to_owned()),
     }
 }
 
 /// A creation whose answer was lost is never sent again blindly: it is looked for by its mark.
-async fn find(tmux: &Tmux, order: &Order) -> Result<Place, String> {
-    let panes = tmux.list().await.map_err(|error| error.to_string())?;
-    panes
-        .into_iter()
-        .find(|pane| pane.token.as_ref() == Some(&order.token))
-        .map(|pane| (pane.pid, Some(pane.pane), Some(pane.window)))
-        .ok_or_else(|| "tmux gave no answer, and there is no such window".to_owned())
+async fn find(tmux: &Tmux, order: &Order) -> Result<Option<PaneSeen>, tmux::Error> {
+    let panes = tmux.list().await?;
+    Ok(panes.into_iter().find(|pane| pane.token.as_ref() == Some(&order.token)))
 }
 
 impl Inbox {

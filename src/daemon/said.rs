@@ -23,22 +23,21 @@ pub(super) fn news(dir: &Path, last: &mut Option<Report>) -> Option<Report> {
 impl Engine {
     /// What a live attempt is doing, as far as anybody says.
     pub(super) fn activity_view(&self, attempt: Option<&AttemptId>) -> ActivityView {
-        let report = attempt.and_then(|id| self.core.supervisor.report(id));
-        let doing = report.and_then(|report| report.doing.as_ref());
-        let Some(doing) = doing.filter(|doing| doing.activity != Activity::Unknown) else {
-            // What it does not say may be seen.
-            let seen = attempt.map(|id| self.core.supervisor.activity(id));
-            let (word, source, since) = seen.unwrap_or((Activity::Unknown, None, None));
-            let age_ms = since.map(|since| ms(self.clock.now().since(since)));
-            return ActivityView { word, kind: None, source, age_ms, message: None };
-        };
+        let supervisor = &self.core.supervisor;
+        let known = attempt.map(|id| supervisor.activity(id));
+        let (word, source, since) = known.unwrap_or((Activity::Unknown, None, None));
+        let said = attempt.and_then(|id| supervisor.report(id)?.doing.as_ref());
+        let said = said.filter(|doing| Some(doing.source) == source);
+        let age = since.map(|at| ms(self.clock.now().since(at)));
+        // The agent's shim knows since when, however many daemons there were meanwhile. A clock
+        // that was set back makes nothing older than now.
+        let told = |at_ms: i64| u64::try_from(self.clock.wall_ms() - at_ms).unwrap_or(0);
         ActivityView {
-            word: doing.activity,
-            kind: doing.kind,
-            source: Some(doing.source),
-            // A clock that was set back makes nothing older than now.
-            age_ms: Some(u64::try_from(self.clock.wall_ms() - doing.at_ms).unwrap_or(0)),
-            message: doing.message.clone(),
+            word,
+            kind: said.and_then(|doing| doing.kind),
+            source,
+            age_ms: said.map(|doing| told(doing.at_ms)).or(age),
+            message: said.and_then(|doing| doing.message.clone()),
         }
     }
 

@@ -30,7 +30,7 @@ const LATE: Duration = Duration::from_secs(1);
 struct Look {
     row: AttemptRow,
     dir: PathBuf,
-    tmux: Tmux,
+    tmux: Option<Tmux>,
     clock: Clock,
 }
 
@@ -78,21 +78,22 @@ impl Look {
         Attention { copy_mode: looked.in_mode, typed_ms_ago: ago }
     }
 
-    fn place(&self) -> Option<(&str, &str)> {
-        Some((self.row.pane.as_deref()?, self.row.window.as_deref()?))
+    /// Its window, and whom to ask about it.
+    fn place(&self) -> Option<(&Tmux, &str, &str)> {
+        Some((self.tmux.as_ref()?, self.row.pane.as_deref()?, self.row.window.as_deref()?))
     }
 
     async fn looked(&self) -> Looked {
         match self.place() {
-            Some((pane, window)) => self.tmux.looked_at(pane, window).await.unwrap_or_default(),
+            Some((tmux, pane, window)) => tmux.looked_at(pane, window).await.unwrap_or_default(),
             None => Looked::default(),
         }
     }
 
     /// The visible screen. An agent that never had a window shows the end of its log.
     async fn screen(&self) -> (Reading, Looked) {
-        if let Some((pane, window)) = self.place() {
-            return match self.tmux.screen(pane, window).await {
+        if let Some((tmux, pane, window)) = self.place() {
+            return match tmux.screen(pane, window).await {
                 Ok((text, looked)) => (Reading::Screen { text }, looked),
                 Err(error) => (unknown(error), Looked::default()),
             };

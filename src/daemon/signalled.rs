@@ -9,6 +9,7 @@ use crate::workflow;
 
 use super::Input;
 use super::engine::{Engine, Leaving};
+use super::reload::By;
 
 impl Engine {
     pub(super) fn signalled(&mut self, signal: &Signal) {
@@ -21,7 +22,10 @@ impl Engine {
             },
             Wish::Abandon => self.leaving = Leaving::Now,
             Wish::StopAll => self.stop_all(),
-            Wish::Reload => self.reload(),
+            Wish::Reload => {
+                // What is wrong was noted, and nobody waits for an answer.
+                let _ = self.reload(By::Person);
+            }
             Wish::Reconcile => self.reconcile(),
             Wish::Dump => self.dump(),
         }
@@ -37,25 +41,6 @@ impl Engine {
         self.leaving = Leaving::WhenEmpty;
     }
 
-    /// Reads the configuration again. Any problem keeps the last good one. Policies hold at once;
-    /// a changed command holds from the next start of its agent.
-    fn reload(&mut self) {
-        match failpoint::step("reload.read", || self.settings.config_source.read()) {
-            Ok(config) => {
-                self.settings.config = config;
-                failpoint::step("reload.apply", || self.configure());
-                tracing::info!("configuration read again");
-            }
-            Err(failure) => {
-                for finding in &failure.findings {
-                    let place = format!("{}:{}:{}", finding.file, finding.line, finding.column);
-                    tracing::error!("{place}: {}: {}", finding.code, finding.message);
-                }
-                self.note("daemon", format!("the last good configuration is kept: {failure}"));
-            }
-        }
-    }
-
     /// Something vanished from the runtime directory; only the sockets matter.
     pub(super) fn file_removed(&mut self) {
         if !self.door.stands() || !self.settings.home.tmux_socket().exists() {
@@ -63,19 +48,22 @@ impl Engine {
         }
     }
 
-    /// Makes sure that clients and tmux can be reached.
+    /// Makes sure that clients and tmux can be reached, and looks at every attempt again: at its
+    /// files, and at where its pane is.
     pub(super) fn reconcile(&mut self) {
         match failpoint::step("reconcile.mend", || self.door.mend()) {
             Ok(true) => tracing::warn!("the control socket was gone and is made anew"),
             Ok(false) => {}
             Err(error) => tracing::error!("the control socket cannot be made anew: {error}"),
         }
-        let tmux = self.tmux.clone();
+        self.notices.look_again();
+        let Some(tmux) = self.tmux.clone() else { return };
         tokio::spawn(async move {
             if let Err(error) = tmux.restore_socket().await {
                 tracing::error!("tmux: {error}");
             }
         });
+        self.relist();
     }
 
     /// Opens the log anew and writes the state into it, tokens left out.

@@ -11,11 +11,10 @@ use crate::clock::Clock;
 use crate::failpoint;
 use crate::ledger::{self, Ledger, Memory, RunLog};
 use crate::model::{AttemptRow, Mint, Outcome, Owner, ProcessMark};
-use crate::policy::KeepWindow;
 use crate::signals;
-use crate::supervisor::{self, Event, Remembered, Supervisor};
-use crate::tmux::{PaneSeen, Tmux};
-use crate::workflow::Workflow;
+use crate::supervisor::{Event, Remembered, Supervisor};
+use crate::tmux::{self, PaneSeen, Tmux};
+use crate::workflow::{self, Workflow};
 
 use super::crashes::Start;
 use super::door::Door;
@@ -23,11 +22,11 @@ use super::ears::Ears;
 use super::engine::{Engine, Leaving, Pending, forward, tmux_config};
 use super::log::LogFile;
 use super::notices::Notices;
+use super::standing::{Standing, kept_windows};
 use super::watch::Followed;
-use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt, herald};
+use super::windows::Windows;
+use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt, herald, process};
 
-/// How long the window of a successful attempt stays.
-const KEEP_SUCCESS: Duration = Duration::from_secs(5);
 /// How many requests may wait for the loop.
 const CALLS_WAITING_MAX: usize = 64;
 
@@ -50,10 +49,17 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let (ledger, memory) = failpoint::step("start.open-ledger", || Ledger::open(&home.ledger()))?;
     let clock = Clock::start(memory.clock.as_ref()).map_err(system("start the clock"))?;
     let last_server = tmux_config(&settings).recorded_server();
-    let (tmux, said) =
-        failpoint::future("start.connect-tmux", Tmux::connect(tmux_config(&settings))).await?;
-    let panes = failpoint::future("start.list-panes", tmux.list()).await?;
-    forward(said, inbox.clone());
+    let mut windows = Windows::default();
+    let (tmux, panes) = match connect(&settings, &inbox).await {
+        Ok((tmux, panes)) => (Some(tmux), panes),
+        Err(error) if living(&memory.attempts, clock.boot_id()) > 0 => {
+            // Living agents are not left alone because they cannot be shown.
+            tracing::error!("{error}");
+            windows.down = Some(0);
+            (None, Vec::new())
+        }
+        Err(error) => return Err(error.into()),
+    };
     let notices = Notices::start().map_err(system("watch for files"))?;
     let core =
         failpoint::step("start.recover", || recover(&settings, &clock, memory, start.is_wary()))?;
@@ -61,12 +67,14 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let (calls_in, calls) = mpsc::channel(CALLS_WAITING_MAX);
     let mut engine = Engine {
         started_wall_ms: clock.wall_ms(),
+        standing: Standing::new(settings.config_source.first(), clock.now()),
         reader: Arc::new(ledger.reader()?),
         settings,
         core,
         clock,
         ledger,
         tmux,
+        windows,
         notices,
         ground,
         inbox,
@@ -83,13 +91,18 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         held: Vec::new(),
     };
     engine.watch_runtime()?;
-    if last_server.is_some_and(|mark| mark != *engine.tmux.server()) && !left.is_empty() {
-        let live = left.len();
-        let text = format!("the tmux server is gone; {live} live attempts go on without windows");
-        engine.note("tmux", text);
+    engine.watch_config();
+    let server = engine.tmux.as_ref().map(|tmux| tmux.server().clone());
+    let live = living(&left, engine.clock.boot_id());
+    if live > 0 && server.is_some_and(|server| last_server.is_some_and(|last| last != server)) {
+        engine.tell_outage(live);
     }
     failpoint::step("start.adopt", || engine.take_up(&left, &panes));
     failpoint::step("start.sweep-windows", || engine.sweep_windows(&panes));
+    engine.give_windows();
+    if engine.tmux.is_none() {
+        engine.connect_tmux(Duration::ZERO);
+    }
     match failpoint::future("start.end-recovery", engine.ledger.recovered()).await {
         // Agents are found again also when there is no room to write that down.
         Ok(()) | Err(ledger::Error::Disk { .. }) => {}
@@ -113,8 +126,27 @@ fn settle(settings: &Settings) -> cgroup::Way {
     way
 }
 
+/// The server, and what is in it.
+async fn connect(settings: &Settings, inbox: &Inbox) -> Result<(Tmux, Vec<PaneSeen>), tmux::Error> {
+    let connected = Tmux::connect(tmux_config(settings));
+    let (tmux, said) = failpoint::future("start.connect-tmux", connected).await?;
+    let panes = failpoint::future("start.list-panes", tmux.list()).await?;
+    forward(said, inbox.clone());
+    Ok((tmux, panes))
+}
+
+/// How many of these have a window and a shim that lives.
+fn living(rows: &[AttemptRow], boot_id: &str) -> usize {
+    let lives = |row: &&AttemptRow| {
+        let shim = row.shim.as_ref().filter(|_| row.order.windowed);
+        shim.is_some_and(|shim| !matches!(process::open(shim, boot_id), Ok(None)))
+    };
+    rows.iter().filter(lives).count()
+}
+
 fn log_to_file(settings: &Settings) -> Result<LogFile, Error> {
-    let log = LogFile::open(settings.home.log())
+    let daemon = &settings.config.daemon;
+    let log = LogFile::open(settings.home.log(), daemon.log_max_bytes, daemon.log_backups)
         .map_err(|source| Error::System { doing: "open daemon.log", source })?;
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
@@ -130,14 +162,12 @@ fn log_to_file(settings: &Settings) -> Result<LogFile, Error> {
 fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Result<Core, Error> {
     let now = clock.now();
     let config = &settings.config.daemon;
-    let keep_failure = Some(Duration::from_millis(config.keep_for_ms));
-    let windows = match config.keep_window {
-        KeepWindow::Never => (Some(Duration::ZERO), Some(Duration::ZERO)),
-        KeepWindow::OnFailure => (Some(KEEP_SUCCESS), keep_failure),
-        KeepWindow::Always => (keep_failure, keep_failure),
-    };
-    let windows = supervisor::Settings { keep_success: windows.0, keep_failure: windows.1 };
+    let windows = kept_windows(config);
     let mut workflow = Workflow::new(config.max_parallel as usize, mint()?);
+    for parking in &memory.parked {
+        let (agent, until) = (parking.agent.clone(), parking.until);
+        workflow.handle(now, workflow::Event::AgentParked { agent, until });
+    }
     if wary {
         tracing::error!("the last starts crashed: no run is taken up; their agents live on");
     } else {
@@ -194,6 +224,7 @@ impl Engine {
             if let Some(shim) = shim {
                 self.follow(row, shim);
             }
+            self.drop_dead_views(panes, &row.order, &dir);
         }
         // Wakes what became due while no daemon ran.
         let now = self.clock.now();

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use crate::control::failover::{FailoverView, ParkedView};
 use crate::control::message::PROTOCOL;
 use crate::control::view::{
     AgentView, AgentsReply, AttemptView, DaemonView, InstanceView, LimitsView, PsReply, RunView,
     TaskView,
 };
 use crate::control::{Failure, FailureKind};
-use crate::model::{AttemptId, AttemptRow, InstanceRow, Moment, Owner, TaskId, TaskState};
+use crate::model::{AttemptId, AttemptRow, InstanceRow, Moment, Owner, Parking, TaskId, TaskState};
 use crate::plan::{self, Work};
 use crate::workflow::{Run, Task, finals};
 
@@ -26,6 +27,7 @@ impl Engine {
             protocol: PROTOCOL,
             started_at_ms: self.started_wall_ms,
             home: self.settings.home.state().to_owned(),
+            tmux: self.tmux_view(),
             limits: Some(LimitsView { way: self.ground.describe(), whole: self.ground.is_whole() }),
             alarm: self.alarm(),
         }
@@ -42,6 +44,21 @@ impl Engine {
                 .filter(of_tasks)
                 .map(|row| self.attempt_view(row))
                 .collect(),
+            configuration: Some(self.configuration_view()),
+            parked: supervisor.parked().map(parked_view).collect(),
+        }
+    }
+
+    /// How an instance stands with the agents that may take over.
+    pub(super) fn failover_view(&self, row: &InstanceRow) -> FailoverView {
+        let supervisor = &self.core.supervisor;
+        let switches = supervisor.switches(row, self.clock.now());
+        let parked = supervisor.waits_for(row).map(parked_view);
+        FailoverView {
+            serving: row.serving.clone(),
+            switches: switches.map(|(used, _)| used),
+            switches_max: switches.map(|(_, most)| most),
+            parked,
         }
     }
 
@@ -73,6 +90,8 @@ impl Engine {
             token: live.map(|attempt| attempt.order.token.as_str().to_owned()),
             outcome: row.outcome,
             why: row.why.clone(),
+            stale: live.is_some_and(|attempt| self.core.supervisor.is_stale(attempt)),
+            failover: self.failover_view(row),
         }
     }
 
@@ -136,6 +155,11 @@ impl Engine {
     }
 }
 
+pub(super) fn parked_view(parking: &Parking) -> ParkedView {
+    let Parking { agent, until: _, until_ms, why } = parking.clone();
+    ParkedView { agent, until_ms, why }
+}
+
 /// The view of a run that may be over. Wall times are reckoned back from the present, because
 /// moments are what the run knows.
 pub(super) fn run_view(run: &Run, now: Moment, wall_ms: i64) -> RunView {
@@ -192,11 +216,8 @@ fn task_view(
 /// The name of the `index`th agent of a task, or `command`.
 pub(super) fn agent_of(run: &Run, task: &TaskId, index: usize) -> String {
     let plan = run.plan.task(task);
-    let agent = plan.and_then(|plan| match &plan.work {
-        Work::Agent { agents } => agents.get(index).map(|agent| agent.name.clone()),
-        Work::Command { .. } => None,
-    });
-    agent.unwrap_or_else(|| "command".to_owned())
+    let agent = plan.and_then(|plan| run.plan.agent_at(plan, index));
+    agent.unwrap_or("command").to_owned()
 }
 
 /// How many attempts a task may have in all.

@@ -69,11 +69,12 @@ pub(super) async fn follow(followed: Followed, notices: Notices, inbox: Inbox) {
         let _ = std::fs::remove_file(socket);
     }
     let attempt = order.attempt.clone();
-    let read = move || failpoint::step("follow.read-result", || ending::read(&dir, &order, exit));
+    let judged = order.clone();
+    let read = move || failpoint::step("follow.read-result", || ending::read(&dir, &judged, exit));
     let read = tokio::task::spawn_blocking(read).await;
     match read {
         Ok(ending) => failpoint::step("follow.report-end", || {
-            inbox.event(Event::Gone { attempt, ending: Box::new(ending) });
+            inbox.put(Incoming::Over { order: Box::new(order), ending: Box::new(ending) });
         }),
         Err(_) => inbox.fault(format!("the reader of attempt {attempt} panicked")),
     }

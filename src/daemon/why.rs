@@ -1,10 +1,11 @@
 //! Why something stands where it stands: the state's own explanation, and the last decisions and
 //! findings from the ledger.
 
+use crate::control::failover::FailoverView;
 use crate::control::view::{Counter, Decision, HealthView, NextAction, WhyReply};
 use crate::control::{Reply, Responder};
 use crate::ledger::Reader;
-use crate::model::{AttemptFact, Entry, Fact, Moment, RunFact, RunId, TaskId};
+use crate::model::{AttemptFact, Entry, Fact, Moment, Parking, RunFact, RunId, TaskId, TaskState};
 use crate::workflow::{Run, Workflow};
 
 use super::archive::{self, Now};
@@ -18,13 +19,21 @@ impl Engine {
     pub(super) fn why(&self, target: String, responder: Responder) {
         let now = self.clock.now();
         let health = self.health_view(&target);
-        if let Some(found) = self.core.supervisor.explain(&target) {
+        if let Some(found) = self.core.supervisor.explain(&target, now) {
             let counter = |(name, value, limit): (&str, u64, Option<u64>)| Counter {
                 name: name.to_owned(),
                 value,
                 limit,
             };
+            let supervisor = &self.core.supervisor;
+            let row = supervisor.instances().find(|row| row.name == target);
+            let parked = supervisor.parked().find(|parking| parking.agent == target);
+            let alone = || FailoverView {
+                parked: parked.map(views::parked_view),
+                ..FailoverView::default()
+            };
             let reply = WhyReply {
+                failover: row.map_or_else(alone, |row| self.failover_view(row)),
                 target: target.clone(),
                 state: found.state,
                 why: found.why,
@@ -44,8 +53,9 @@ impl Engine {
             });
         }
         let live: Vec<RunId> = self.core.workflow.runs().map(|run| run.id.clone()).collect();
+        let parked: Vec<Parking> = self.core.supervisor.parked().cloned().collect();
         self.ask_ledger(responder, move |reader, now| {
-            why_task(reader, &live, &target, health, now)
+            why_task(reader, &live, &parked, &target, health, now)
         });
     }
 }
@@ -91,6 +101,7 @@ fn sentence(fact: &Fact) -> Option<String> {
 fn why_task(
     reader: &Reader,
     live: &[RunId],
+    parked: &[Parking],
     target: &str,
     health: Option<HealthView>,
     now: Now,
@@ -130,15 +141,19 @@ fn why_task(
     let mut decisions: Vec<Decision> = decisions.collect();
     decisions.extend(findings(reader, &log.entries, &task, now));
     decisions.sort_by_key(|decision| decision.age_ms);
+    let failover = task_failover(&run, &task, parked, now.moment);
+    let waits = failover.parked.as_ref();
+    let waits = waits.map(|one| format!("waits, because `{}` is parked: {}", one.agent, one.why));
     match standing(&run, &task, now) {
         Some((state, why, counters, next)) => Reply::ok(&WhyReply {
             target: if task.is_empty() { run.id.to_string() } else { format!("{}/{task}", run.id) },
             state,
-            why,
+            why: waits.unwrap_or(why),
             decisions,
             counters,
             next,
             health,
+            failover,
         }),
         None => views::unknown_target(target).into(),
     }
@@ -201,6 +216,24 @@ fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
         due_in_ms: Some(views::ms(at.since(now.moment))),
     });
     Some((state.state.to_string(), why, vec![attempts], next))
+}
+
+/// How a task stands with the agents that may take over.
+fn task_failover(run: &Run, task: &str, parked: &[Parking], now: Moment) -> FailoverView {
+    let id = TaskId::new(task);
+    let (Some(plan), Some(state)) = (run.plan.task(&id), run.task(&id)) else {
+        return FailoverView::default();
+    };
+    let agent = run.plan.agent_at(plan, state.agent_index);
+    let switches = run.switches(plan, now);
+    let waits = matches!(state.state, TaskState::Queued | TaskState::RetryWait);
+    let parked = parked.iter().find(|parking| waits && Some(parking.agent.as_str()) == agent);
+    FailoverView {
+        serving: agent.filter(|_| state.agent_index > 0).map(str::to_owned),
+        switches: switches.map(|(used, _)| used),
+        switches_max: switches.map(|(_, most)| most),
+        parked: parked.map(views::parked_view),
+    }
 }
 
 fn task_of(fact: &RunFact) -> Option<&TaskId> {

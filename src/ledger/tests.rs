@@ -108,6 +108,7 @@ fn order(name: &str, owner: Owner) -> Order {
         oom_score_adjust: 100,
         resources: Default::default(),
         care: Default::default(),
+        handover: None,
     }
 }
 

@@ -212,6 +212,9 @@ pub struct Order {
     /// How it is watched.
     #[serde(default)]
     pub care: Care,
+    /// What the agent left behind that this one takes over from, as Markdown.
+    #[serde(default)]
+    pub handover: Option<String>,
 }
 
 /// What was found of a result when an attempt was over.
@@ -245,6 +248,21 @@ pub struct Ending {
     pub tail: String,
     /// Path of the log.
     pub log: PathBuf,
+    /// What could be seen at its end: the rows of its screen, or the last lines without one.
+    #[serde(default)]
+    pub screen: String,
+    /// When that was read, as people tell the time; no wall clock is asked later.
+    #[serde(default)]
+    pub read_at: WallTime,
+}
+
+/// A moment as people tell it, for what agents say about times. Nothing is scheduled by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WallTime {
+    /// Milliseconds since 1970.
+    pub ms: i64,
+    /// Seconds that the local zone is ahead of UTC.
+    pub offset_s: i32,
 }
 
 /// How an attempt ended, as recorded.

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod care;
+mod change;
 mod env_filter;
 mod fact;
 mod finding;
@@ -20,11 +21,12 @@ mod standing;
 
 pub use attempt::{
     AttemptEnd, AttemptRow, AttemptState, Ending, Extract, Limits, Order, Owner, PromptBy,
-    ResultRule, ResultSource, StartReason, StopCause,
+    ResultRule, ResultSource, StartReason, StopCause, WallTime,
 };
 pub use care::{
     Care, ExitMatch, KillMode, Probe, ProbeKind, ReadySign, Remedy, Resources, Rule, Startup, Then,
 };
+pub use change::{Change, Holds, Subject};
 pub use env_filter::EnvFilter;
 pub use fact::{AttemptFact, ClockMark, Entry, Fact, RunFact};
 pub use finding::{Finding, Severity};

@@ -14,6 +14,8 @@ pub mod files {
     pub const SPEC: &str = "spec.json";
     /// The rendered prompt.
     pub const PROMPT: &str = "prompt.md";
+    /// What the one before left, for an agent that takes over: the value of `MUXVISOR_HANDOVER`.
+    pub const HANDOVER: &str = "handover.md";
     /// Everything the agent wrote, byte for byte.
     pub const LOG: &str = "output.log";
     /// When it wrote what: lines of `<ms since start> <offset in output.log> <stream>`, where

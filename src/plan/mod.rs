@@ -41,6 +41,7 @@ mod read;
 mod reader;
 mod reference;
 mod resolve;
+mod roster;
 mod schema;
 mod settings;
 mod show;

@@ -8,7 +8,7 @@ use super::draft::{Draft, DraftTask, Kind};
 use super::surroundings::Surroundings;
 use crate::document::{Findings, Spanned, did_you_mean};
 use crate::model::Severity;
-use crate::policy::Agent;
+use crate::policy::{Agent, chain};
 
 /// The agent that stands in for every other in a demonstration.
 const DEMO: &str = "demo";
@@ -42,6 +42,14 @@ pub(crate) fn check(
             used.extend(
                 find(&name, draft, surroundings, findings).map(|agent| (name.value, agent)),
             );
+        }
+    }
+    // Whoever may take over is frozen with the others. A program that is missing there is found out
+    // when it is its turn, and then the next one is.
+    let heads: Vec<String> = used.keys().cloned().collect();
+    for name in heads.iter().filter(|_| !surroundings.demo).flat_map(|n| chain(&draft.agents, n)) {
+        if let Some(agent) = draft.agents.get(&name) {
+            used.entry(name).or_insert_with(|| agent.clone());
         }
     }
     used

@@ -17,7 +17,8 @@ const STARTUP_PERIOD_MS: u64 = 1_000;
 /// A time limit for `startup` that is as good as none: a year.
 const FOR_EVER_MS: u64 = 365 * 24 * 3_600_000;
 
-/// Reads the keys over a policy; keys that are absent change nothing, lists replace lists.
+/// Reads the keys over a policy; keys that are absent change nothing, lists replace lists; only
+/// rules are put before those that were there, and an empty list of them takes those away.
 pub(super) fn read_care(table: &mut Table<'_>, around: Around<'_>, policy: &mut Policy) {
     set(&mut policy.care.watchdog_ms, time_limit(table, "watchdog"));
     if let Some(mut startup) = table.table("startup") {
@@ -28,7 +29,12 @@ pub(super) fn read_care(table: &mut Table<'_>, around: Around<'_>, policy: &mut 
     }
     read_probes(table, around, policy);
     if table.value("on").is_some() {
-        policy.care.rules = read_rules(table, around);
+        // Its own come first, so that they win over those of the agent that it builds on.
+        let mut rules = read_rules(table, around);
+        if !rules.is_empty() {
+            rules.append(&mut policy.care.rules);
+        }
+        policy.care.rules = rules;
     }
     check_watchdog(table, policy);
 }

@@ -10,7 +10,7 @@ use crate::model::{Finding, words};
 
 use super::agent::{Agent, Group, Policy};
 use super::agents::{read_agents_from, read_defaults, read_max_parallel};
-use super::amount::finite;
+use super::amount::{bytes, finite, limit, out_of_range};
 use super::groups::read_groups;
 use super::unsupported::{self, refuse};
 
@@ -18,6 +18,8 @@ use super::unsupported::{self, refuse};
 const CODE: &str = "C01";
 /// The version of the format.
 const SCHEMA: u32 = 1;
+/// More old logs are an archive, which is somebody else's work.
+const LOG_BACKUPS_MAX: u32 = 100;
 /// The configuration that every other one lies over.
 const BUILT_IN: &str = include_str!("../../config/default.toml");
 
@@ -68,6 +70,10 @@ pub struct DaemonSettings {
     pub keep_for_ms: u64,
     /// What agents may ask of the daemon.
     pub agent_api: AgentApi,
+    /// How long the daemon's log may grow, in bytes, before it is moved away; `None` is no limit.
+    pub log_max_bytes: Option<u64>,
+    /// How many old logs are kept.
+    pub log_backups: u32,
 }
 
 /// A checked configuration.
@@ -91,6 +97,8 @@ impl Default for DaemonSettings {
             keep_window: KeepWindow::OnFailure,
             keep_for_ms: 3_600_000,
             agent_api: AgentApi::Own,
+            log_max_bytes: Some(10 << 20),
+            log_backups: 5,
         }
     }
 }
@@ -143,9 +151,17 @@ fn read_root(root: &mut Table<'_>, base_dir: &Path, defaults: &Config) -> Config
         table.finish();
     }
     let mut inherited = defaults.agents.clone();
-    for agent in inherited.values_mut().filter(|agent| agent.policy == Policy::default()) {
-        // The built-in agents say nothing about policies, so `[defaults]` holds for them too.
+    for agent in inherited.values_mut() {
+        // The built-in agents say nothing about policies but what their ends mean, so `[defaults]`
+        // holds for them too.
+        let rules = std::mem::take(&mut agent.policy.care.rules);
+        let unsaid = agent.policy == Policy::default();
+        agent.policy.care.rules = rules.clone();
+        if !unsaid {
+            continue;
+        }
         agent.policy = blank.policy.clone();
+        agent.policy.care.rules.extend(rules);
         agent.env_filter = blank.env_filter.clone();
     }
     let agents = read_agents_from(root, base_dir, &inherited, &blank);
@@ -175,6 +191,17 @@ fn read_daemon(table: &mut Table<'_>, daemon: &mut DaemonSettings) {
     }
     if let Some(word) = table.word("agent_api", AgentApi::ALL, AgentApi::word) {
         daemon.agent_api = word.value;
+    }
+    if let Some(most) = limit(table, "log_max_bytes", bytes) {
+        daemon.log_max_bytes = most;
+    }
+    if let Some(count) = table.count("log_backups") {
+        if count.value <= LOG_BACKUPS_MAX {
+            daemon.log_backups = count.value;
+        } else {
+            let message = format!("`log_backups` lies between 0 and {LOG_BACKUPS_MAX}");
+            out_of_range(table, count.span, &message);
+        }
     }
     refuse(table, unsupported::OF_THE_DAEMON);
 }

@@ -25,8 +25,10 @@ mod agents;
 mod amount;
 mod around;
 mod care;
+mod chain;
 mod checks;
 mod config;
+mod diff;
 mod failover;
 mod groups;
 mod invocation;
@@ -46,6 +48,8 @@ pub use agent::{
     Policy, ResetAfter, Restart, Strategy,
 };
 pub use agents::read_agents;
+pub use chain::chain;
 pub use config::{AgentApi, Config, DaemonSettings, KeepWindow, OnTerm};
+pub use diff::{Changes, diff};
 pub use order::Identity;
-pub use restart::{Decision, RestartCounters, decide, delay_ms, limit_hit, room};
+pub use restart::{Decision, RestartCounters, about, decide, delay_ms, limit_hit, room};

@@ -6,7 +6,7 @@ use crate::model::{
     AttemptId, Limits, Mint, Order, Owner, ResultRule, StartReason, Token, window_label,
 };
 
-use super::Agent;
+use super::{Agent, Policy};
 
 /// Who an attempt is and whom it works for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,15 +66,34 @@ impl Agent {
             success_codes: self.policy.success_codes.clone(),
             success_signals: self.policy.success_signals.clone(),
             stop: self.policy.stop.clone(),
-            limits: Limits {
-                start_ms: self.policy.start_timeout_ms,
-                run_ms: self.policy.timeout_ms,
-                idle_ms: self.policy.idle_timeout_ms,
-            },
+            limits: limits(&self.policy),
             oom_score_adjust: self.policy.oom_score_adjust,
             resources: self.policy.resources.clone(),
             care: self.policy.care.clone(),
+            handover: None,
         }
+    }
+
+    /// Whether the process of that order would be another one if it were started now: it is `stale`
+    /// until its next start. Policies do not count, they hold at once.
+    pub fn makes_stale(&self, order: &Order) -> bool {
+        let identity = Identity {
+            attempt: order.attempt.clone(),
+            token: order.token.clone(),
+            owner: order.owner.clone(),
+            n: order.n,
+            reason: order.reason,
+        };
+        let now = self.order(identity, PathBuf::from("."));
+        now.argv != order.argv
+            || now.env != order.env
+            || now.env_filter != order.env_filter
+            || now.cwd != order.cwd
+            || now.prompt_by != order.prompt_by
+            || now.terminal != order.terminal
+            || now.result != order.result
+            || now.oom_score_adjust != order.oom_score_adjust
+            || now.resources != order.resources
     }
 
     /// The command with `{model}` filled in; what depends on the attempt's directory is filled in
@@ -82,5 +101,24 @@ impl Agent {
     fn argv(&self) -> Vec<String> {
         let model = self.model.as_deref().unwrap_or_default();
         self.command.iter().map(|word| word.replace("{model}", model)).collect()
+    }
+}
+
+impl Order {
+    /// Has what lives judged by a policy that was configured after its start.
+    pub fn take_policy(&mut self, policy: &Policy) {
+        self.success_codes.clone_from(&policy.success_codes);
+        self.success_signals.clone_from(&policy.success_signals);
+        self.stop.clone_from(&policy.stop);
+        self.limits = limits(policy);
+        self.care.clone_from(&policy.care);
+    }
+}
+
+fn limits(policy: &Policy) -> Limits {
+    Limits {
+        start_ms: policy.start_timeout_ms,
+        run_ms: policy.timeout_ms,
+        idle_ms: policy.idle_timeout_ms,
     }
 }

@@ -199,7 +199,7 @@ pub fn room(burst: u32, interval_ms: u64, starts: &mut Vec<Moment>, now: Moment)
 }
 
 /// A wait as people say it: jitter makes odd milliseconds, and nobody counts those.
-fn about(delay_ms: u64) -> String {
+pub fn about(delay_ms: u64) -> String {
     let step = if delay_ms < 10_000 { 100 } else { 1_000 };
     if delay_ms < 10_000 && !delay_ms.is_multiple_of(1_000) {
         return format!("{:.1}s", delay_ms.next_multiple_of(step) as f64 / 1_000.0);

@@ -11,8 +11,7 @@ pub(super) type Unsupported = (&'static str, Option<&'static str>);
 pub(super) const OF_AGENTS: &[Unsupported] = &[("acp", None), ("price", None)];
 
 /// Keys of `[daemon]`.
-pub(super) const OF_THE_DAEMON: &[Unsupported] =
-    &[("tmux_socket", Some("private")), ("log_max_bytes", None), ("log_backups", None)];
+pub(super) const OF_THE_DAEMON: &[Unsupported] = &[("tmux_socket", Some("private"))];
 
 /// Refuses those of the keys that are there.
 pub(super) fn refuse(table: &mut Table<'_>, keys: &[Unsupported]) {

@@ -1,20 +1,32 @@
-//! What the agent's program says to its terminal: to mark pastes, questions about the terminal,
-//! and reports of its own status.
+//! What the agent's program says to its terminal: switches, questions about the terminal, and
+//! reports of its own status.
 //!
 //! In a window tmux answers the questions. Without one nobody would, and a program that waits for
 //! the answer hangs at its start; so the shim answers like a plain terminal. Reports are for the
 //! shim alone, which answers for them in a window too: tmux drops them.
 
+use super::modes::Modes;
 use super::osc::{self, Records, Said};
 use super::sequences::{Collector, Sequence};
 use crate::model::{Activity, Doing};
+
+/// What a program that wrote this to its terminal, in pieces of that size, is answered, and what
+/// it says it is doing. For whoever attacks the parsers with any bytes.
+pub fn overheard(output: &[u8], piece: usize) -> (Vec<u8>, Option<Doing>) {
+    let mut dialogue = Dialogue::default();
+    let mut answers = Vec::new();
+    for piece in output.chunks(piece.max(1)) {
+        answers.extend(dialogue.watch(0, piece, true, 0).answers);
+    }
+    (answers, dialogue.doing())
+}
 
 /// What is known of the program behind the output.
 #[derive(Default)]
 pub(super) struct Dialogue {
     /// One for each stream, because a sequence is not cut by what another stream says.
     collectors: [Collector; 2],
-    wants_pastes_marked: bool,
+    modes: Modes,
     records: Records,
 }
 
@@ -34,13 +46,11 @@ impl Dialogue {
     /// answered only when the shim is `alone`, which is when nobody else would.
     pub(super) fn watch(&mut self, stream: usize, output: &[u8], alone: bool, at_ms: i64) -> Heard {
         let mut heard = Heard::default();
-        let Self { collectors, wants_pastes_marked, records } = self;
+        let Self { collectors, modes, records } = self;
         let collector = &mut collectors[stream.min(1)];
         collector.watch(output, |end, sequence| match sequence {
             Sequence::Control(body) => {
-                if let Some(on) = paste_switch(body) {
-                    *wants_pastes_marked = on;
-                }
+                modes.control(body);
                 heard.answers.extend_from_slice(if alone { answer_control(body) } else { b"" });
             }
             Sequence::System(body) => match body.strip_prefix(b"7501;") {
@@ -53,9 +63,13 @@ impl Dialogue {
                     heard.answers.extend_from_slice(if alone { answer_system(body) } else { b"" })
                 }
             },
-            Sequence::Reset => {
-                records.forget();
-                heard.reported = true;
+            Sequence::Escape(byte) => {
+                modes.escape(byte);
+                // `ESC c`: the terminal forgets everything.
+                if byte == b'c' {
+                    records.forget();
+                    heard.reported = true;
+                }
             }
         });
         heard
@@ -66,12 +80,17 @@ impl Dialogue {
         self.records.doing()
     }
 
+    /// What the program has switched.
+    pub(super) fn modes(&self) -> Modes {
+        self.modes
+    }
+
     /// The bytes that deliver `text`. Control characters but tab and newline are left out: an
     /// escape in the text could end the paste early or press keys.
     pub(super) fn wrap(&self, text: &str) -> Vec<u8> {
         let kept: String =
             text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
-        if self.wants_pastes_marked && !kept.is_empty() {
+        if self.modes.marks_pastes() && !kept.is_empty() {
             return format!("\x1b[200~{kept}\x1b[201~").into_bytes();
         }
         kept.into_bytes()
@@ -101,16 +120,6 @@ fn is_worth_a_bell(before: Option<&Doing>, after: Option<&Doing>) -> bool {
         Some(Activity::Idle) => matches!(was, Some(Activity::Working | Activity::Blocked)),
         Some(Activity::Working | Activity::RateLimited | Activity::Unknown) | None => false,
     }
-}
-
-/// `ESC [ ? … 2004 … h` or `l`.
-fn paste_switch(body: &[u8]) -> Option<bool> {
-    let (modes, on) = match body {
-        [b'?', modes @ .., b'h'] => (modes, true),
-        [b'?', modes @ .., b'l'] => (modes, false),
-        _ => return None,
-    };
-    modes.split(|b| *b == b';').any(|mode| mode == b"2004").then_some(on)
 }
 
 fn answer_control(body: &[u8]) -> &'static [u8] {

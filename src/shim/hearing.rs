@@ -21,16 +21,18 @@ impl Shim {
         if filled == 0 {
             return;
         }
+        let alone = !self.is_shown();
         let bytes = &self.chunk[..filled];
         self.parts.log.append(now_ms, stream, bytes);
-        let heard = self.dialogue.watch(index, bytes, self.parts.window.is_none(), wall_ms);
-        if let Some(window) = &mut self.parts.window {
+        let heard = self.dialogue.watch(index, bytes, alone, wall_ms);
+        let own = self.parts.window.iter_mut().map(|window| &mut window.pane);
+        for pane in own.chain(self.viewers.iter_mut().map(|viewer| &mut viewer.pane)) {
             // Right behind a report a bell cannot cut another sequence.
             let (before, after) = bytes.split_at(heard.bell.unwrap_or(filled));
-            window.pane.push(now_ms, wall_ms, before);
+            pane.push(now_ms, wall_ms, before);
             if heard.bell.is_some() {
-                window.pane.push(now_ms, wall_ms, b"\x07");
-                window.pane.push(now_ms, wall_ms, after);
+                pane.push(now_ms, wall_ms, b"\x07");
+                pane.push(now_ms, wall_ms, after);
             }
         }
         if heard.reported {

@@ -1,7 +1,7 @@
 //! From an attempt directory to a running agent: lock, spec, streams, fork, record, go.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -48,7 +48,9 @@ pub(super) fn launch(dir: &Path) -> Result<Shim, i32> {
             return Err(66);
         }
     };
-    let spec = read_spec(dir, &lock).map_err(|why| give_up(dir, &why.0, why.1))?;
+    let mut spec = read_spec(dir, &lock).map_err(|why| give_up(dir, &why.0, why.1))?;
+    // While tmux is away an attempt starts without the window that it will be shown in later.
+    spec.windowed &= io::stdin().is_terminal();
     let signals = take_signals(&spec).map_err(|failed| give_up(dir, &spec, failed))?;
     start(dir, &spec, lock, signals).map_err(|failed| give_up(dir, &spec, failed))
 }

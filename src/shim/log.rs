@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::failpoint;
@@ -31,7 +31,7 @@ impl Log {
     /// Opens both files for appending; `started_ms` is the index's zero on the monotonic clock.
     pub(super) fn open(dir: &Path, started_ms: u64) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(0o600);
+        options.read(true).append(true).create(true).mode(0o600);
         let (log, index) =
             (options.open(dir.join(files::LOG))?, options.open(dir.join(files::INDEX))?);
         let (log_length, index_length) = (log.metadata()?.len(), index.metadata()?.len());
@@ -58,6 +58,14 @@ impl Log {
     /// Bytes in the log.
     pub(super) fn bytes(&self) -> u64 {
         self.log_length
+    }
+
+    /// The last bytes of the log, at most `most`; nothing when they cannot be read.
+    pub(super) fn tail(&self, most: usize) -> Vec<u8> {
+        let from = self.log_length.saturating_sub(most as u64);
+        let mut bytes = vec![0; usize::try_from(self.log_length - from).unwrap_or(0)];
+        let read = self.log.read_exact_at(&mut bytes, from);
+        read.map(|()| bytes).unwrap_or_default()
     }
 
     /// Whether output was lost.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Started, StopSpec};
+use crate::model::{ServerMark, Started, StopSpec};
 
 /// What a shim can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,18 @@ pub enum Request {
         /// Height in cells.
         rows: u16,
     },
+    /// Show the agent from here on: after `done` this connection carries what it writes, and the
+    /// other way frames of what is typed (`frames.rs`).
+    View {
+        /// Width of the viewer's terminal in cells.
+        columns: u16,
+        /// Its height in cells.
+        rows: u16,
+        /// The tmux server that the viewer's window is in: the end of that window is a stop while
+        /// the server lives. Absent for a person's own terminal.
+        #[serde(default)]
+        server: Option<ServerMark>,
+    },
     /// Show output sooner, because somebody looks at the window, or later again.
     Look {
         /// Whether somebody looks.
@@ -81,8 +93,14 @@ pub struct Status {
     pub log_bytes: u64,
     /// Whether a stop is on its way.
     pub stopping: bool,
-    /// Whether it has a window.
+    /// Whether it stands in a window itself.
     pub windowed: bool,
+    /// How many windows show it through the socket.
+    #[serde(default)]
+    pub views: u32,
+    /// Whether a window just went away, and it is not known yet whether somebody closed it.
+    #[serde(default)]
+    pub deciding: bool,
     /// Columns and rows of the inner terminal.
     pub size: Option<(u16, u16)>,
 }

@@ -16,6 +16,7 @@ mod dialogue;
 mod ending;
 mod escalate;
 mod family;
+mod frames;
 mod hearing;
 mod keys;
 mod launch;
@@ -24,6 +25,7 @@ mod lock;
 mod log;
 mod mark;
 mod message;
+mod modes;
 mod notify;
 mod now;
 mod os;
@@ -33,9 +35,12 @@ mod plain;
 mod pty;
 mod reap;
 mod record;
+mod replay;
 mod report;
 mod requests;
+mod screen;
 mod sequences;
+mod showing;
 mod sockaddr;
 mod socket;
 mod spawn;
@@ -43,15 +48,30 @@ mod stop;
 mod streams;
 mod supervise;
 mod typing;
+mod view;
+mod viewer;
 mod window;
 
 use std::path::Path;
 
 pub use client::{AskError, ask};
+pub use dialogue::overheard;
 pub use launch::COMPLAINTS;
 pub use lock::{REFUSED, holder};
 pub use mark::{is_alive, mark_of};
 pub use message::{Reply, Request, Status};
+
+/// Shows the agent of the attempt directory `dir` in the terminal on standard input and output,
+/// until it ends; returns the code that its shim ends with, or 1 with a word for a person on
+/// standard error.
+///
+/// `server` is the tmux server, as `PID:TICKS`, whose window this is: when the window is closed
+/// while that server lives, the agent is stopped. Without it Ctrl-\ leaves.
+///
+/// Must be called before any thread exists.
+pub fn view(dir: &Path, server: Option<&str>) -> i32 {
+    viewer::view(&viewer::Viewing { dir, server: server.and_then(viewer::server_of) })
+}
 
 /// Runs the agent of `dir` to its end and returns the code for the shim's own exit: the agent's
 /// code, 128 + its signal, 127 or 126 when it could not be started, [`REFUSED`] for a second shim,

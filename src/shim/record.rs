@@ -42,7 +42,7 @@ impl Reserved {
     }
 
     /// Fills the record and gives it its name.
-    pub(super) fn commit(self, value: &impl Serialize) -> io::Result<()> {
+    pub(super) fn commit(&self, value: &impl Serialize) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(value)?;
         bytes.push(b'\n');
         failpoint::io(self.filling(), || {

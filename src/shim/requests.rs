@@ -8,12 +8,17 @@ use crate::failpoint;
 /// Typed bytes that wait for the agent at most.
 const TYPED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+const NO_SIZE: &str = "a terminal has at least one column and one row";
+
 impl Shim {
     /// Serves one client: every whole line gets one line back.
     pub(super) fn serve(&mut self, client: usize) {
         let Some(socket) = &mut self.parts.socket else { return };
         for line in socket.read(client) {
             let reply = match serde_json::from_slice(&line) {
+                Ok(Request::View { columns, rows, server }) if columns > 0 && rows > 0 => {
+                    return self.admit(client, (columns, rows), server);
+                }
                 Ok(request) => failpoint::step("shim.answer", || self.answer(request)),
                 Err(error) => refuse(format!("not a request: {error}")),
             };
@@ -48,15 +53,12 @@ impl Shim {
             }
             Request::Size { columns, rows } => {
                 if columns == 0 || rows == 0 {
-                    return refuse("a terminal has at least one column and one row".to_owned());
+                    return refuse(NO_SIZE.to_owned());
                 }
                 return self.typing(0, |shim| shim.resize(columns, rows));
             }
-            Request::Look { fast } => {
-                if let Some(window) = &mut self.parts.window {
-                    window.pane.look(fast);
-                }
-            }
+            Request::View { .. } => return refuse(NO_SIZE.to_owned()),
+            Request::Look { fast } => self.look(fast),
         }
         Reply::Done
     }
@@ -87,6 +89,8 @@ impl Shim {
             log_bytes: self.parts.log.bytes(),
             stopping: self.stopping,
             windowed: self.parts.window.is_some(),
+            views: self.viewers.windows(),
+            deciding: self.parts.server.as_ref().is_some_and(|server| server.due_ms().is_some()),
             size: self.size(),
         }
     }

@@ -16,8 +16,8 @@ pub(super) enum Sequence<'a> {
     Control(&'a [u8]),
     /// `ESC ]`, then this, then BEL or `ESC \`.
     System(&'a [u8]),
-    /// `ESC c`: the terminal forgets everything.
-    Reset,
+    /// `ESC`, then this byte.
+    Escape(u8),
 }
 
 /// Keeps the beginning of a sequence until its end arrives.
@@ -59,7 +59,7 @@ impl Collector {
                 return self.partial.push(byte);
             }
             ([ESCAPE], b'[' | b']') => return self.partial.push(byte),
-            ([ESCAPE], b'c') => found(Sequence::Reset),
+            ([ESCAPE], 0x30..=0x7e) => found(Sequence::Escape(byte)),
             ([ESCAPE, b'[', ..], 0x40..=0x7e) => {
                 self.partial.push(byte);
                 found(Sequence::Control(&self.partial[2..]));
@@ -90,9 +90,9 @@ mod tests {
         Collector::default().watch(output, |end, sequence| {
             assert!(matches!(output[end - 1], BELL | b'\\' | b'c' | 0x40..=0x7e));
             found.push(match sequence {
-                Sequence::Reset => "c".to_owned(),
                 Sequence::Control(body) => format!("[{}", String::from_utf8_lossy(body)),
                 Sequence::System(body) => format!("]{}", String::from_utf8_lossy(body)),
+                Sequence::Escape(byte) => char::from(byte).to_string(),
             });
         });
         assert_eq!(found, expected);
@@ -107,6 +107,7 @@ mod tests {
             &["[c", "]0;title", "]1;x", "[5n"],
         );
         check(b"\x1b]0;cut\x1b[c", &["[c"]);
+        check(b"\x1b=\x1bcx\x1b(B", &["=", "c"]);
         check(b"\x1b[3\n1m\x1b(B\x1b[K", &["[K"]);
         let long = [b"\x1b]52;".as_slice(), &[b'x'; 200], b"\x07\x1b[6n"].concat();
         check(&long, &["[6n"]);

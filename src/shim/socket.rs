@@ -91,6 +91,15 @@ impl Socket {
         client.gone |= client.unsent.len() > REPLY_BYTES_MAX;
     }
 
+    /// Hands over the stream of the client of this index, and what it sent beyond its last line.
+    pub(super) fn take(&mut self, index: usize) -> Option<(UnixStream, Vec<u8>)> {
+        let client = self.clients.get_mut(index)?;
+        // It leaves its place with the next sweep: other places must not move before.
+        client.gone = true;
+        let stream = client.stream.try_clone().ok()?;
+        Some((stream, std::mem::take(&mut client.received)))
+    }
+
     /// Forgets clients that have gone.
     pub(super) fn sweep(&mut self) {
         self.clients.retain(|c| !c.gone);

@@ -22,6 +22,7 @@ use super::report::Reporter;
 use super::socket::Socket;
 use super::stop::Escalation;
 use super::streams::{Inner, Source};
+use super::view::Viewers;
 use super::window::{Server, Verdict, Window};
 use super::{family, now, os};
 use crate::failpoint;
@@ -32,8 +33,6 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// How long the output may stay open after the last descendant is gone (a descriptor that was
 /// passed to a stranger).
 const TAIL_MS: u64 = 500;
-/// How long a window may take to show the end.
-const CURTAIN_MS: u64 = 300;
 
 /// Everything that was set up before the loop.
 pub(super) struct Parts {
@@ -69,6 +68,12 @@ pub(super) struct Shim {
     pub(super) steps: Vec<StopStep>,
     pub(super) dialogue: Dialogue,
     pub(super) window_closed: bool,
+    /// Who looks on through the socket.
+    pub(super) viewers: Viewers,
+    /// Whether somebody looks at the window just now.
+    pub(super) looked_at: bool,
+    /// When a repaint is to end, and the size to end it with.
+    pub(super) jiggle: Option<(u64, (u16, u16))>,
     /// When nobody was left to wait for.
     pub(super) empty_ms: Option<u64>,
     pub(super) unkillable: Option<Vec<i32>>,
@@ -91,6 +96,7 @@ enum Ready {
     Listener,
     Client(usize),
     Notify,
+    Viewer(usize),
 }
 
 impl Shim {
@@ -106,6 +112,9 @@ impl Shim {
             steps: Vec::new(),
             dialogue: Dialogue::default(),
             window_closed: false,
+            viewers: Viewers::default(),
+            looked_at: false,
+            jiggle: None,
             empty_ms: None,
             unkillable: None,
             prompted: false,
@@ -179,6 +188,11 @@ impl Shim {
         if let Some(notify) = &parts.notify {
             all.push((Ready::Notify, PollFd::new(notify.fd(), PollFlags::POLLIN)));
         }
+        for (i, (fd, waits)) in self.viewers.streams().enumerate() {
+            let room = if waits { PollFlags::POLLOUT } else { PollFlags::empty() };
+            let keys = if self.typed_bytes() < 64 * 1024 { PollFlags::POLLIN } else { room };
+            all.push((Ready::Viewer(i), PollFd::new(fd, keys | room)));
+        }
         all.into_iter().unzip()
     }
 
@@ -187,6 +201,8 @@ impl Shim {
         [
             self.parts.window.as_ref().and_then(|window| window.pane.due_ms()),
             self.parts.server.as_ref().and_then(Server::due_ms),
+            self.viewers.due_ms(),
+            self.jiggle.map(|(due, _)| due),
             self.parts.inner.as_ref().and_then(|inner| inner.enter_due_ms),
             self.escalation.as_ref().and_then(Escalation::next_due_ms),
             draining.map(|ended| ended.monotonic_ms + self.parts.spec.drain_ms),
@@ -211,6 +227,7 @@ impl Shim {
             Ready::Listener => self.parts.socket.iter_mut().for_each(Socket::accept),
             Ready::Client(index) => self.serve(index),
             Ready::Notify => self.hear(),
+            Ready::Viewer(index) => self.hear_viewer(index),
         }
     }
 
@@ -224,6 +241,7 @@ impl Shim {
         {
             window.flush();
         }
+        self.attend_viewers(now_ms);
         match self.parts.server.as_mut().and_then(|server| server.verdict(now_ms)) {
             Some(Verdict::Closed) if self.ended.is_none() && !self.stopping => {
                 self.window_closed = true;
@@ -266,11 +284,10 @@ impl Shim {
         self.parts.leaf.iter().for_each(Leaf::remove);
         let code = self.ended.map_or(128 + libc::SIGKILL, Ended::shim_code);
         let written = self.parts.exit.commit(&exit);
-        failpoint::step("shim.close-socket", || drop(self.parts.socket));
-        drop(self.parts.notify);
-        if let Some(window) = self.parts.window {
-            draw_curtain(window);
-        }
+        // Whoever hears that it is over finds the record, and nobody new is let in.
+        failpoint::step("shim.close-socket", || drop(self.parts.socket.take()));
+        drop(self.parts.notify.take());
+        self.draw_curtain();
         failpoint::step("shim.leave", || drop(self.parts.lock));
         if written.is_ok() { code } else { 74 }
     }
@@ -297,16 +314,5 @@ impl Shim {
             exit.ran_ms = ended.monotonic_ms.saturating_sub(self.parts.began_ms);
         }
         exit
-    }
-}
-
-/// Shows what the window has not shown yet, for as long as a window may take.
-fn draw_curtain(mut window: Window) {
-    let end = now::monotonic_ms() + CURTAIN_MS;
-    window.flush();
-    while !window.pane.is_empty() && now::monotonic_ms() < end {
-        let mut fds = [PollFd::new(window.screen(), PollFlags::POLLOUT)];
-        let _ = poll(&mut fds, PollTimeout::from(50u8));
-        window.flush();
     }
 }

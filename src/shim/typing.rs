@@ -4,7 +4,6 @@
 use nix::libc;
 
 use super::supervise::Shim;
-use super::window::Window;
 use super::{now, os};
 
 /// Between text and the Enter after it: programs take an Enter glued to a paste for a line of it.
@@ -16,8 +15,13 @@ impl Shim {
         let Some(window) = &mut self.parts.window else { return };
         let Some(bytes) = window.typed() else { return self.lose_window(now_ms) };
         window.pane.typed(now_ms);
+        self.take_keys(&bytes);
+    }
+
+    /// Presses keys that a person typed somewhere.
+    pub(super) fn take_keys(&mut self, bytes: &[u8]) {
         if self.parts.inner.is_some() {
-            return self.type_in(&bytes);
+            return self.type_in(bytes);
         }
         // Without a terminal of its own the agent still hears the two keys that mean "end".
         for (byte, signal) in [(0x03, libc::SIGINT), (0x1c, libc::SIGQUIT)] {
@@ -71,12 +75,6 @@ impl Shim {
     pub(super) fn resize(&mut self, columns: u16, rows: u16) {
         if let Some(inner) = &self.parts.inner {
             let _ = os::set_window_size(&inner.master, columns, rows);
-        }
-    }
-
-    pub(super) fn follow_size(&mut self) {
-        if let Some((columns, rows)) = self.parts.window.as_ref().and_then(Window::size) {
-            self.resize(columns, rows);
         }
     }
 

@@ -52,7 +52,10 @@ impl Supervisor {
         let attempts = self.attempts.values().filter_map(Attempt::next_deadline);
         let windows = self.windows.values().map(|(at, _)| *at);
         let instances = self.delays().map(|(_, at)| at);
-        attempts.chain(windows).chain(instances).chain(self.group_deadlines()).min()
+        let parked = self.parked.values().map(|parking| parking.until);
+        let (groups, failback) = (self.group_deadlines(), self.failback_deadline());
+        let agents = parked.chain(failback);
+        attempts.chain(windows).chain(instances).chain(groups).chain(agents).min()
     }
 
     /// Takes the answer to [`Action::AskQuiet`].
@@ -109,7 +112,9 @@ impl Supervisor {
             let (_, success) = self.windows.remove(&window).expect("it was just listed");
             out.push(Action::CloseWindow { window, success });
         }
+        self.parkings_over(now, out);
         self.backoffs_over(now, out);
+        self.failbacks_due(now, out);
     }
 
     /// Starts every instance whose restart delay is over, but for those that wait for their turn.

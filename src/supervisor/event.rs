@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::health::{Ask, Sample, Ticket};
 use crate::model::{
-    AttemptEnd, AttemptId, Ending, Fact, Moment, Order, Owner, ProcessMark, Report, StopCause,
+    AttemptEnd, AttemptId, Ending, Fact, Moment, Order, Owner, ProcessMark, Report, StopCause, Then,
 };
 use crate::policy::{Agent, Group};
 
@@ -241,12 +241,26 @@ pub enum News {
         owner: Owner,
         /// How.
         end: AttemptEnd,
+        /// What a rule of its agent asks for.
+        then: Option<Then>,
         /// Its accepted result.
         value: Option<Value>,
         /// Its last lines.
         tail: String,
         /// Its log.
         log: PathBuf,
+    },
+    /// An agent is not to be started before a usage limit has passed.
+    Parked {
+        /// Which.
+        agent: String,
+        /// Until when.
+        until: Moment,
+    },
+    /// It may be started again.
+    Unparked {
+        /// Which.
+        agent: String,
     },
 }
 

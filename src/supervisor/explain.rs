@@ -1,16 +1,18 @@
 //! Why something stands where it stands: a query on state, for `why`.
 
 use crate::health::Monitor;
-use crate::model::{AttemptRow, InstanceRow, InstanceState, Moment};
+use crate::model::{AttemptRow, InstanceRow, InstanceState, Moment, Parking};
 use crate::policy::Group;
 
 use super::{Explanation, Supervisor};
 
 impl Supervisor {
-    /// Explains an instance, or a group.
-    pub fn explain(&self, name: &str) -> Option<Explanation> {
-        let Some(row) = self.instances.get(name) else { return self.explain_group(name) };
-        let policy = self.agents.get(name).map(|agent| &agent.policy);
+    /// Explains an instance, a group, or an agent that is parked.
+    pub fn explain(&self, name: &str, now: Moment) -> Option<Explanation> {
+        let Some(row) = self.instances.get(name) else {
+            return self.explain_group(name).or_else(|| self.explain_parked(name));
+        };
+        let policy = self.agents.get(self.serving(row)).map(|agent| &agent.policy);
         let mut counters = vec![
             ("attempts so far", u64::from(row.attempts), None),
             ("restarts by policy", u64::from(row.restarts), None),
@@ -22,6 +24,10 @@ impl Supervisor {
             ("restarts in a row", u64::from(row.streak), None),
             ("last restart delay in ms", row.last_delay_ms, None),
         ];
+        if let Some((used, most)) = self.switches(row, now) {
+            let name = "switches in the failover interval";
+            counters.push((name, u64::from(used), Some(u64::from(most))));
+        }
         let mut why = row.why.clone();
         if let Some(group) = self.group_of(name) {
             counters.push(self.group_counter(group));
@@ -32,7 +38,7 @@ impl Supervisor {
         let live = row.attempt.as_ref().and_then(|id| self.attempt(id));
         let next = row
             .not_before
-            .map(|at| (at, "restart, when the delay is over".to_owned()))
+            .map(|at| (at, self.told_wait(row)))
             .or_else(|| live.and_then(|attempt| self.attempt_next(attempt)));
         Some(Explanation { state: row.state.to_string(), why, counters, next })
     }
@@ -73,6 +79,36 @@ impl Supervisor {
         let starts = self.group_rows.get(&group.name).map_or(0, |row| row.starts.len());
         let limit = u64::from(group.start_limit_burst);
         ("group restarts in the start-limit window", count(starts), (limit > 0).then_some(limit))
+    }
+
+    /// An agent without instance is only worth a word while it is parked.
+    fn explain_parked(&self, name: &str) -> Option<Explanation> {
+        let parking = self.parked.get(name)?;
+        let next = Some((parking.until, "it may be started again".to_owned()));
+        let (state, why) = ("parked".to_owned(), parking.why.clone());
+        Some(Explanation { state, why, counters: Vec::new(), next })
+    }
+
+    /// What an instance waits for, when an agent of it is parked.
+    pub fn waits_for(&self, row: &InstanceRow) -> Option<&Parking> {
+        let until = row.not_before?;
+        self.parked.values().find(|parking| parking.until == until)
+    }
+
+    fn told_wait(&self, row: &InstanceRow) -> String {
+        match self.waits_for(row) {
+            Some(parking) => format!("start, when `{}` is no longer parked", parking.agent),
+            None if self.serving(row) != row.name => {
+                format!("restart with {}, when the delay is over", self.serving(row))
+            }
+            None => "restart, when the delay is over".to_owned(),
+        }
+    }
+
+    /// How many switches of an instance lie within its failover interval, and how many may.
+    pub fn switches(&self, row: &InstanceRow, now: Moment) -> Option<(u32, u32)> {
+        let failover = self.agents.get(&row.name)?.policy.failover.as_ref()?;
+        Some((failover.recent(&row.switches, now), failover.max_switches))
     }
 
     /// When the next thing happens by itself to a live attempt, and what.

@@ -15,14 +15,14 @@
 //! counted.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::model::{
     AttemptEnd, AttemptId, AttemptRow, Desired, Fact, InstanceRow, InstanceState, Moment, Outcome,
-    Owner, StartReason, StopCause,
+    Owner, StartReason, StopCause, Then,
 };
-use crate::policy::{Agent, AgentType, Decision, Group, Identity, RestartCounters, decide};
+use crate::policy::{Agent, AgentType, Group, Identity, RestartCounters};
 
+use super::failover::Server;
 use super::{Action, Answer, InstanceRequest, Supervisor};
 
 impl Supervisor {
@@ -37,6 +37,8 @@ impl Supervisor {
     ) {
         self.groups = groups.into_iter().map(|group| (group.name.clone(), group)).collect();
         self.agents = agents.into_iter().map(|agent| (agent.name.clone(), agent)).collect();
+        self.judge_by_new_policies(now);
+        self.rules.forget();
         let fresh: Vec<(String, bool)> = self
             .agents
             .values()
@@ -56,7 +58,7 @@ impl Supervisor {
     }
 
     /// What is no longer configured and does not live is forgotten; what lives is, when it ends.
-    fn forget_unconfigured(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn forget_unconfigured(&mut self, out: &mut Vec<Action>) {
         let lives = |row: &InstanceRow| {
             row.attempt.as_ref().is_some_and(|attempt| self.attempts.contains_key(attempt))
         };
@@ -83,11 +85,14 @@ impl Supervisor {
         request: InstanceRequest,
         out: &mut Vec<Action>,
     ) -> Answer {
+        let unparked = self.unpark_for(now, name, request, out);
         if let Some(answer) = self.asked_in_group(name, request, out) {
             return answer;
         }
         let live = self.live_attempt(name).cloned();
-        let Some(row) = self.instances.get(name) else { return self.no_such_instance(name) };
+        let Some(row) = self.instances.get(name) else {
+            return if unparked { Answer::Accepted } else { self.no_such_instance(name) };
+        };
         match request {
             InstanceRequest::Start => match (row.state, live) {
                 (InstanceState::Blocked, _) => Answer::Denied(row.why.clone()),
@@ -95,6 +100,11 @@ impl Supervisor {
                     self.update(name, "starts again when it has stopped", out, |row| {
                         row.desired = Desired::Up;
                     });
+                    Answer::Accepted
+                }
+                (_, Some(attempt)) if row.serving.is_some() => {
+                    self.forget_switches(name);
+                    self.start_anew(now, name, &attempt, out);
                     Answer::Accepted
                 }
                 (_, Some(_)) => Answer::AlreadySo,
@@ -110,19 +120,17 @@ impl Supervisor {
                 }
                 match live {
                     Some(attempt) => {
-                        self.update(name, "stopping, to be restarted", out, |row| {
-                            row.desired = Desired::Up;
-                            row.state = InstanceState::Stopping;
-                        });
-                        self.stop(now, &attempt, StopCause::Restarting, out);
+                        self.forget_switches(name);
+                        self.start_anew(now, name, &attempt, out);
                     }
                     None => self.want_up(now, name, StartReason::Manual, out),
                 }
                 Answer::Accepted
             }
             InstanceRequest::ResetFailed => {
-                if row.state != InstanceState::Failed && row.starts.is_empty() && row.streak == 0 {
-                    return Answer::AlreadySo;
+                let none = row.starts.is_empty() && row.switches.is_empty() && row.streak == 0;
+                if row.state != InstanceState::Failed && none {
+                    return if unparked { Answer::Accepted } else { Answer::AlreadySo };
                 }
                 // Only a state that came of them changes with them.
                 let failed = row.state == InstanceState::Failed;
@@ -130,7 +138,9 @@ impl Supervisor {
                     if failed { "failures forgotten on request" } else { &row.why }.to_owned();
                 self.update(name, &why, out, |row| {
                     forget_failures(row);
+                    row.switches.clear();
                     if failed {
+                        row.serving = None;
                         row.state = InstanceState::Stopped;
                         row.desired = Desired::Down;
                     }
@@ -138,6 +148,15 @@ impl Supervisor {
                 Answer::Accepted
             }
         }
+    }
+
+    /// Stops what lives of it, to be started again.
+    fn start_anew(&mut self, now: Moment, name: &str, live: &AttemptId, out: &mut Vec<Action>) {
+        self.update(name, "stopping, to be restarted", out, |row| {
+            row.desired = Desired::Up;
+            row.state = InstanceState::Stopping;
+        });
+        self.stop(now, live, StopCause::Restarting, out);
     }
 
     fn no_such_instance(&self, name: &str) -> Answer {
@@ -180,6 +199,9 @@ impl Supervisor {
 
     /// Starts it because a person or the configuration wants it up: failures are forgotten.
     fn want_up(&mut self, now: Moment, name: &str, reason: StartReason, out: &mut Vec<Action>) {
+        if reason == StartReason::Manual {
+            self.forget_switches(name);
+        }
         if let Some(row) = self.instances.get_mut(name) {
             row.desired = Desired::Up;
             forget_failures(row);
@@ -197,13 +219,22 @@ impl Supervisor {
         if self.closing {
             return self.comes_back(now, name, out);
         }
-        let Some(agent) = self.agents.get(name) else { return self.forget_unconfigured(out) };
+        let (agent, switched) = match self.choose_server(now, name) {
+            Some((Server::Agent(agent), switched)) => (agent, switched),
+            Some((Server::Parked(agent, until), _)) => {
+                return self.wait_parked(name, &agent, until, out);
+            }
+            None => return self.forget_unconfigured(out),
+        };
+        let why = if switched { StartReason::Failover } else { why };
         let number = self.instances.get(name).map_or(1, |row| row.attempts + 1);
         let owner = Owner::Instance { name: name.to_owned() };
         let identity = Identity::mint(&mut self.mint, owner, number, why);
         // `.` stands for the daemon's own directory; the daemon fills it in at launch.
-        let order = agent.order(identity, PathBuf::from("."));
-        self.update(name, &format!("starting ({why})"), out, |row| {
+        let mut order = agent.order(identity, PathBuf::from("."));
+        self.hand_over(&mut order);
+        let by = if order.agent == name { String::new() } else { format!(" with {}", order.agent) };
+        self.update(name, &format!("starting{by} ({why})"), out, |row| {
             row.state = InstanceState::Starting;
             row.attempt = Some(order.attempt.clone());
             row.attempts = number;
@@ -223,7 +254,10 @@ impl Supervisor {
             row.attempt.as_ref() == Some(id) && row.state != InstanceState::Stopping
         };
         if self.instances.get(name).is_some_and(waits) {
-            self.update(name, "running", out, |row| row.state = InstanceState::Running);
+            let serving = self.attempts.get(id).map(|attempt| attempt.row.order.agent.clone());
+            let serving = serving.filter(|serving| serving != name);
+            let why = serving.map_or("running".to_owned(), |agent| format!("running with {agent}"));
+            self.update(name, &why, out, |row| row.state = InstanceState::Running);
         }
     }
 
@@ -239,6 +273,7 @@ impl Supervisor {
         name: &str,
         attempt: &AttemptRow,
         end: &AttemptEnd,
+        then: Option<Then>,
         out: &mut Vec<Action>,
     ) {
         let Some(row) = self.instances.get(name) else { return };
@@ -268,7 +303,7 @@ impl Supervisor {
                 self.want_up(now, name, StartReason::Manual, out);
             }
             (Some(StopCause::Failover), _) => {
-                self.want_up(now, name, StartReason::Failover, out);
+                self.failover_stopped(now, name, &attempt.order.agent, end, out);
             }
             // Its group was taken out of the configuration meanwhile.
             (Some(StopCause::Group), _) => {
@@ -290,7 +325,9 @@ impl Supervisor {
                 ),
                 _,
             ) => {
-                self.apply_restart_policy(now, name, attempt, end, out);
+                if !self.classified(now, name, end, then, out) {
+                    self.apply_restart_policy(now, name, attempt, end, then, out);
+                }
             }
         }
     }
@@ -309,48 +346,8 @@ impl Supervisor {
         });
     }
 
-    fn apply_restart_policy(
-        &mut self,
-        now: Moment,
-        name: &str,
-        attempt: &AttemptRow,
-        end: &AttemptEnd,
-        out: &mut Vec<Action>,
-    ) {
-        // Between 0 and 1, from the 53 bits that a float holds.
-        let random = (self.mint.number() >> 11) as f64 / (1_u64 << 53) as f64;
-        let (Some(row), Some(agent)) = (self.instances.get(name), self.agents.get(name)) else {
-            return self.forget_unconfigured(out);
-        };
-        let ran = attempt.ready.map(|ready| now.since(ready));
-        let ran_ms = ran.map(|ran| u64::try_from(ran.as_millis()).unwrap_or(u64::MAX));
-        match decide(&agent.policy, &RestartCounters::of(row), end, ran_ms, now, random) {
-            Decision::No { why } => {
-                let failed = end.outcome != Outcome::Success;
-                self.rest(name, failed, &format!("{}; {why}", end.message), out);
-            }
-            Decision::LimitHit { why } => {
-                let why = format!("{}; {why}", end.message);
-                if !self.group_fails_with(name, &why, out) {
-                    self.rest(name, true, &why, out);
-                }
-            }
-            Decision::After { delay_ms, counters, why } => {
-                if !self.group_restarts(now, name, attempt, end, out) {
-                    return;
-                }
-                let why = format!("{}; {why}", end.message);
-                self.update(name, &why, out, |row| {
-                    row.state = InstanceState::Backoff;
-                    row.not_before = Some(now + Duration::from_millis(delay_ms));
-                    counters.keep(row);
-                });
-            }
-        }
-    }
-
     /// The policy leaves it alone, until a person acts.
-    fn rest(&mut self, name: &str, failed: bool, why: &str, out: &mut Vec<Action>) {
+    pub(super) fn rest(&mut self, name: &str, failed: bool, why: &str, out: &mut Vec<Action>) {
         self.update(name, why, out, |row| {
             row.state = if failed { InstanceState::Failed } else { InstanceState::Stopped };
         });

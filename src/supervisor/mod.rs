@@ -8,12 +8,19 @@ mod activity;
 mod attempt;
 mod closing;
 mod deadline;
+mod ending;
 mod event;
 mod explain;
+mod failover;
 mod group;
 mod instance;
+mod live;
+mod parking;
 mod ready;
 mod recover;
+mod reset_time;
+mod restarting;
+mod rules;
 mod strategy;
 #[cfg(test)]
 mod tests;
@@ -28,13 +35,14 @@ use std::time::Duration;
 pub use attempt::IllegalFact;
 pub use event::{Action, Answer, Event, Explanation, InstanceRequest, News};
 pub use recover::Remembered;
+pub use rules::Ruling;
 pub use verdict::{Verdict, judge};
 pub use watching::Health;
 
 use crate::health::Monitor;
 use crate::model::{
-    AttemptEnd, AttemptFact, AttemptId, AttemptRow, AttemptState, Ending, Fact, GroupRow,
-    InstanceRow, Mint, Moment, Order, Outcome, Owner, Parking, Report, StopCause,
+    AttemptEnd, AttemptFact, AttemptId, AttemptRow, AttemptState, Fact, GroupRow, InstanceRow,
+    Mint, Moment, Order, Outcome, Parking, Report, StopCause,
 };
 use crate::policy::{Agent, Group};
 
@@ -59,6 +67,11 @@ pub struct Supervisor {
     /// Whether all that an earlier daemon left was compared with what is there.
     settled: bool,
     parked: BTreeMap<String, Parking>,
+    /// How often in a row each agent hit a limit without saying until when.
+    unsaid_limits: BTreeMap<String, u32>,
+    rules: rules::Rules,
+    /// What the last life of an instance left for one that takes over: who it was, and the text.
+    handovers: BTreeMap<String, (String, String)>,
     attempts: BTreeMap<AttemptId, Attempt>,
     instances: BTreeMap<String, InstanceRow>,
     /// Windows to be closed: when, and whether their attempt succeeded.
@@ -292,7 +305,7 @@ impl Supervisor {
             source: None,
             at: now,
         };
-        let verdict = Verdict { end, value: None };
+        let verdict = Verdict { end, value: None, ruling: None };
         self.ended(now, order, verdict, String::new(), PathBuf::new(), out);
     }
 
@@ -312,47 +325,6 @@ impl Supervisor {
         let owner = attempt.row.order.owner.clone();
         self.instance_running(&owner, id, out);
         out.push(Action::Tell(News::Running { attempt: id.clone(), owner }));
-    }
-
-    fn gone(&mut self, now: Moment, id: &AttemptId, ending: &Ending, out: &mut Vec<Action>) {
-        let Some(attempt) = self.attempts.get(id) else {
-            let text = "a report about an attempt that is already over was dropped".to_owned();
-            return out.push(Action::Record(Fact::Noted { about: id.to_string(), text }));
-        };
-        let order = attempt.row.order.clone();
-        let mut verdict = judge(now, &order, attempt.row.stopping, ending);
-        // Only if it was really ended for that, and not by a person or by itself before.
-        if let Some((cause, why)) = &attempt.condemned
-            && attempt.row.stopping == Some(*cause)
-            && verdict.end.outcome.word() == cause.word()
-        {
-            verdict.end.message.clone_from(why);
-        }
-        self.ended(now, &order, verdict, ending.tail.clone(), ending.log.clone(), out);
-    }
-
-    fn ended(
-        &mut self,
-        now: Moment,
-        order: &Order,
-        verdict: Verdict,
-        tail: String,
-        log: PathBuf,
-        out: &mut Vec<Action>,
-    ) {
-        let id = &order.attempt;
-        self.record(now, id, AttemptFact::Ended(verdict.end.clone()), out);
-        let Some(attempt) = self.attempts.remove(id) else { return };
-        let success = verdict.end.outcome == Outcome::Success;
-        if let Some(window) = attempt.row.window.clone() {
-            self.keep_window(now, window, success);
-        }
-        let owner = order.owner.clone();
-        if let Owner::Instance { name } = &owner {
-            self.instance_ended(now, name, &attempt.row, &verdict.end, out);
-        }
-        let Verdict { end, value } = verdict;
-        out.push(Action::Tell(News::Ended { attempt: id.clone(), owner, end, value, tail, log }));
     }
 
     fn stuck(&mut self, id: &AttemptId, message: String, out: &mut Vec<Action>) {

@@ -8,6 +8,7 @@ use crate::model::{
     Moment, Parking,
 };
 
+use super::rules::Rules;
 use super::{Action, Attempt, IllegalFact, Settings, Supervisor};
 
 /// What the ledger kept about attempts and what stands.
@@ -52,6 +53,9 @@ impl Supervisor {
             groups: BTreeMap::new(),
             group_rows: groups.into_iter().map(|row| (row.name.clone(), row)).collect(),
             parked: parked.into_iter().map(|it| (it.agent.clone(), it)).collect(),
+            unsaid_limits: BTreeMap::new(),
+            rules: Rules::default(),
+            handovers: BTreeMap::new(),
             attempts: live,
             instances: instances.into_iter().map(|row| (row.name.clone(), row)).collect(),
             windows: BTreeMap::new(),

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::attempt::apply;
 use super::*;
 use crate::model::{
-    ExecFailure, Exit, Extract, Mint, ProcessMark, ResultRule, ResultSource, StartReason, StopStep,
-    TaskId,
+    Ending, ExecFailure, Exit, Extract, Mint, Owner, ProcessMark, ResultRule, ResultSource,
+    StartReason, StopStep, TaskId, WallTime,
 };
 use crate::policy::Identity;
 
@@ -133,7 +133,14 @@ fn clean_exit() -> Exit {
 }
 
 fn ending(exit: Exit, extract: Extract) -> Ending {
-    Ending { exit: Some(exit), extract, tail: String::new(), log: PathBuf::new() }
+    Ending {
+        exit: Some(exit),
+        extract,
+        tail: String::new(),
+        log: PathBuf::new(),
+        screen: String::new(),
+        read_at: WallTime::default(),
+    }
 }
 
 fn told_to_stop(exit: Exit) -> Exit {
@@ -194,8 +201,14 @@ fn an_end_is_judged_by_its_record_and_never_guessed() {
         let ending = ending(exit, extract);
         assert_eq!(outcome_of(&strict, None, &ending), expected, "{ending:?}");
     }
-    let nothing =
-        Ending { exit: None, extract: found("x"), tail: String::new(), log: PathBuf::new() };
+    let nothing = Ending {
+        exit: None,
+        extract: found("x"),
+        tail: String::new(),
+        log: PathBuf::new(),
+        screen: String::new(),
+        read_at: WallTime::default(),
+    };
     for cause in [None, Some(StopCause::Cancelled), Some(StopCause::Timeout)] {
         assert_eq!(outcome_of(&strict, cause, &nothing), Outcome::Lost);
     }

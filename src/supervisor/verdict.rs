@@ -9,6 +9,8 @@ use crate::model::{
 };
 use crate::transcript::value_of;
 
+use super::rules::Ruling;
+
 /// The end of an attempt, with the value of its result when it succeeded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
@@ -16,6 +18,39 @@ pub struct Verdict {
     pub end: AttemptEnd,
     /// The result; `None` when there is none, or it was not accepted.
     pub value: Option<Value>,
+    /// What a rule of its agent says about this end.
+    pub ruling: Option<Ruling>,
+}
+
+impl Verdict {
+    /// Takes over what a rule says. The judgement of the process stays readable in the message.
+    pub(super) fn ruled(
+        mut self,
+        now: Moment,
+        order: &Order,
+        ending: &Ending,
+        ruling: Ruling,
+    ) -> Self {
+        // One without a name of its own is called `rule 2`.
+        let called = ruling.name.strip_prefix("rule ").unwrap_or(&ruling.name);
+        let rule = format!("rule `{called}` matched {:?}", ruling.text);
+        match (ruling.outcome, &ending.exit) {
+            (Some(Outcome::Success), Some(exit)) if exit.exec_failure.is_none() => {
+                if self.end.outcome != Outcome::Success {
+                    self = accepted(now, order, exit, &ending.extract);
+                }
+            }
+            // Nobody knows how it ended, and no rule makes that a success.
+            (None | Some(Outcome::Success), _) => {}
+            (Some(outcome), _) => {
+                self.end = AttemptEnd { outcome, source: None, ..self.end };
+                self.value = None;
+            }
+        }
+        self.end.message = format!("{rule}; {}", self.end.message);
+        self.ruling = Some(ruling);
+        self
+    }
 }
 
 /// Judges. `cause` says why it was being stopped, if it was.
@@ -35,8 +70,13 @@ pub fn judge(now: Moment, order: &Order, cause: Option<StopCause>, ending: &Endi
     if !dismissed && let Some((outcome, message)) = unclean(order, exit) {
         return failed(now, Some(exit), outcome, message);
     }
-    match result(order, &ending.extract) {
-        Ok((value, source)) => Verdict { end: success(now, exit, source), value },
+    accepted(now, order, exit, &ending.extract)
+}
+
+/// The verdict over a process that ended as it should: only its result is looked at.
+fn accepted(now: Moment, order: &Order, exit: &Exit, extract: &Extract) -> Verdict {
+    match result(order, extract) {
+        Ok((value, source)) => Verdict { end: success(now, exit, source), value, ruling: None },
         Err((outcome, message)) => failed(now, Some(exit), outcome, message),
     }
 }
@@ -167,5 +207,5 @@ fn failed(now: Moment, exit: Option<&Exit>, outcome: Outcome, message: String) -
         source: None,
         at: now,
     };
-    Verdict { end, value: None }
+    Verdict { end, value: None, ruling: None }
 }

@@ -176,9 +176,11 @@ impl Supervisor {
                 Wish::WatchdogMissed { why } => {
                     self.condemn(now, id, StopCause::Watchdog, why, out);
                 }
-                Wish::Restart { why } | Wish::Failover { why } => {
-                    self.condemn(now, id, StopCause::Probe, why, out);
-                }
+                Wish::Restart { why } => self.condemn(now, id, StopCause::Probe, why, out),
+                Wish::Failover { why } => match self.can_fail_over(id) {
+                    Some(name) => self.fail_over(now, &name, &why, out),
+                    None => self.condemn(now, id, StopCause::Probe, why, out),
+                },
             }
         }
     }

@@ -149,7 +149,7 @@ impl Host {
     }
 
     /// The server that answers on the socket, if one does.
-    async fn find_server(&self) -> Result<Option<ServerMark>, Error> {
+    pub(super) async fn find_server(&self) -> Result<Option<ServerMark>, Error> {
         let words = ["display-message", "-p", "#{pid}"].map(str::to_owned).to_vec();
         let said = self.call(&words).await?;
         if said.nobody_there() {
@@ -183,7 +183,12 @@ impl Host {
     /// A new control connection after one was lost.
     pub(super) async fn reopen_control(&self, server: &ServerMark) -> Result<Control, Error> {
         self.restore_socket(server).await?;
-        self.open_control().await
+        let control = self.open_control().await?;
+        // It may have died in between, and the client have found, or started, another one.
+        match self.find_server().await? {
+            Some(found) if found == *server => Ok(control),
+            Some(_) | None => Err(Error::ServerGone { pid: server.pid }),
+        }
     }
 
     /// A control connection; those that a dead daemon left are ended first, so that none of its
@@ -222,6 +227,10 @@ impl Host {
         let format = "#{client_control_mode} #{client_pid} #{client_name}";
         let words = ["list-clients", "-t", &keeper, "-F", format].map(str::to_owned);
         let said = self.call(&words).await?;
+        if said.nobody_there() {
+            let socket = self.config.socket.clone();
+            return Err(Error::Unreachable { socket, said: said.err });
+        }
         if !said.good {
             return Ok(None);
         }

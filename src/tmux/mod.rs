@@ -18,6 +18,7 @@ mod attach;
 mod config;
 mod control;
 mod host;
+mod last_screen;
 mod launch;
 mod link;
 pub mod parse;
@@ -47,6 +48,9 @@ use crate::model::ServerMark;
 
 /// More than two creations at once gain nothing: tmux has one thread and answers a batch late.
 const CREATIONS_AT_ONCE: usize = 2;
+
+/// How many servers in a row may die while they are being connected to.
+const SERVERS_MAX: usize = 5;
 
 /// What went wrong with tmux.
 #[derive(Debug, thiserror::Error)]
@@ -192,9 +196,17 @@ impl Tmux {
     pub async fn connect(config: Config) -> Result<(Self, mpsc::UnboundedReceiver<Notice>), Error> {
         let host = Arc::new(Host::find(config).await?);
         host.config.write_conf(&host.version)?;
-        let server = host.find_or_start().await?;
+        let mut server = host.find_or_start().await?;
+        let mut control = host.open_control().await;
+        for _ in 0..SERVERS_MAX {
+            // It may have died in between, and the client have found, or started, another one.
+            match host.find_server().await? {
+                Some(found) if found != server => server = found,
+                Some(_) | None => break,
+            }
+            control = host.open_control().await;
+        }
         failpoint::step("start.record-tmux", || host.config.record_server(&server))?;
-        let control = host.open_control().await;
         if let Err(error) = &control {
             tracing::warn!(%error, "no control connection to tmux, forking a client per command");
         }

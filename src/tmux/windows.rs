@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tmux_interface::{
-    DisplayMessage, KillServer, KillWindow, ListClients, ListPanes, NewSession, NewWindow,
-    RenameWindow, SetOption, TmuxCommand,
+    KillPane, KillServer, KillWindow, ListClients, ListPanes, NewSession, NewWindow, SetOption,
+    TmuxCommand,
 };
 use tokio::time::sleep;
 
@@ -75,7 +75,7 @@ pub struct PaneSeen {
     pub pid: i32,
     /// Whether its process is over.
     pub dead: bool,
-    /// How it ended; `None` while tmux does not know, see [`Tmux::settle_dead`].
+    /// How it ended; `None` while tmux does not know, see [`Tmux::nudge`].
     pub death: Option<Death>,
     /// The token it was marked with.
     pub token: Option<Token>,
@@ -144,25 +144,36 @@ impl Tmux {
         Ok(panes)
     }
 
-    /// Closes a window; that it is gone already is no error.
+    /// Closes a window; that it is gone already is no error. Panes that a person opened in it are
+    /// not ours to close: with such a one the window stays, and only marked panes go.
     ///
     /// # Errors
     /// When tmux does not answer.
     pub async fn close_window(&self, window: &str) -> Result<(), Error> {
-        match self.run(&[KillWindow::new().target_window(window).build()]).await {
-            Err(Error::Refused { said, .. }) if said.starts_with("can't find") => Ok(()),
-            other => other.map(drop),
+        // Whoever ended in it is not to stay a zombie of the server.
+        self.nudge();
+        let format = format!("#{{pane_id}}{FIELD}#{{{MARK}}}");
+        let list = ListPanes::new().target(window).format(format).build();
+        let listed = match self.run_one(list).await {
+            Err(Error::Refused { said, .. }) if said.starts_with("can't find") => return Ok(()),
+            other => other?,
+        };
+        let text = String::from_utf8_lossy(&listed);
+        let panes: Vec<(&str, &str)> =
+            text.lines().filter_map(|line| line.split_once(FIELD)).collect();
+        let close: Vec<TmuxCommand<'_>> = if panes.iter().any(|(_, mark)| mark.is_empty()) {
+            let ours = panes.iter().filter(|(_, mark)| !mark.is_empty());
+            ours.map(|(pane, _)| KillPane::new().target_pane(*pane).build()).collect()
+        } else {
+            vec![KillWindow::new().target_window(window).build()]
+        };
+        for command in close {
+            match self.run(&[command]).await {
+                Err(Error::Refused { said, .. }) if said.starts_with("can't find") => {}
+                other => drop(other?),
+            }
         }
-    }
-
-    /// Renames a window.
-    ///
-    /// # Errors
-    /// When the name is none, the window is gone, or tmux does not answer.
-    pub async fn rename_window(&self, window: &str, name: &str) -> Result<(), Error> {
-        check_name(name)?;
-        let rename = RenameWindow::new().target_window(window).new_name(name);
-        self.run(&[rename.build()]).await.map(drop)
+        Ok(())
     }
 
     /// The windows that people look at just then: the current ones of all attached terminals.
@@ -184,33 +195,6 @@ impl Tmux {
     /// (a library swaps the handler), and then never learns how a pane ended.
     pub fn nudge(&self) {
         process::signal(&self.shared.server, Signal::SIGCHLD);
-    }
-
-    /// How a dead pane ended; nudges the server for up to two seconds while it does not know.
-    ///
-    /// `None` when the pane lives, or when tmux never learned.
-    ///
-    /// # Errors
-    /// When the pane is gone or tmux does not answer.
-    pub async fn settle_dead(&self, pane: &str) -> Result<Option<Death>, Error> {
-        for pause in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] {
-            let format = ["pane_dead", "pane_dead_status", "pane_dead_signal"];
-            let ask =
-                DisplayMessage::new().print().target_pane(pane).message(record_format(&format));
-            let output = self.run_one(ask.build()).await?;
-            let text = String::from_utf8_lossy(&output);
-            let mut fields = text.trim_start_matches(RECORD).trim_end().split(FIELD);
-            if fields.next() != Some("1") {
-                return Ok(None);
-            }
-            let (code, signal) = (fields.next().unwrap_or(""), fields.next().unwrap_or(""));
-            if let Some(death) = death(code, signal) {
-                return Ok(Some(death));
-            }
-            self.nudge();
-            sleep(Duration::from_millis(pause)).await;
-        }
-        Ok(None)
     }
 
     /// Makes the server create its socket anew when the file was deleted; attaching needs it, the

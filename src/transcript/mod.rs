@@ -9,6 +9,7 @@
 
 mod echo;
 mod escapes;
+mod handover;
 mod plain;
 mod scan;
 mod tag;
@@ -16,6 +17,7 @@ mod tag;
 mod tests;
 mod value;
 
+pub use handover::{Handover, fence_for, handover, last_lines};
 pub use plain::{plain, tail};
 pub use scan::{Scanner, Settings};
 pub use value::value_of;

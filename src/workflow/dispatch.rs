@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::model::{
     Care, EnvFilter, KillMode, Limits, Moment, Order, Outcome, Owner, PromptBy, Resources,
-    ResultRule, RunFact, RunId, StopSpec, TaskError, TaskId, TaskState, window_label,
+    ResultRule, RunFact, RunId, StartReason, StopSpec, TaskError, TaskId, TaskState, window_label,
 };
 use crate::plan::{
     self, DependsCause, DependsOn, InputUse, Lookup, OutputAs, Template, Work, as_text,
@@ -17,7 +17,7 @@ use crate::plan::{
 };
 use crate::policy::Identity;
 
-use super::{Action, Run, Workflow, prompt};
+use super::{Action, Run, Workflow, failover, prompt};
 
 /// A queued task gains one point of priority for each such span it has waited (feature J1), so
 /// that nothing starves.
@@ -27,10 +27,19 @@ const AGEING: Duration = Duration::from_secs(60);
 struct Candidate {
     run: RunId,
     task: TaskId,
-    agent: Option<String>,
     priority: i64,
     remaining_ms: u64,
     queued: Moment,
+}
+
+/// Who is to start a task.
+struct Choice {
+    /// The agent's name; none for a task without agent.
+    agent: Option<String>,
+    /// Its place in the roster.
+    index: usize,
+    /// Why it is started.
+    reason: StartReason,
 }
 
 /// How many attempts of tasks live, counted afresh for each dispatch.
@@ -74,13 +83,22 @@ impl Workflow {
             return;
         }
         for candidate in self.candidates(now) {
-            if !self.has_room(&candidate, &live) {
+            let Some(choice) = self.choose(now, &candidate) else { continue };
+            if !self.has_room(&candidate, choice.agent.as_deref(), &live) {
                 continue;
             }
-            if self.start(now, &candidate.run, &candidate.task, out) {
-                live.add(&candidate.run, candidate.agent.as_deref());
+            if self.start(now, &candidate.run, &candidate.task, &choice, out) {
+                live.add(&candidate.run, choice.agent.as_deref());
             }
         }
+    }
+
+    /// Who is to start a candidate; none while its agents are parked.
+    fn choose(&self, now: Moment, candidate: &Candidate) -> Option<Choice> {
+        let run = self.runs.get(&candidate.run)?;
+        let (plan, task) = (run.plan.task(&candidate.task)?, run.task(&candidate.task)?);
+        let (index, reason) = failover::choose(now, run, plan, task, &self.parked)?;
+        Some(Choice { agent: run.plan.agent_at(plan, index).map(str::to_owned), index, reason })
     }
 
     /// Larger priority first, then the longer way still to go, then the longer wait.
@@ -100,7 +118,6 @@ impl Workflow {
                 found.push(Candidate {
                     run: run.id.clone(),
                     task: plan.id.clone(),
-                    agent: agent_name(plan, task.agent_index),
                     priority: plan.priority.saturating_add_unsigned(aged),
                     remaining_ms: remaining[&plan.id],
                     queued,
@@ -116,7 +133,7 @@ impl Workflow {
     }
 
     /// The three limits: of the daemon, of the run, of the agent.
-    fn has_room(&self, candidate: &Candidate, live: &Live) -> bool {
+    fn has_room(&self, candidate: &Candidate, agent: Option<&str>, live: &Live) -> bool {
         let run = &self.runs[&candidate.run];
         // A candidate before it may have failed and so ended its run.
         if !run.takes_work()
@@ -125,19 +142,26 @@ impl Workflow {
         {
             return false;
         }
-        let Some(agent) = &candidate.agent else { return true };
+        let Some(agent) = agent else { return true };
         let most = run.plan.agents.get(agent).and_then(|agent| agent.max_parallel);
         most.is_none_or(|most| live.of_agent(agent) < most as usize)
     }
 
     /// Orders an attempt; false when the task failed instead, because what it needs is not there.
-    fn start(&mut self, now: Moment, id: &RunId, task: &TaskId, out: &mut Vec<Action>) -> bool {
+    fn start(
+        &mut self,
+        now: Moment,
+        id: &RunId,
+        task: &TaskId,
+        choice: &Choice,
+        out: &mut Vec<Action>,
+    ) -> bool {
         let run = &self.runs[id];
         let plan = run.plan.task(task).expect("candidates come from the plan");
         let state = run.task(task).expect("candidates come from the run");
         let owner = Owner::Task { run: id.clone(), task: task.clone() };
-        let identity = Identity::mint(&mut self.mint, owner, state.n + 1, state.reason);
-        let order = match order(run, plan, state.agent_index, identity) {
+        let identity = Identity::mint(&mut self.mint, owner, state.n + 1, choice.reason);
+        let order = match order(run, plan, choice.index, identity) {
             Ok(order) => order,
             Err(error) => {
                 self.fail_before_start(now, id, task.clone(), error, out);
@@ -149,19 +173,12 @@ impl Workflow {
             attempt: order.attempt.clone(),
             n: order.n,
             agent: order.agent.clone(),
-            agent_index: state.agent_index,
+            agent_index: choice.index,
             reason: order.reason,
         };
         self.record(now, id, fact, out);
         out.push(Action::Order(Box::new(order)));
         true
-    }
-}
-
-fn agent_name(plan: &plan::Task, index: usize) -> Option<String> {
-    match &plan.work {
-        Work::Agent { agents } => agents.get(index).map(|agent| agent.name.clone()),
-        Work::Command { .. } => None,
     }
 }
 
@@ -204,12 +221,13 @@ fn order(
     let values = Values(run);
     let cwd = working_directory(&run.submission.cwd, plan.cwd.as_deref());
     let mut order = match &plan.work {
-        Work::Agent { agents } => {
-            let name = &agents[agent_index].name;
+        Work::Agent { .. } => {
+            let name = run.plan.agent_at(plan, agent_index).unwrap_or_default();
             let agent = run.plan.agents.get(name).ok_or_else(|| {
                 unusable(format!("agent `{name}` is missing from the frozen plan"))
             })?;
             let mut order = agent.order(identity, cwd);
+            order.handover = handed_over(run, plan, &order);
             order.prompt = Some(agent_prompt(run, plan, &values, &order)?);
             order
         }
@@ -231,6 +249,11 @@ fn is_read(run: &Run, task: &TaskId) -> bool {
     let reads =
         |need: &DependsOn| need.task == *task && need.hard && need.cause == DependsCause::Reference;
     run.plan.tasks.iter().any(|reader| reader.needs.iter().any(reads))
+}
+
+fn handed_over(run: &Run, plan: &plan::Task, order: &Order) -> Option<String> {
+    let task = run.task(&plan.id).filter(|_| order.reason == StartReason::Failover)?;
+    failover::told(task, &order.agent, &order.cwd.to_string_lossy())
 }
 
 fn working_directory(submitter: &Path, own: Option<&str>) -> PathBuf {
@@ -257,6 +280,7 @@ fn agent_prompt(
         description: &description,
         constraints: &constraints?,
         inputs: &inputs(&plan.inputs, values)?,
+        handover: order.handover.as_deref(),
         previous: state.error.as_ref().map(|error| (state.n, error)),
         result: order.result,
         tag: typed.then(|| order.token.tag()),
@@ -314,6 +338,7 @@ fn command_order(
         oom_score_adjust: 500,
         resources: Resources::default(),
         care: Care::default(),
+        handover: None,
     })
 }
 

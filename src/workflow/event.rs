@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::model::{AttemptEnd, AttemptId, Fact, Order, RunId, StopCause, Submission};
+use crate::model::{
+    AttemptEnd, AttemptId, Fact, Moment, Order, RunId, StopCause, Submission, Then,
+};
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,12 +40,26 @@ pub enum Event {
         attempt: AttemptId,
         /// How.
         end: AttemptEnd,
+        /// What a rule of its agent asks for.
+        then: Option<Then>,
         /// Its accepted result.
         value: Option<Value>,
         /// Its last lines.
         tail: String,
         /// Its log.
         log: PathBuf,
+    },
+    /// An agent is not to be started before a usage limit has passed.
+    AgentParked {
+        /// Which.
+        agent: String,
+        /// Until when.
+        until: Moment,
+    },
+    /// It may be started again.
+    AgentUnparked {
+        /// Which.
+        agent: String,
     },
     /// A deadline passed.
     DeadlineReached,

@@ -6,6 +6,7 @@
 
 mod dispatch;
 mod event;
+mod failover;
 mod prompt;
 mod results;
 mod retry;
@@ -22,7 +23,7 @@ pub use run::{IllegalFact, Run, Task};
 
 use crate::model::{
     AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState,
-    SkipReason, StopCause, Submission, TaskError, TaskId, TaskState, signal_name,
+    SkipReason, StopCause, Submission, TaskError, TaskId, TaskState, Then, signal_name,
 };
 use crate::plan::{Approval, OnPartialFailure, OutputAs};
 
@@ -36,6 +37,8 @@ pub struct Workflow {
     /// Runs whose live attempts were already told to stop because the plan says abort. Lost with
     /// the daemon, which then tells them once more.
     stopping: BTreeSet<RunId>,
+    /// Agents that wait for a usage limit to pass; the supervisor says so.
+    parked: failover::Parked,
 }
 
 /// A run that cannot be taken up again.
@@ -51,7 +54,14 @@ pub struct Unreadable {
 impl Workflow {
     /// A workflow without runs.
     pub fn new(live_max: usize, mint: Mint) -> Self {
-        Self { runs: BTreeMap::new(), mint, live_max, stopping: BTreeSet::new() }
+        let (runs, stopping) = (BTreeMap::new(), BTreeSet::new());
+        Self { runs, mint, live_max, stopping, parked: BTreeMap::new() }
+    }
+
+    /// How many attempts of tasks may be live at once, from now on. What lives goes on; the next
+    /// event starts what has room.
+    pub fn limit(&mut self, live_max: usize) {
+        self.live_max = live_max;
     }
 
     /// Rebuilds a run from its facts, in order.
@@ -86,9 +96,15 @@ impl Workflow {
             Event::AttemptRunning { run, attempt } => {
                 self.attempt_running(now, &run, &attempt, &mut out);
             }
-            Event::AttemptEnded { run, attempt, end, value, tail, log } => {
-                let report = Report { attempt, end, value, tail, log };
+            Event::AttemptEnded { run, attempt, end, then, value, tail, log } => {
+                let report = Report { attempt, end, then, value, tail, log };
                 self.attempt_ended(now, &run, report, &mut out);
+            }
+            Event::AgentParked { agent, until } => {
+                self.parked.insert(agent, until);
+            }
+            Event::AgentUnparked { agent } => {
+                self.parked.remove(&agent);
             }
             Event::DeadlineReached => {}
         }
@@ -209,7 +225,7 @@ impl Workflow {
             let reason = if run.cancelling { SkipReason::Cancelled } else { SkipReason::Stopped };
             RunFact::TaskCancelled { task, reason }
         } else {
-            after_failure(now, run, task, report, random)
+            after_failure(now, run, task, report, random, &self.parked)
         };
         self.record(now, id, fact, out);
     }
@@ -230,14 +246,22 @@ impl Workflow {
 }
 
 /// What a failed attempt means for its task.
-fn after_failure(now: Moment, run: &Run, task: TaskId, report: Report, random: u64) -> RunFact {
+fn after_failure(
+    now: Moment,
+    run: &Run,
+    task: TaskId,
+    report: Report,
+    random: u64,
+    parked: &failover::Parked,
+) -> RunFact {
     let plan = run.plan.task(&task).expect("facts fit the plan");
-    let state = run.tasks.get(&task).expect("facts fit the plan");
     let error = report.error();
     let next = if run.winding_down() {
         retry::Next::GiveUp
     } else {
-        retry::after(plan, state, error.outcome, report.end.code, random)
+        let (outcome, code, then) = (error.outcome, report.end.code, report.then);
+        let failure = failover::Failure { outcome, code, then, random };
+        failover::after(now, run, plan, parked, &failure)
     };
     let attempt = report.attempt;
     match next {
@@ -253,6 +277,7 @@ fn after_failure(now: Moment, run: &Run, task: TaskId, report: Report, random: u
 struct Report {
     attempt: AttemptId,
     end: AttemptEnd,
+    then: Option<Then>,
     value: Option<serde_json::Value>,
     tail: String,
     log: std::path::PathBuf,

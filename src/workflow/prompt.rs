@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::model::{ResultRule, TaskError};
 use crate::plan::Task;
+use crate::transcript::{fence_for, last_lines};
 
 /// What a prompt is made of, references already resolved.
 pub(super) struct Parts<'a> {
@@ -22,6 +23,8 @@ pub(super) struct Parts<'a> {
     pub(super) inputs: &'a [(String, Value)],
     /// Why the attempt before failed, and its number.
     pub(super) previous: Option<(u32, &'a TaskError)>,
+    /// What another agent left behind that could not go on; stands in for `previous`.
+    pub(super) handover: Option<&'a str>,
     /// How the result is to be handed back.
     pub(super) result: ResultRule,
     /// The letters of the result tag, for prompts that are typed and thus echoed.
@@ -46,7 +49,9 @@ pub(super) fn render(parts: &Parts<'_>) -> String {
         let inputs: Vec<String> = parts.inputs.iter().map(|(n, v)| input(n, v)).collect();
         section(&mut out, "Input", &inputs.join("\n\n"));
     }
-    if let Some((n, error)) = parts.previous {
+    if let Some(handover) = parts.handover {
+        section(&mut out, "Handover", handover);
+    } else if let Some((n, error)) = parts.previous {
         section(&mut out, "Previous attempt", &previous(n, error));
     }
     section(&mut out, "Output Format", &output_format(parts));
@@ -70,23 +75,12 @@ fn input(name: &str, value: &Value) -> String {
     format!("### {name}\n\n{fence}{kind}\n{}\n{fence}", text.trim_end_matches('\n'))
 }
 
-/// A fence longer than any run of backticks within, so that data cannot close it.
-fn fence_for(text: &str) -> String {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    "`".repeat(longest.max(2) + 1)
-}
-
 /// At most about 300 words (research 5.2), the end of the log being the most telling.
 fn previous(n: u32, error: &TaskError) -> String {
     let mut text = format!("Attempt {n} failed ({}): {}.", error.outcome, error.message);
-    let tail: Vec<&str> = error.tail.lines().rev().take(40).collect();
-    let tail: Vec<&str> = tail.into_iter().rev().collect();
-    let tail = tail.join("\n");
-    if !tail.trim().is_empty() {
-        let start = tail.char_indices().rev().nth(1999).map_or(0, |(at, _)| at);
-        let tail = &tail[start..];
+    if let Some(tail) = last_lines(&error.tail) {
         let fence = fence_for(tail);
-        write!(text, " Its last lines were:\n\n{fence}\n{}\n{fence}", tail.trim_end())
+        write!(text, " Its last lines were:\n\n{fence}\n{tail}\n{fence}")
             .expect("a String takes all text");
     }
     text.push_str("\n\nDo not repeat that mistake.");

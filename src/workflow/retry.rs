@@ -37,6 +37,28 @@ pub(super) fn after(
     code: Option<i32>,
     random: u64,
 ) -> Next {
+    decide(plan, task, outcome, code, random, plan.retry_on.contains(&outcome))
+}
+
+/// The same for an end after which a rule wants another attempt, whatever `retry_on` says.
+pub(super) fn wanted(
+    plan: &plan::Task,
+    task: &Task,
+    outcome: Outcome,
+    code: Option<i32>,
+    random: u64,
+) -> Next {
+    decide(plan, task, outcome, code, random, true)
+}
+
+fn decide(
+    plan: &plan::Task,
+    task: &Task,
+    outcome: Outcome,
+    code: Option<i32>,
+    random: u64,
+    wanted: bool,
+) -> Next {
     let lost = outcome == Outcome::Lost;
     if lost && task.lost_in_row < LOST_MAX {
         let reason = StartReason::Lost;
@@ -45,8 +67,7 @@ pub(super) fn after(
     let stops = code.is_some_and(|code| plan.no_retry_exit.contains(&code));
     let timed_out = outcome == Outcome::Timeout && task.timeouts >= plan.retries_on_timeout;
     let spent = task.used >= retries(plan, task.agent_index);
-    let wanted = plan.retry_on.contains(&outcome) && !lost;
-    if wanted && !stops && !timed_out && !spent {
+    if wanted && !lost && !stops && !timed_out && !spent {
         let wait = wait(&plan.retry_wait, task.used, random);
         return Next::Again { agent_index: task.agent_index, wait, reason: StartReason::Retry };
     }
@@ -69,7 +90,8 @@ fn agents(plan: &plan::Task) -> usize {
 
 fn retries(plan: &plan::Task, agent_index: usize) -> u32 {
     match &plan.work {
-        Work::Agent { agents } => agents.get(agent_index).map_or(0, |agent| agent.retries),
+        // Who takes over gets the retries of the task, like the first one.
+        Work::Agent { agents } => agents.get(agent_index).map_or(plan.retries, |it| it.retries),
         Work::Command { .. } => plan.retries,
     }
 }

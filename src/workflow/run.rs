@@ -44,6 +44,8 @@ pub struct Run {
     /// When it was over.
     pub ended: Option<Moment>,
     pub(super) tasks: BTreeMap<TaskId, Task>,
+    /// When tasks went over to another agent, by the first agent of theirs, which has the budget.
+    pub(super) switches: BTreeMap<String, Vec<Moment>>,
 }
 
 /// A task of a run.
@@ -81,6 +83,8 @@ pub struct Task {
     pub(super) timeouts: u32,
     /// Lost attempts in a row, which use no retry but are bounded.
     pub(super) lost_in_row: u32,
+    /// Attempts in a row that a rule does not count.
+    pub(super) ignored_in_row: u32,
 }
 
 /// A fact that does not fit the state it meets, or a ledger that does not fit its plan.
@@ -116,6 +120,7 @@ impl Task {
             used: 0,
             timeouts: 0,
             lost_in_row: 0,
+            ignored_in_row: 0,
         }
     }
 
@@ -146,6 +151,7 @@ impl Run {
             started: None,
             ended: None,
             tasks,
+            switches: BTreeMap::new(),
         })
     }
 
@@ -189,7 +195,11 @@ impl Run {
                 let Some(found) = self.tasks.get_mut(task) else {
                     return Err(self.illegal(task.as_str(), "not in the plan", fact));
                 };
+                let before = found.agent_index;
                 if found.apply(at, fact) {
+                    if Self::is_switch(before, fact) {
+                        self.count_switch(at, &task.clone());
+                    }
                     return Ok(());
                 }
                 let state = found.state.word();
@@ -275,7 +285,7 @@ impl Task {
                 self.attempt = Some(attempt.clone());
                 self.n = *n;
                 self.agent = Some(agent.clone());
-                self.agent_index = *agent_index;
+                self.go_to(*agent_index);
                 self.started.get_or_insert(at);
             }
             (S::Starting, RunFact::TaskRunning { attempt, .. }) if self.waits_for(attempt) => {
@@ -294,7 +304,8 @@ impl Task {
                 RunFact::TaskRetrying { attempt, error, not_before, agent_index, reason, .. },
             ) if self.waits_for(attempt) => {
                 self.state = S::RetryWait;
-                self.count_failure(error.outcome, *agent_index);
+                self.count_failure(error.outcome, *reason);
+                self.go_to(*agent_index);
                 self.error = Some(error.clone());
                 self.not_before = Some(*not_before);
                 self.reason = *reason;
@@ -335,20 +346,27 @@ impl Task {
         self.attempt.as_ref() == Some(attempt)
     }
 
-    /// A lost attempt uses no retry; everything else does, until the next agent starts afresh.
-    fn count_failure(&mut self, outcome: Outcome, next_agent: usize) {
-        if outcome == Outcome::Lost {
-            self.lost_in_row += 1;
-        } else {
-            self.lost_in_row = 0;
-            self.used += 1;
+    /// A lost attempt uses no retry, nor does a usage limit, nor what a rule does not count;
+    /// everything else does.
+    fn count_failure(&mut self, outcome: Outcome, next: StartReason) {
+        let ignored = next == StartReason::Restart;
+        let lost = outcome == Outcome::Lost;
+        self.lost_in_row = if lost { self.lost_in_row + 1 } else { 0 };
+        self.ignored_in_row = if ignored { self.ignored_in_row + 1 } else { 0 };
+        if lost || ignored || outcome == Outcome::RateLimited {
+            return;
         }
+        self.used += 1;
         if outcome == Outcome::Timeout {
             self.timeouts += 1;
         }
-        if next_agent != self.agent_index {
-            (self.used, self.timeouts, self.lost_in_row) = (0, 0, 0);
+    }
+
+    /// The next agent starts afresh.
+    fn go_to(&mut self, agent: usize) {
+        if agent != self.agent_index {
+            (self.used, self.timeouts, self.lost_in_row, self.ignored_in_row) = (0, 0, 0, 0);
         }
-        self.agent_index = next_agent;
+        self.agent_index = agent;
     }
 }

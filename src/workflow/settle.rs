@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Moment, RunFact, RunId, RunOutcome, RunState, SkipReason, TaskError, TaskId, TaskState,
+    Moment, Outcome, RunFact, RunId, RunOutcome, RunState, SkipReason, TaskError, TaskId, TaskState,
 };
 use crate::plan::{self, DependsOn};
 
@@ -67,7 +67,10 @@ impl Workflow {
                     Readiness::Never => facts
                         .push(RunFact::TaskSkipped { task: task_id, reason: SkipReason::Upstream }),
                 },
-                TaskState::RetryWait if task.not_before.is_none_or(|at| at <= now) => {
+                TaskState::RetryWait
+                    if task.not_before.is_none_or(|at| at <= now)
+                        || self.limit_is_over(run, plan, task) =>
+                {
                     facts.push(RunFact::TaskQueued { task: task_id });
                 }
                 // Told as a failure first, so that the reason is on record.
@@ -90,6 +93,14 @@ impl Workflow {
         for fact in facts {
             self.record(now, id, fact, out);
         }
+    }
+
+    /// Whether a task waits for a usage limit of an agent that is no longer parked.
+    fn limit_is_over(&self, run: &Run, plan: &plan::Task, task: &Task) -> bool {
+        let limited = |error: &TaskError| error.outcome == Outcome::RateLimited;
+        let name = run.plan.agent_at(plan, task.agent_index);
+        task.error.as_ref().is_some_and(limited)
+            && name.is_none_or(|name| !self.parked.contains_key(name))
     }
 
     /// Ends a run whose tasks are all over.

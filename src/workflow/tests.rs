@@ -110,7 +110,15 @@ impl Bench {
         let message = format!("ended as {outcome}");
         let end = AttemptEnd { outcome, message, code, signal: None, source, at: self.now };
         let (tail, log) = ("last line".to_owned(), PathBuf::from("/log"));
-        self.hear(Event::AttemptEnded { run, attempt: order.attempt, end, value, tail, log });
+        self.hear(Event::AttemptEnded {
+            run,
+            attempt: order.attempt,
+            end,
+            then: None,
+            value,
+            tail,
+            log,
+        });
     }
 
     fn succeed(&mut self, task: &str, value: Value) {

@@ -11,6 +11,8 @@ use muxvisor::model::{PromptBy, ResultRule};
 use muxvisor::policy::{Config, read_agents};
 
 use crate::architecture::tree;
+use crate::stage::{Stage, pid_of};
+use crate::wait::wait_for;
 
 /// Shipped TOML files with their paths.
 fn shipped() -> Vec<(String, String)> {
@@ -97,4 +99,39 @@ fn the_demo_agent_thinks_aloud_and_quotes_its_task() {
         let (answer, rest) = answer.split_once("\n</result>\n").expect("a closing tag");
         assert_eq!((answer.trim_end(), rest), (expected, ""));
     }
+}
+
+/// Design §7: `env_allow` and `env_deny` filter what an agent inherits, never what it is given.
+#[test]
+fn an_agent_inherits_what_it_may() {
+    let stage = Stage::new();
+    let agent = |name: &str, keys: &str| {
+        format!(
+            "[agent.{name}]\ntype='service'\nautostart=true\ncommand=['sleep','1000']\n{keys}\n"
+        )
+    };
+    let some = "env_allow = ['AI_*']\nenv_deny = ['AI_SECRET']\nenv = { GIVEN = 'x' }";
+    let text = "[defaults]\nenv_deny = ['OTHER']\n".to_owned();
+    stage.configure(&(text + &agent("some", some) + &agent("most", "")));
+    let mut command = stage.command(&["up"]);
+    command.envs([("AI_KEY", "1"), ("AI_SECRET", "2"), ("OTHER", "3"), ("MORE", "4")]);
+    assert!(command.output().expect("the program starts").status.success());
+    let names = |name: &str| {
+        let mut pid = None;
+        wait_for("an agent that runs", || {
+            let ps = stage.ps();
+            let all = ps["instances"].as_array().expect("a list");
+            pid = all.iter().find(|it| it["name"] == name).and_then(|it| pid_of(&it["pid"]));
+            pid.is_some()
+        });
+        let path = format!("/proc/{}/environ", pid.expect("it was found"));
+        let environment = std::fs::read_to_string(path).expect("it lives");
+        let asked = ["AI_KEY", "AI_SECRET", "GIVEN", "HOME", "MORE", "OTHER", "PATH"];
+        let has = |name: &&str| {
+            environment.split('\0').any(|entry| entry.starts_with(&format!("{name}=")))
+        };
+        asked.into_iter().filter(has).collect::<Vec<_>>()
+    };
+    assert_eq!(names("some"), ["AI_KEY", "GIVEN", "HOME", "PATH"]);
+    assert_eq!(names("most"), ["AI_KEY", "AI_SECRET", "HOME", "MORE", "PATH"]);
 }

@@ -111,6 +111,7 @@ pub(crate) fn view() -> DaemonView {
         protocol: 1,
         started_at_ms: 2,
         home: "/home".into(),
+        tmux: Default::default(),
         limits: None,
         alarm: None,
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use muxvisor::document::{Source, render};
 use muxvisor::model::{
     Ending, Exit, Extract, Finding, ProcessMark, ResultSource, RunId, Severity, Submission, Usage,
+    WallTime,
 };
 use muxvisor::plan::{Plan, Surroundings, check};
 use muxvisor::policy::{Agent, Config, DaemonSettings};
@@ -96,7 +97,14 @@ pub(crate) fn ending(exit: Option<Exit>, result: Option<&str>) -> Ending {
         Some(text) => Extract::Complete { source: ResultSource::Tagged, text: text.to_owned() },
         None => Extract::Missing,
     };
-    Ending { exit, extract, tail: "the last line".to_owned(), log: PathBuf::from("output.log") }
+    let tail = "the last line".to_owned();
+    let (screen, log) = (tail.clone(), PathBuf::from("output.log"));
+    Ending { exit, extract, tail, log, screen, read_at: read_at() }
+}
+
+/// The wall time of every end: 07:30 on 2026-11-21, in UTC.
+pub(crate) fn read_at() -> WallTime {
+    WallTime { ms: 1_795_246_200_000, offset_s: 0 }
 }
 
 /// A process.

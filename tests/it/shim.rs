@@ -3,7 +3,9 @@
 mod bench;
 mod ends;
 mod groups;
+mod outer;
 mod output;
 mod says;
 mod stops;
+mod views;
 mod windows;

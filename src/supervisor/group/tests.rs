@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::super::{Action, Event, InstanceRequest, Remembered, Settings, Supervisor};
 use crate::model::{
     AttemptFact, AttemptId, Ending, Exit, Extract, Fact, InstanceState, Mint, Moment, ProcessMark,
-    ReadySign, Startup, StopStep, Usage,
+    ReadySign, Startup, StopStep, Usage, WallTime,
 };
 use crate::policy::{Agent, AgentType, Group, Restart, Strategy};
 
@@ -83,6 +83,7 @@ fn ending(end: End) -> Ending {
         unkillable: Vec::new(),
         left: Vec::new(),
         oom: false,
+        left: Vec::new(),
         window_closed: false,
         usage: Usage::default(),
         started_ms: 0,
@@ -91,7 +92,14 @@ fn ending(end: End) -> Ending {
         log_bytes: 0,
         log_gap: false,
     };
-    Ending { exit: Some(exit), extract: Extract::Missing, tail: String::new(), log: "log".into() }
+    Ending {
+        exit: Some(exit),
+        extract: Extract::Missing,
+        tail: String::new(),
+        log: "log".into(),
+        screen: String::new(),
+        read_at: WallTime::default(),
+    }
 }
 
 impl Stage {

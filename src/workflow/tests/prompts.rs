@@ -96,6 +96,7 @@ fn a_long_tail_is_cut_at_its_beginning() {
         constraints: &[],
         inputs: &[],
         previous: Some((2, &error)),
+        handover: None,
         result: crate::model::ResultRule::Tag,
         tag: None,
     };

@@ -6,8 +6,8 @@ use std::time::Duration;
 use muxvisor::daemon::{Core, Effect, Input, Turn};
 use muxvisor::health::{Attention, Load, Reading, Sample, Ticket};
 use muxvisor::model::{
-    Activity, ActivitySource, AttemptId, Doing, Ending, ExecFailure, Exit, Extract, Mint, Moment,
-    Order, Owner, Report, RunId, StopStep, signal_number,
+    Activity, ActivitySource, AttemptId, Doing, Ending, ExecFailure, Exit, Extract, Fact, Mint,
+    Moment, Order, Owner, Parking, Report, RunFact, RunId, StopStep, signal_number,
 };
 use muxvisor::plan::Plan;
 use muxvisor::policy::{Agent, Group, Strategy};
@@ -30,6 +30,10 @@ pub(super) struct Play {
     asked: BTreeMap<(AttemptId, String), Ticket>,
     /// Results that were printed and whose agents have not ended.
     results: BTreeMap<AttemptId, String>,
+    /// What is to be seen when attempts end.
+    screens: BTreeMap<AttemptId, String>,
+    /// What is written about the run.
+    written: Vec<(Moment, RunFact)>,
     woken: Option<Moment>,
 }
 
@@ -53,6 +57,8 @@ impl Play {
             orders: BTreeMap::new(),
             asked: BTreeMap::new(),
             results: BTreeMap::new(),
+            screens: BTreeMap::new(),
+            written: Vec::new(),
             woken: None,
         }
     }
@@ -81,6 +87,19 @@ impl Play {
                 let text = line.split_once(name).expect("the name is in it").1.trim().to_owned();
                 self.results.insert(self.order(name).attempt, text);
                 return Vec::new();
+            }
+            // What is to be seen when it ends.
+            ["screen", name, ..] => {
+                let text = line.split_once(name).expect("the name is in it").1.trim().to_owned();
+                self.screens.insert(self.order(name).attempt, text);
+                return Vec::new();
+            }
+            ["handover", name] => {
+                let text = self.order(name).handover.expect("it has one");
+                return text
+                    .lines()
+                    .map(|line| format!("| {line}").trim_end().to_owned())
+                    .collect();
             }
             // The daemon was killed, and the next one reads what was written.
             ["recover"] => return self.recover(),
@@ -157,10 +176,24 @@ impl Play {
             ["quiet", name, ms] => {
                 S::Heard { attempt: self.order(name).attempt, quiet_ms: ms.parse().ok()? }
             }
+            // It says what it does.
+            ["does", name, word] => {
+                let (order, activity) = (self.order(name), Activity::of_word(word)?);
+                let (kind, message, at_ms) = (None, None, 0);
+                let source = ActivitySource::Notify;
+                let doing = Some(Doing { activity, kind, message, source, at_ms });
+                let token = order.token.as_str().to_owned();
+                let report = Box::new(Report { token, doing, ..Report::default() });
+                S::Reported { attempt: order.attempt, report }
+            }
             [how, name, rest @ ..] => {
                 let attempt = self.order(name).attempt;
                 let result = self.results.get(&attempt).map(String::as_str);
-                S::Gone { attempt, ending: Box::new(ending(how, rest, result)?) }
+                let mut ending = ending(how, rest, result)?;
+                if let Some(screen) = self.screens.get(&attempt) {
+                    ending.screen.clone_from(screen);
+                }
+                S::Gone { attempt, ending: Box::new(ending) }
             }
             _ => return None,
         })
@@ -182,6 +215,17 @@ impl Play {
         };
         let number = u8::try_from(self.now.0 % 250).expect("it is small") + 3;
         self.core.supervisor = recovered(self.now, remembered, number);
+        let live = self.core.workflow.run(&run()).is_some();
+        self.core.workflow = Workflow::new(128, Mint::new([number + 1; 32]));
+        let parked: Vec<Parking> = self.core.supervisor.parked().cloned().collect();
+        for Parking { agent, until, .. } in parked {
+            let event = workflow::Event::AgentParked { agent, until };
+            self.core.workflow.handle(self.now, event);
+        }
+        if live {
+            let run = Workflow::replay(&run(), &self.written);
+            self.core.workflow.adopt(run.expect("its own facts can be read"));
+        }
         let event = self.configured();
         let turn = self.core.turn(self.now, Input::Supervisor(event));
         self.told(turn)
@@ -199,6 +243,11 @@ impl Play {
     }
 
     fn told(&mut self, turn: Turn) -> Vec<String> {
+        for fact in &turn.facts {
+            if let Fact::Run { fact, .. } = fact {
+                self.written.push((self.now, fact.clone()));
+            }
+        }
         for effect in &turn.effects {
             if let Effect::Sample { attempt, probe, ask } = effect {
                 self.asked.insert((attempt.clone(), ask.probe.clone()), *probe);

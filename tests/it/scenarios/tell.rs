@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use muxvisor::daemon::{Effect, Turn};
 use muxvisor::model::{
-    AttemptFact, AttemptId, Fact, GroupRow, InstanceRow, Order, Owner, RunFact, TaskError,
+    AttemptFact, AttemptId, Fact, GroupRow, InstanceRow, Order, Owner, Parking, RunFact, TaskError,
 };
 use muxvisor::supervisor::Answer;
 
@@ -69,7 +69,10 @@ impl Teller {
             Fact::InstanceRemoved { name } => format!("{name} forgotten"),
             Fact::Group(row) => group(row),
             Fact::GroupRemoved { name } => format!("group {name} forgotten"),
-            Fact::Parked(parking) => format!("{} parked ({})", parking.agent, parking.why),
+            Fact::Parked(parking) => {
+                let Parking { agent, until, why, .. } = parking;
+                format!("{agent} parked until @{} ({why})", until.0)
+            }
             Fact::Unparked { agent } => format!("{agent} no longer parked"),
             Fact::Noted { about, text } => {
                 format!("noted about {}: {text}", self.name(&AttemptId::new(about.as_str())))

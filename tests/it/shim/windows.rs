@@ -1,70 +1,12 @@
 //! The shim in a window: a terminal that the test owns, as tmux would own it.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex};
-use std::thread;
-
 use muxvisor::shim::{self, Request};
-use nix::pty::{Winsize, openpty};
 use nix::sys::signal::Signal;
 
 use super::bench::{Bench, number};
+use super::outer::Outer;
 use crate::wait::wait_for;
-
-/// The outer terminal.
-struct Outer {
-    master: File,
-    slave: Option<OwnedFd>,
-    shown: Arc<Mutex<String>>,
-}
-
-impl Outer {
-    fn open() -> Self {
-        let size = Winsize { ws_row: 33, ws_col: 77, ws_xpixel: 0, ws_ypixel: 0 };
-        let pair = openpty(&size, None).unwrap();
-        for fd in [&pair.master, &pair.slave] {
-            use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-            fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
-        }
-        Self { master: pair.master.into(), slave: Some(pair.slave), shown: Arc::default() }
-    }
-
-    /// Starts the shim on it; from then on only the shim holds the other side.
-    fn start(&mut self, bench: &mut Bench) {
-        bench.start_on(&self.slave.take().unwrap());
-    }
-
-    /// Reads what is shown, as tmux does.
-    fn read_along(&self) {
-        let (mut master, shown) = (self.master.try_clone().unwrap(), Arc::clone(&self.shown));
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(n @ 1..) = master.read(&mut buffer) {
-                shown.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..n]));
-            }
-        });
-    }
-
-    fn wait_for(&self, text: &str) {
-        wait_for(&format!("`{text}` in the window"), || self.shown.lock().unwrap().contains(text));
-    }
-
-    fn press(&mut self, bytes: &[u8]) {
-        self.master.write_all(bytes).unwrap();
-    }
-
-    fn resize(&self, columns: u16, rows: u16) {
-        let size = rustix_size(columns, rows);
-        rustix::termios::tcsetwinsize(&self.master, size).unwrap();
-    }
-}
-
-fn rustix_size(columns: u16, rows: u16) -> rustix::termios::Winsize {
-    rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
-}
 
 #[test]
 fn the_window_shows_the_agent_and_gives_it_its_size() {
@@ -77,7 +19,7 @@ fn the_window_shows_the_agent_and_gives_it_its_size() {
     outer.wait_for("got hello\r\n");
     bench.finish();
     assert_eq!(bench.log(), "33 77\r\nhello\r\ngot hello\r\n");
-    assert_eq!(*outer.shown.lock().unwrap(), bench.log());
+    assert_eq!(outer.shown(), bench.log());
 }
 
 #[test]

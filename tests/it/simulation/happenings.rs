@@ -6,7 +6,7 @@ use muxvisor::daemon::{Core, Effect, Input};
 use muxvisor::health::{Reading, Sample};
 use muxvisor::model::{AttemptId, AttemptRow, AttemptState, Mint, Order, Owner};
 use muxvisor::supervisor::{Event, Remembered, Settings, Supervisor};
-use muxvisor::workflow::Workflow;
+use muxvisor::workflow::{self, Workflow};
 
 use super::world::{Happening, World};
 use crate::props;
@@ -205,9 +205,14 @@ impl World {
         let left = self.ledger.unended();
         let instances = self.ledger.instances();
         let (attempts, groups) = (left.clone(), self.ledger.groups());
-        let remembered = Remembered { attempts, instances, groups, ..Remembered::default() };
+        let parked = self.ledger.parked();
+        let remembered = Remembered { attempts, instances, groups, parked };
         let supervisor = Supervisor::recover(self.now, settings, remembered, seed(1));
         let mut workflow = Workflow::new(LIVE_MAX, seed(2));
+        for parking in self.ledger.parked() {
+            let (agent, until) = (parking.agent, parking.until);
+            workflow.handle(self.now, workflow::Event::AgentParked { agent, until });
+        }
         for (run, facts) in self.ledger.live_runs() {
             workflow.adopt(Workflow::replay(run, facts).unwrap_or_else(|error| panic!("{error}")));
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use muxvisor::daemon::Core;
 use muxvisor::model::{
     AttemptFact, AttemptId, AttemptRow, AttemptState, Desired, Entry, Fact, GroupRow, InstanceRow,
-    InstanceState, Moment, Outcome, Output, RunFact, RunId, StartReason, TaskId,
+    InstanceState, Moment, Outcome, Output, Parking, RunFact, RunId, StartReason, TaskId,
 };
 use muxvisor::workflow::Workflow;
 
@@ -16,6 +16,7 @@ pub(super) struct Ledger {
     pub(super) runs: BTreeMap<RunId, Vec<(Moment, RunFact)>>,
     pub(super) attempts: BTreeMap<AttemptId, AttemptRow>,
     pub(super) instances: BTreeMap<String, InstanceRow>,
+    pub(super) parked: BTreeMap<String, Parking>,
     pub(super) groups: BTreeMap<String, GroupRow>,
     /// How each task ended, once.
     pub(super) ends: BTreeMap<(RunId, TaskId), &'static str>,
@@ -38,13 +39,20 @@ impl Ledger {
                 Fact::InstanceRemoved { name } => {
                     self.instances.remove(name);
                 }
+                Fact::Parked(parking) => {
+                    self.parked.insert(parking.agent.clone(), parking.clone());
+                }
+                Fact::Unparked { agent } => {
+                    let parked = self.parked.remove(agent);
+                    assert!(parked.is_some(), "{agent} was not parked");
+                }
                 Fact::Group(row) => {
                     self.groups.insert(row.name.clone(), row.clone());
                 }
                 Fact::GroupRemoved { name } => {
                     self.groups.remove(name);
                 }
-                Fact::Parked(_) | Fact::Unparked { .. } | Fact::Noted { .. } => {}
+                Fact::Noted { .. } => {}
             }
         }
     }
@@ -132,6 +140,11 @@ impl Ledger {
         self.instances.values().map(through_json).collect()
     }
 
+    /// The parked agents, as a later daemon reads them.
+    pub(super) fn parked(&self) -> Vec<Parking> {
+        self.parked.values().map(through_json).collect()
+    }
+
     /// The groups, as a later daemon reads them.
     pub(super) fn groups(&self) -> Vec<GroupRow> {
         self.groups.values().map(through_json).collect()
@@ -159,6 +172,8 @@ impl Ledger {
         let written: Vec<&AttemptRow> =
             self.attempts.values().filter(|row| row.state != AttemptState::Ended).collect();
         assert_eq!(live, written, "the attempts are not what is written");
+        let parked: Vec<&Parking> = core.supervisor.parked().collect();
+        assert_eq!(parked, self.parked.values().collect::<Vec<_>>(), "who is parked");
         let groups: Vec<&GroupRow> = core.supervisor.groups().collect();
         let written: Vec<&GroupRow> = self.groups.values().collect();
         assert_eq!(groups, written, "the groups are not what is written");

@@ -167,15 +167,32 @@ async fn windows_are_known_by_id_whatever_people_do() {
     let home = Home::new();
     let (tmux, mut notices) = Tmux::connect(home.config()).await.unwrap();
     let opened = tmux.open_window(&window("agents", "one", &["sleep", "1000"])).await.unwrap();
-    tmux.rename_window(&opened.window, "two").await.unwrap();
+    ask(&tmux, &["rename-window", "-t", &opened.window, "two"]).await;
     ask(&tmux, &["move-window", "-s", &opened.window, "-t", "agents:77"]).await;
     ask(&tmux, &["split-window", "-t", &opened.pane, "sleep 999"]).await;
     let seen = pane(&tmux, &opened.pane).await;
     assert_eq!((&seen.name[..], seen.token), ("two", Some(Token::new("token-of-one"))));
     let strangers: Vec<_> = tmux.list().await.unwrap();
     assert_eq!(strangers.iter().filter(|pane| pane.token.is_none()).count(), 2);
+    // What a person opened beside it is not ours to close.
+    tmux.close_window(&opened.window).await.unwrap();
+    let left = tmux.list().await.unwrap();
+    assert!(left.iter().any(|pane| pane.window == opened.window && pane.token.is_none()));
+    assert!(left.iter().all(|pane| pane.pane != opened.pane));
+    let opened = tmux.open_window(&window("agents", "three", &["sleep", "1000"])).await.unwrap();
+    tmux.close_window(&opened.window).await.unwrap();
     tmux.close_window(&opened.window).await.unwrap();
     heard(&mut notices, &Notice::WindowClosed { window: opened.window }).await;
+}
+
+/// How a dead pane ended, as soon as tmux can be brought to know it.
+async fn death(tmux: &Tmux, id: &str) -> Death {
+    until("the server to know", async || {
+        tmux.nudge();
+        pane(tmux, id).await.death.is_some()
+    })
+    .await;
+    pane(tmux, id).await.death.unwrap()
 }
 
 /// Faults 18 and 19: with a library that loses SIGCHLD (tmux before 3.6), no end stays unknown.
@@ -188,19 +205,16 @@ async fn the_end_of_thirty_killed_panes_is_known() {
         let order = window("agents", &format!("w{n}"), &["sleep", "1000"]);
         opened.push(tmux.open_window(&order).await.unwrap());
     }
-    assert_eq!(tmux.settle_dead(&opened[0].pane).await.unwrap(), None, "it lives");
     // One after the other: the death of the next one would make tmux notice this one.
     for one in &opened {
         kill(Pid::from_raw(one.pid), Signal::SIGKILL).unwrap();
         until("the pane to be dead", async || pane(&tmux, &one.pane).await.dead).await;
-        let death = tmux.settle_dead(&one.pane).await.unwrap();
-        assert_eq!(death, Some(Death::Signal(9)), "{one:?}");
+        assert_eq!(death(&tmux, &one.pane).await, Death::Signal(9), "{one:?}");
     }
     let failing = window("agents", "seven", &["sh", "-c", "exit 7"]);
     let seven = tmux.open_window(&failing).await.unwrap();
     until("the pane to be dead", async || pane(&tmux, &seven.pane).await.dead).await;
-    assert_eq!(tmux.settle_dead(&seven.pane).await.unwrap(), Some(Death::Code(7)));
-    assert_eq!(pane(&tmux, &seven.pane).await.death, Some(Death::Code(7)));
+    assert_eq!(death(&tmux, &seven.pane).await, Death::Code(7));
 }
 
 /// A person attaches with the command that is printed for them, and is seen to look.

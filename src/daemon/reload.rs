@@ -1,0 +1,243 @@
+//! Takes up a changed configuration (design §8): everything is read and checked, then compared,
+//! then applied; any problem keeps the last good one, and stays to be seen. What a file watcher
+//! found removes nothing: only a person stops an agent.
+
+use std::time::Duration;
+
+use crate::control::view::{ConfigurationView, ReloadReply};
+use crate::control::{Failure, FailureKind, Reply, Responder};
+use crate::failpoint;
+use crate::model::{AttemptRow, Fact, Moment, Owner, StopCause};
+use crate::policy::{Changes, Config, diff};
+use crate::supervisor::{Event, InstanceRequest};
+use crate::workflow;
+
+use super::config_source::print;
+use super::config_watch::ConfigWatch;
+use super::engine::Engine;
+use super::standing::kept_windows;
+use super::{Incoming, Input, Turn};
+
+/// How long a file must have been left alone before it is read: editors and scripts save in
+/// several steps.
+const SETTLES_AFTER: Duration = Duration::from_millis(250);
+
+/// Who wants the file to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// Nobody: it has changed.
+    Itself,
+    /// A person, by signal or request.
+    Person,
+}
+
+impl Engine {
+    /// Has the loop told whenever the file may have changed.
+    pub(super) fn watch_config(&self) {
+        let inbox = self.inbox.clone();
+        match ConfigWatch::start(self.settings.config_source.path().to_owned()) {
+            Ok(mut watch) => {
+                tokio::spawn(async move {
+                    while watch.touched().await {
+                        inbox.put(Incoming::ConfigTouched);
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!("the configuration is read again on SIGHUP only: {error}");
+            }
+        }
+    }
+
+    /// The file is looked at when it has been left alone for a moment.
+    pub(super) fn config_touched(&mut self) {
+        self.standing.look_at = Some(self.clock.now() + SETTLES_AFTER);
+    }
+
+    /// Looks at the file if it is time.
+    pub(super) fn look_at_config(&mut self, now: Moment) {
+        if self.standing.look_at.is_some_and(|at| at <= now) {
+            self.standing.look_at = None;
+            // What is wrong was noted, and nobody waits for an answer.
+            let _ = self.reload(By::Itself);
+        }
+    }
+
+    /// Reads the file, and applies what it says.
+    pub(super) fn reload(&mut self, by: By) -> Result<Changes, Failure> {
+        let Some(new) = self.read_config(by)? else { return Ok(Changes::default()) };
+        let old = &self.settings.config;
+        let all = diff(old, &new);
+        let removes = all.removed_agents().next().is_some();
+        let in_force = match by {
+            By::Person => new.clone(),
+            By::Itself => new.clone().keeping(old),
+        };
+        let applied = diff(old, &in_force);
+        self.standing.pending = (removes && by == By::Itself).then(|| Box::new(new));
+        self.standing.kept = None;
+        self.tell_changes(&all, &applied);
+        self.retire(&applied);
+        self.settings.config = in_force;
+        self.apply_settings();
+        failpoint::step("reload.apply", || self.configure());
+        Ok(applied)
+    }
+
+    /// What the file says: `None` when it says what holds. A problem is noted once.
+    fn read_config(&mut self, by: By) -> Result<Option<Config>, Failure> {
+        let read = failpoint::step("reload.read", || self.read_text());
+        let seen = read.as_ref().map(|text| text.as_deref().map(print));
+        if seen.as_ref().is_ok_and(|seen| *seen == self.standing.seen) {
+            return match (&self.standing.kept, by, &self.standing.pending) {
+                (Some((failure, _)), _, _) => Err(failure.clone()),
+                (None, By::Person, Some(pending)) => Ok(Some((**pending).clone())),
+                (None, _, _) => Ok(None),
+            };
+        }
+        // What could not be read is looked at again, even when it comes back as it was.
+        self.standing.had_file |= matches!(seen, Ok(Some(_)));
+        self.standing.seen = seen.unwrap_or_default();
+        let read = read.and_then(|text| self.settings.config_source.parse(text));
+        read.map(Some).inspect_err(|failure| self.keep_last_good(failure))
+    }
+
+    /// The text of the file. One that is gone says nothing: it may be on its way back.
+    fn read_text(&self) -> Result<Option<String>, Failure> {
+        let text = self.settings.config_source.text()?;
+        if text.is_none() && self.standing.had_file {
+            let shown = self.settings.config_source.path().display();
+            let message = format!("the configuration {shown} is gone");
+            let hint = "write it again, with a comment only to have none of it";
+            return Err(Failure::new(FailureKind::Invalid, message).hint(hint));
+        }
+        Ok(text)
+    }
+
+    fn keep_last_good(&mut self, failure: &Failure) {
+        if self.standing.kept.as_ref().is_some_and(|(known, _)| known == failure) {
+            return;
+        }
+        for finding in &failure.findings {
+            let place = format!("{}:{}:{}", finding.file, finding.line, finding.column);
+            tracing::error!("{place}: {}: {}", finding.code, finding.message);
+        }
+        let since = match &self.standing.kept {
+            Some((_, since)) => *since,
+            None => self.clock.wall_ms(),
+        };
+        self.standing.kept = Some((failure.clone(), since));
+        self.note("configuration", format!("the last good one is kept: {failure}"));
+    }
+
+    fn tell_changes(&mut self, all: &Changes, applied: &Changes) {
+        let mut lines: Vec<&str> = applied.0.iter().map(|change| change.text.as_str()).collect();
+        lines.sort_unstable();
+        tracing::info!("configuration read again: {} changes", lines.len());
+        lines.iter().for_each(|line| tracing::info!("configuration: {line}"));
+        let waits: Vec<&str> = all.removed_agents().collect();
+        let waits = waits.into_iter().filter(|name| applied.removed_agents().all(|n| n != *name));
+        for name in waits {
+            tracing::warn!("configuration: {}", pending_sentence(name));
+        }
+        if !lines.is_empty() {
+            let text = format!("read again: {}", lines.join("; "));
+            let about = "configuration".to_owned();
+            let fact = Fact::Noted { about, text };
+            let turn = Turn { facts: vec![fact], ..Turn::default() };
+            self.keep_turn(self.clock.now(), turn);
+        }
+    }
+
+    /// Stops the instances of agents that are gone. One that is being stopped is left to it: asked
+    /// twice, a stop kills.
+    fn retire(&mut self, changes: &Changes) {
+        for name in changes.removed_agents() {
+            let lives = |row: &&AttemptRow| {
+                row.order.owner == Owner::Instance { name: name.to_owned() }
+                    && row.stopping != Some(StopCause::Cancelled)
+            };
+            if self.core.supervisor.attempts().any(|row| lives(&row)) {
+                self.ask_instance(name, InstanceRequest::Stop);
+            }
+        }
+    }
+
+    fn ask_instance(&mut self, name: &str, request: InstanceRequest) {
+        let event = Event::Asked { name: name.to_owned(), request };
+        self.decide(Input::Supervisor(event));
+    }
+
+    /// Hands on the daemon's own settings; those that are looked up when they are needed hold
+    /// already.
+    fn apply_settings(&mut self) {
+        let daemon = &self.settings.config.daemon;
+        self.core.supervisor.keep_windows(kept_windows(daemon));
+        self.core.workflow.limit(daemon.max_parallel as usize);
+        self.log.limit(daemon.log_max_bytes, daemon.log_backups);
+        // Whatever waits for a slot may have one now.
+        self.decide(Input::Workflow(workflow::Event::DeadlineReached));
+    }
+
+    /// Answers `reload`.
+    pub(super) fn asked_to_reload(&mut self, dry: bool, restart: bool, responder: Responder) {
+        let outcome = if dry { self.would_change() } else { self.reload(By::Person) };
+        let changes = match outcome {
+            Ok(changes) => changes.0,
+            Err(failure) => {
+                let hint = "the last good one is kept; `muxvisor check` shows every problem";
+                let hint = failure.hint.clone().unwrap_or_else(|| hint.to_owned());
+                return self.reply(responder, failure.hint(hint));
+            }
+        };
+        let stale = self.stale();
+        let mut restarted = Vec::new();
+        if restart && !dry {
+            for name in &stale {
+                self.ask_instance(name, InstanceRequest::Restart);
+            }
+            restarted.clone_from(&stale);
+        }
+        let path = self.settings.config_source.path().to_owned();
+        let reply = ReloadReply { path, dry_run: dry, changes, stale, restarted };
+        self.reply(responder, Reply::ok(&reply));
+    }
+
+    /// What `reload` would change; nothing is changed, and nothing is remembered of it.
+    fn would_change(&self) -> Result<Changes, Failure> {
+        let text = self.read_text()?;
+        let new = self.settings.config_source.parse(text)?;
+        Ok(diff(&self.settings.config, &new))
+    }
+
+    /// Instances that run as something that they would not be started as now.
+    fn stale(&self) -> Vec<String> {
+        let supervisor = &self.core.supervisor;
+        let name = |row: &AttemptRow| match &row.order.owner {
+            Owner::Instance { name } => Some(name.clone()),
+            Owner::Task { .. } => None,
+        };
+        let gone = |row: &&AttemptRow| row.stopping.is_none();
+        let stale = supervisor.attempts().filter(|row| supervisor.is_stale(row)).filter(gone);
+        stale.filter_map(name).collect()
+    }
+
+    /// How the file stands to what holds.
+    pub(super) fn configuration_view(&self) -> ConfigurationView {
+        let kept = self.standing.kept.as_ref();
+        let pending = self.standing.pending.as_ref();
+        let pending = pending.map(|new| diff(&self.settings.config, new));
+        let pending = pending.iter().flat_map(Changes::removed_agents).map(str::to_owned);
+        ConfigurationView {
+            path: self.settings.config_source.path().to_owned(),
+            kept_since_ms: kept.map(|(_, since)| *since),
+            problem: kept.map(|(failure, _)| failure.message.clone()),
+            findings: kept.map(|(failure, _)| failure.findings.clone()).unwrap_or_default(),
+            pending_removals: pending.collect(),
+        }
+    }
+}
+
+fn pending_sentence(name: &str) -> String {
+    format!("agent `{name}` is gone from the file; it holds until `reload` or SIGHUP")
+}

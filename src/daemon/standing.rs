@@ -1,0 +1,51 @@
+//! How the configuration file stands to what holds, and what its settings mean for windows.
+
+use std::time::Duration;
+
+use crate::control::Failure;
+use crate::model::Moment;
+use crate::policy::{Config, DaemonSettings, KeepWindow};
+use crate::supervisor;
+
+use super::config_source::Print;
+
+/// How long the window of a successful attempt stays.
+const KEEP_SUCCESS: Duration = Duration::from_secs(5);
+
+/// What is known about the file beside what holds.
+pub(super) struct Standing {
+    /// The text that was looked at last; none when there was none to be read.
+    pub(super) seen: Option<Print>,
+    /// Whether there ever was a file.
+    pub(super) had_file: bool,
+    /// When the file is to be looked at, because it was touched.
+    pub(super) look_at: Option<Moment>,
+    /// Why the last good configuration is kept, and since when.
+    pub(super) kept: Option<(Failure, i64)>,
+    /// What the file says, when it lacks agents that still hold.
+    pub(super) pending: Option<Box<Config>>,
+}
+
+impl Standing {
+    /// What is known at the start. The file is looked at once more as soon as it is watched.
+    pub(super) fn new(first: Option<Print>, now: Moment) -> Self {
+        Self {
+            seen: first,
+            had_file: first.is_some(),
+            look_at: Some(now),
+            kept: None,
+            pending: None,
+        }
+    }
+}
+
+/// How long windows stay by these settings.
+pub(super) fn kept_windows(config: &DaemonSettings) -> supervisor::Settings {
+    let keep_failure = Some(Duration::from_millis(config.keep_for_ms));
+    let windows = match config.keep_window {
+        KeepWindow::Never => (Some(Duration::ZERO), Some(Duration::ZERO)),
+        KeepWindow::OnFailure => (Some(KEEP_SUCCESS), keep_failure),
+        KeepWindow::Always => (keep_failure, keep_failure),
+    };
+    supervisor::Settings { keep_success: windows.0, keep_failure: windows.1 }
+}

@@ -1,0 +1,165 @@
+//! Who goes on with a task when its agent cannot: the next of its roster that is not parked, as
+//! often as the failover table of its first agent allows within the run. Nobody's attempt is used
+//! up by that.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::{Moment, Outcome, RunFact, StartReason, TaskId, Then};
+use crate::plan;
+use crate::transcript::{Handover, handover};
+
+use super::retry::{self, Next};
+use super::run::{Run, Task};
+
+/// How often in a row a rule may have an attempt made again without counting it.
+const IGNORED_MAX: u32 = 20;
+
+/// The agents that are not to be started, and until when.
+pub(super) type Parked = BTreeMap<String, Moment>;
+
+/// A failed attempt, as far as it decides what follows.
+pub(super) struct Failure {
+    /// How it ended.
+    pub(super) outcome: Outcome,
+    /// Its exit code.
+    pub(super) code: Option<i32>,
+    /// What a rule of its agent asks for.
+    pub(super) then: Option<Then>,
+    /// Spreads waits.
+    pub(super) random: u64,
+}
+
+/// Decides what follows a failed attempt of a task.
+pub(super) fn after(
+    now: Moment,
+    run: &Run,
+    plan: &plan::Task,
+    parked: &Parked,
+    failure: &Failure,
+) -> Next {
+    let Some(task) = run.task(&plan.id) else { return Next::GiveUp };
+    let Failure { outcome, code, then, random } = failure;
+    let same = |wait, reason| Next::Again { agent_index: task.agent_index, wait, reason };
+    let other = |agent_index| {
+        let (wait, reason) = (Duration::ZERO, StartReason::Failover);
+        Next::Again { agent_index, wait, reason }
+    };
+    let by_retry = || retry::after(plan, task, *outcome, *code, *random);
+    match (outcome, then) {
+        (_, Some(Then::Fail)) => Next::GiveUp,
+        (Outcome::RateLimited, then) => {
+            let stays = matches!(then, Some(Then::Restart | Then::Delay(_) | Then::Ignore));
+            let next = if stays { None } else { free(now, run, plan, task.agent_index, parked) };
+            let wait = || {
+                let name = run.plan.agent_at(plan, task.agent_index);
+                name.and_then(|name| parked.get(name)).map_or(Duration::ZERO, |at| at.since(now))
+            };
+            next.map_or_else(|| same(wait(), StartReason::Retry), other)
+        }
+        (_, Some(Then::Failover)) | (Outcome::Auth | Outcome::ExecFailed, None) => {
+            let free = free(now, run, plan, task.agent_index, parked);
+            free.or_else(|| next(now, run, plan, task.agent_index)).map_or_else(by_retry, other)
+        }
+        (_, Some(Then::Ignore)) if task.ignored_in_row < IGNORED_MAX => {
+            same(Duration::from_millis(plan.retry_wait.first_ms), StartReason::Restart)
+        }
+        (_, Some(Then::Restart)) => retry::wanted(plan, task, *outcome, *code, *random),
+        (_, Some(Then::Delay(ms))) => match retry::wanted(plan, task, *outcome, *code, *random) {
+            Next::Again { agent_index, reason: StartReason::Retry, wait: _ } => {
+                let wait = Duration::from_millis(*ms);
+                Next::Again { agent_index, wait, reason: StartReason::Retry }
+            }
+            next @ (Next::Again { .. } | Next::GiveUp) => next,
+        },
+        (_, Some(Then::Ignore) | None) => by_retry(),
+    }
+}
+
+/// Who starts a queued task now, and why: its own agent, or the next that is not parked; nobody
+/// when all are, or no switch is left.
+pub(super) fn choose(
+    now: Moment,
+    run: &Run,
+    plan: &plan::Task,
+    task: &Task,
+    parked: &Parked,
+) -> Option<(usize, StartReason)> {
+    let name = run.plan.agent_at(plan, task.agent_index);
+    if !name.is_some_and(|name| parked.contains_key(name)) {
+        return Some((task.agent_index, task.reason));
+    }
+    let next = free(now, run, plan, task.agent_index, parked);
+    next.map(|index| (index, StartReason::Failover))
+}
+
+/// The next of the roster that is not parked, if there may be a switch.
+fn free(now: Moment, run: &Run, plan: &plan::Task, index: usize, parked: &Parked) -> Option<usize> {
+    let from = next(now, run, plan, index)?;
+    let roster = run.plan.roster(plan);
+    (from..roster.len()).find(|index| !parked.contains_key(roster[*index]))
+}
+
+/// The next of the roster, if there may be a switch.
+fn next(now: Moment, run: &Run, plan: &plan::Task, index: usize) -> Option<usize> {
+    let room = run.switches(plan, now).is_none_or(|(used, most)| used < most);
+    (room && index + 1 < run.plan.roster(plan).len()).then_some(index + 1)
+}
+
+/// What an agent that takes over a task is told about the one before; none when it is the same.
+pub(super) fn told(task: &Task, name: &str, cwd: &str) -> Option<String> {
+    let (error, from) = (task.error.as_ref()?, task.agent.as_deref()?);
+    let log = error.log.as_ref().map(|log| log.to_string_lossy());
+    (from != name).then(|| {
+        handover(&Handover {
+            agent: from,
+            outcome: error.outcome.word(),
+            message: &error.message,
+            tail: &error.tail,
+            cwd: Some(cwd),
+            log: log.as_deref(),
+        })
+    })
+}
+
+impl Run {
+    /// How often tasks with this one's first agent have gone over to another within its failover
+    /// interval, and how often they may; none when it has no failover table.
+    pub fn switches(&self, plan: &plan::Task, now: Moment) -> Option<(u32, u32)> {
+        let failover = self.plan.failover(plan)?;
+        let switches = self.switches.get(self.plan.agent_at(plan, 0)?);
+        let used = switches.map_or(0, |switches| failover.recent(switches, now));
+        Some((used, failover.max_switches))
+    }
+
+    pub(super) fn count_switch(&mut self, at: Moment, task: &TaskId) {
+        let Some(plan) = self.plan.task(task) else { return };
+        let (Some(failover), Some(head)) = (self.plan.failover(plan), self.plan.agent_at(plan, 0))
+        else {
+            return;
+        };
+        let switches = self.switches.entry(head.to_owned()).or_default();
+        switches.retain(|switch| switch.0.saturating_add(failover.interval_ms) > at.0);
+        switches.push(at);
+    }
+
+    /// Whether a fact has a task go over to another agent because its own cannot go on.
+    pub(super) fn is_switch(before: usize, fact: &RunFact) -> bool {
+        match fact {
+            RunFact::TaskStarting { agent_index, reason, .. }
+            | RunFact::TaskRetrying { agent_index, reason, .. } => {
+                *reason == StartReason::Failover && *agent_index != before
+            }
+            RunFact::Submitted(_)
+            | RunFact::Moved { .. }
+            | RunFact::TaskQueued { .. }
+            | RunFact::TaskRunning { .. }
+            | RunFact::TaskSucceeded { .. }
+            | RunFact::TaskFailed { .. }
+            | RunFact::TaskSkipped { .. }
+            | RunFact::TaskCancelled { .. }
+            | RunFact::CancelRequested
+            | RunFact::Ended { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Usage limits and failover with real agents: small programs that say what the real ones say.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::scene::{Scene, send, task};
+use crate::wait::wait_for;
+
+/// Says that a limit was hit until a file is there, then does its work.
+const LIMITED: &str = r#"#!/bin/sh
+echo "You've hit your 5-hour limit · resets in $1 seconds" >&2
+exit 1
+"#;
+
+/// The rules that `claude` has built in, for agents of other names.
+const RULES: &str = r#"
+[[agent.first.on]]
+name = "usage limit"
+when = { screen = "hit your .*limit", exit = "failure" }
+outcome = "rate-limited"
+reset = "resets (.+)"
+"#;
+
+fn instance(scene: &Scene, name: &str) -> Value {
+    let all = scene.ps()["instances"].as_array().expect("a list").clone();
+    all.into_iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("no {name}"))
+}
+
+fn plan(scene: &Scene, fallback: &str) -> String {
+    let text = format!(
+        "plan = 'p'\ngoal = 'g'\napproval = 'none'\n[[task]]\nid = 'a'\nagent = 'first'\n\
+         description = 'Do it.'\nretries = 0\n{fallback}\n"
+    );
+    scene.file("plan.toml", &text).to_str().expect("UTF-8").to_owned()
+}
+
+/// Faults 71 and 74: a limit on the screen of a terminal moves an instance to the next agent at
+/// once, with what it left behind; `ps` and `why` say so, and so does a daemon that comes later.
+#[test]
+fn an_instance_fails_over_and_the_next_daemon_knows() {
+    let scene = Scene::new();
+    let script = scene.file("limited.sh", LIMITED);
+    let desk = scene.desk();
+    let config = format!(
+        "[agent.first]\ntype = 'service'\ncwd = '{0}'\ncommand = ['sh', '{1}', '3600']\n\
+         [agent.first.failover]\ntargets = ['second']\n\
+         [agent.second]\ncwd = '{0}'\n\
+         command = ['sh', '-c', 'cat \"$MUXVISOR_HANDOVER\" > handed; exec sleep 1000']\n{RULES}",
+        desk.display(),
+        script.display(),
+    );
+    scene.configure(&config);
+    assert_eq!(scene.call(&["start", "first"]).code, 0);
+    wait_for("the second agent to serve", || {
+        let seen = instance(&scene, "first");
+        seen["serving"] == "second" && seen["state"] == "running"
+    });
+    wait_for("the handover", || {
+        fs::read_to_string(desk.join("handed")).is_ok_and(|text| text.contains("5-hour limit"))
+    });
+    let seen = instance(&scene, "first");
+    assert_eq!((&seen["switches"], &seen["switches_max"]), (&1.into(), &3.into()), "{seen}");
+    let parked = &scene.ps()["parked"][0];
+    assert_eq!(parked["agent"], "first", "{parked}");
+    assert!(parked["why"].as_str().is_some_and(|why| why.contains("5-hour limit")), "{parked}");
+    let pid = seen["pid"].clone();
+    send(scene.daemon_that_answers(), Signal::SIGKILL);
+    scene.start_daemon();
+    wait_for("the next daemon to know", || {
+        let seen = instance(&scene, "first");
+        seen["serving"] == "second" && seen["pid"] == pid
+    });
+    assert_eq!(scene.ps()["parked"][0]["agent"], "first");
+    let why = scene.json(&["why", "first"]);
+    assert_eq!(why["serving"], "second", "{why}");
+}
+
+/// A task goes on with its fallback and uses no attempt of its own; what it was told is fenced.
+#[test]
+fn a_task_fails_over_to_its_fallback() {
+    let scene = Scene::new();
+    let script = scene.file("limited.sh", LIMITED);
+    let config = format!(
+        "[agent.first]\ncommand = ['sh', '{}', '3600']\n\
+         [agent.second]\ncommand = ['sh', '-c', 'cat > told; echo \"<result>done</result>\"']\n\
+         {RULES}",
+        script.display()
+    );
+    scene.configure(&config);
+    let plan = plan(&scene, "fallback = ['second']");
+    let answer = scene.call(&["run", &plan, "--json"]);
+    assert_eq!(answer.code, 0, "{answer:?}");
+    let results = &answer.document()["execution_results"];
+    assert_eq!(task(results, "a")["status"], "success", "{results}");
+    let told = fs::read_to_string(scene.desk().join("told")).expect("it was told");
+    assert!(told.contains("## Handover") && told.contains("`first` worked on this"), "{told}");
+    assert!(told.contains("5-hour limit"), "{told}");
+}
+
+/// A task whose agent nobody can stand in for waits until the limit is over, also when the daemon
+/// is killed while it waits; then the same agent does it.
+#[test]
+fn a_parked_task_goes_on_when_the_limit_is_over() {
+    let scene = Scene::new();
+    let text = "#!/bin/sh\nif [ -e been ]; then echo '<result>done</result>'; exit; fi\n\
+                : > been\necho \"You've hit your limit · resets in 4 seconds\" >&2\nexit 1\n";
+    let script = scene.file("once.sh", text);
+    scene.configure(&format!("[agent.first]\ncommand = ['sh', '{}']\n{RULES}", script.display()));
+    let run = scene.read(&["run", &plan(&scene, ""), "--detach", "--json"]);
+    let run = run["run"].as_str().expect("an id").to_owned();
+    wait_for("the agent to be parked", || scene.ps()["parked"][0]["agent"] == "first");
+    send(scene.daemon_that_answers(), Signal::SIGKILL);
+    scene.start_daemon();
+    let why = scene.json(&["why", &format!("{run}/a")]);
+    let sentence = why["why"].as_str().unwrap_or_default();
+    assert!(sentence.contains("parked") || why["state"] != "retry-wait", "{why}");
+    assert_eq!(scene.call(&["wait", &run, "--timeout", "30s"]).code, 0);
+    assert_eq!(scene.attempts_of("a").len(), 2);
+    assert_eq!(scene.ps()["parked"], Value::Array(Vec::new()));
+}
