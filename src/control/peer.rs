@@ -8,16 +8,13 @@ use nix::sys::socket::{getsockopt, sockopt::PeerPidfd};
 use nix::unistd::geteuid;
 use tokio::net::UnixStream;
 
-use crate::model::ProcessStat;
-
 /// Who asks, as the kernel says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The process that connected, when the kernel knows one in our pid namespace.
     pub pid: Option<i32>,
-    /// When that process started, in ticks since boot; `None` when it was gone already. Then its
-    /// pid may be another's.
-    pub start_ticks: Option<u64>,
+    /// Whether that process was gone already when we looked. Then its pid may be another's.
+    pub is_gone: bool,
     /// Its user.
     pub uid: u32,
 }
@@ -33,20 +30,20 @@ impl Peer {
 pub(super) fn of(stream: &UnixStream) -> Option<Peer> {
     let credentials = stream.peer_cred().ok()?;
     let pid = credentials.pid().filter(|pid| *pid > 0);
-    let start_ticks = pid.and_then(|pid| start_ticks(pid, getsockopt(stream, PeerPidfd).ok()));
-    Some(Peer { pid, start_ticks, uid: credentials.uid() })
+    let is_gone = pid.is_some_and(|pid| is_gone(pid, getsockopt(stream, PeerPidfd).ok()));
+    Some(Peer { pid, is_gone, uid: credentials.uid() })
 }
 
-/// When the process started. What is read under its number is its own as long as the handle on it
-/// says that it lives; kernels before 6.5 give no handle, and the moment since it connected is
-/// trusted.
-fn start_ticks(pid: i32, handle: Option<OwnedFd>) -> Option<u64> {
-    let stat = ProcessStat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)?;
-    let lives = handle.is_none_or(|handle| {
-        let mut fds = [PollFd::new(handle.as_fd(), PollFlags::POLLIN)];
-        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready == 0)
-    });
-    lives.then_some(stat.start_ticks)
+/// Whether the process has ended. Kernels before 6.5 give no handle on it; then there may be nobody
+/// of that number. Not knowing, such as without a free file descriptor, is not an end.
+fn is_gone(pid: i32, handle: Option<OwnedFd>) -> bool {
+    match handle {
+        Some(handle) => {
+            let mut fds = [PollFd::new(handle.as_fd(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+        }
+        None => fs::exists(format!("/proc/{pid}")).is_ok_and(|exists| !exists),
+    }
 }
 
 /// Whether a user may talk to the daemon of `us`.
@@ -68,9 +65,9 @@ mod tests {
     }
 
     #[test]
-    fn a_process_without_a_start_is_none() {
+    fn only_a_process_that_ended_is_gone() {
         let own = i32::try_from(std::process::id()).unwrap();
-        assert!(start_ticks(own, None).is_some());
-        assert_eq!(start_ticks(i32::MAX, None), None);
+        assert!(!is_gone(own, None));
+        assert!(is_gone(i32::MAX, None));
     }
 }

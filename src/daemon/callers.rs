@@ -3,7 +3,6 @@
 //! their token (`[daemon] agent_api`). No bar against malice, which has our user's other means;
 //! one against an agent that ends its neighbours or starts runs because it could.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -21,9 +20,6 @@ use super::process;
 const GENERATIONS_MAX: usize = 1000;
 /// How many kinds of refusals are remembered, so that each is written down once.
 const REFUSALS_MAX: usize = 4096;
-
-/// Refusals that were written down.
-pub(super) type Refusals = BTreeSet<(Option<AttemptId>, &'static str)>;
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +100,7 @@ impl Engine {
     fn caller(&self, peer: Peer) -> Caller {
         let mut live = self.core.supervisor.attempts().peekable();
         let Some(pid) = peer.pid.filter(|_| live.peek().is_some()) else { return Caller::Person };
-        if peer.start_ticks.is_none() {
+        if peer.is_gone {
             return Caller::Nobody;
         }
         let rows: Vec<&AttemptRow> = live.collect();

@@ -1,6 +1,6 @@
 //! The loop: gathers what has come in, decides, commits, acts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,10 @@ use crate::clock::Clock;
 use crate::control::{Reply, Responder};
 use crate::failpoint;
 use crate::ledger::{Ledger, Reader};
-use crate::model::{Entry, Fact, Moment, RunId};
+use crate::model::{AttemptId, Entry, Fact, Moment, RunId};
 use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
 
-use super::callers::Refusals;
 use super::door::Door;
 use super::ears::{Ears, Outage};
 use super::log::LogFile;
@@ -54,7 +53,7 @@ pub(super) struct Engine {
     pub(super) last_run: (String, u32),
     pub(super) leaving: Leaving,
     /// What agents were denied and is written down.
-    pub(super) refusals: Refusals,
+    pub(super) refusals: BTreeSet<(Option<AttemptId>, &'static str)>,
     pub(super) standing: Standing,
     /// Decided and not yet committed.
     pub(super) pending: Pending,
@@ -242,7 +241,7 @@ impl Engine {
         tmux_config(&self.settings)
     }
 
-    pub(super) fn attempt_dir(&self, attempt: &crate::model::AttemptId) -> PathBuf {
+    pub(super) fn attempt_dir(&self, attempt: &AttemptId) -> PathBuf {
         self.settings.home.attempt(attempt)
     }
 }

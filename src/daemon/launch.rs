@@ -39,21 +39,24 @@ pub(super) struct Surroundings<'a> {
     pub(super) confinement: Confinement,
 }
 
-/// Makes the attempt's directory and `spec.json`. A spec that is there already is complete, and
-/// a shim may hold its lock, so it is left alone.
+/// Makes the attempt's directory and `spec.json`. A whole spec that is there already is left alone,
+/// because a shim may hold its lock. One that a power cut tore is written anew, since nothing of it
+/// was synced; no shim can have run by it.
 pub(super) fn write_spec(order: &Order, around: &Surroundings<'_>) -> io::Result<PathBuf> {
     let dir = around.home.attempt(&order.attempt);
     failpoint::io("launch.make-folder", || {
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)
     })?;
     let path = dir.join(files::SPEC);
-    if path.exists() {
-        return Ok(dir);
-    }
-    if let Some(prompt) = &order.prompt {
+    if let Some(prompt) = &order.prompt
+        && !fs::read(dir.join(files::PROMPT)).is_ok_and(|there| there == prompt.as_bytes())
+    {
         failpoint::io("launch.write-prompt", || {
             write_private(&dir.join(files::PROMPT), prompt.as_bytes())
         })?;
+    }
+    if is_whole(&path, order) {
+        return Ok(dir);
     }
     if let Some(handover) = &order.handover {
         write_private(&dir.join(files::HANDOVER), handover.as_bytes())?;
@@ -63,6 +66,12 @@ pub(super) fn write_spec(order: &Order, around: &Surroundings<'_>) -> io::Result
     failpoint::io("launch.write-spec", || write_private(&partial, &spec))?;
     failpoint::io("launch.name-spec", || fs::rename(partial, path))?;
     Ok(dir)
+}
+
+/// Whether the spec of this very attempt is there.
+fn is_whole(path: &Path, order: &Order) -> bool {
+    let spec = fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Spec>(&bytes).ok());
+    spec.is_some_and(|spec| spec.token == order.token.as_str())
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -64,9 +64,6 @@ pub(super) async fn follow(followed: Followed, notices: Notices, inbox: Inbox) {
     };
     if exit.is_none() {
         failpoint::future("follow.fence", fence_until_empty(&order, &dir, &boot_id, &inbox)).await;
-        // A shim that was killed has left its sockets behind.
-        let _ = std::fs::remove_file(socket.with_extension("notify"));
-        let _ = std::fs::remove_file(socket);
     }
     let attempt = order.attempt.clone();
     let judged = order.clone();
@@ -80,6 +77,10 @@ pub(super) async fn follow(followed: Followed, notices: Notices, inbox: Inbox) {
     }
     // Its record is there a moment before it is gone, and nobody waits for that moment.
     reap(&shim, &boot_id).await;
+    // A shim that was killed has left its sockets behind; any other has removed them itself.
+    for left in [socket.with_extension("notify"), socket] {
+        let _ = std::fs::remove_file(left);
+    }
 }
 
 /// Takes the exit status of a shim that is our child, once it has one.

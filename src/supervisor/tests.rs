@@ -6,8 +6,8 @@ use serde_json::json;
 use super::attempt::apply;
 use super::*;
 use crate::model::{
-    Ending, ExecFailure, Exit, Extract, Mint, Owner, ProcessMark, ResultRule, ResultSource,
-    StartReason, StopStep, TaskId, WallTime,
+    Ending, ExecFailure, Exit, Extract, Mint, Owner, ProcessMark, PromptBy, ResultRule,
+    ResultSource, StartReason, StopStep, TaskId, WallTime,
 };
 use crate::policy::Identity;
 
@@ -110,7 +110,7 @@ fn an_operators_stop_outranks_a_time_limit_and_not_the_other_way() {
     assert_eq!(row.stopping, Some(StopCause::Cancelled));
 }
 
-fn clean_exit() -> Exit {
+pub(super) fn clean_exit() -> Exit {
     Exit {
         attempt: String::new(),
         token: String::new(),
@@ -389,4 +389,25 @@ fn rows_that_nobody_can_have_written_are_refused() {
     for row in broken {
         assert!(recover(row.clone()).is_err(), "{row:?}");
     }
+}
+
+/// Fault 3: a daemon may die between the commit of a start and the typing of the prompt, and nobody
+/// knows whether it did. Its successor orders it again, once; the shim types it once.
+#[test]
+fn a_prompt_is_ordered_again_by_who_finds_its_agent() {
+    let mut row = row(AttemptState::Running);
+    row.order.prompt_by = PromptBy::Type;
+    row.order.prompt = Some("work".to_owned());
+    let (attempt, process) = (row.order.attempt.clone(), row.process.clone().unwrap());
+    let settings = Settings { keep_success: None, keep_failure: None };
+    let remembered = Remembered { attempts: vec![row], ..Remembered::default() };
+    let mint = Mint::new([1; 32]);
+    let mut found = Supervisor::recover(Moment(5), settings, remembered, mint).unwrap();
+    let started = Event::Started { attempt: attempt.clone(), process };
+    let typed = |actions: &[Action]| {
+        let text = "work".to_owned();
+        actions.contains(&Action::TypePrompt { attempt: attempt.clone(), text })
+    };
+    assert!(typed(&found.handle(Moment(6), started.clone())));
+    assert!(!typed(&found.handle(Moment(7), started)));
 }

@@ -6,3 +6,4 @@
 #[cfg(debug_assertions)]
 mod clock;
 mod disk;
+mod matrix;

@@ -25,7 +25,8 @@ fn crew(strategy: &str, agents: &[String]) -> String {
 
 fn instance(stage: &Stage, name: &str) -> Value {
     let ps = stage.ps();
-    let found = ps["instances"].as_array().unwrap().iter().find(|view| view["name"] == name);
+    let found =
+        ps["instances"].as_array().expect("a list").iter().find(|view| view["name"] == name);
     found.unwrap_or_else(|| panic!("no {name} in {ps}")).clone()
 }
 
@@ -34,7 +35,7 @@ fn all_are(stage: &Stage, state: &str) -> bool {
 }
 
 fn pids(stage: &Stage) -> [i32; 3] {
-    MEMBERS.map(|name| pid_of(&instance(stage, name)["pid"]).unwrap())
+    MEMBERS.map(|name| pid_of(&instance(stage, name)["pid"]).expect("it runs"))
 }
 
 /// Whose attempts had this happen to them, in order.

@@ -4,10 +4,11 @@ mod random;
 
 use std::collections::BTreeMap;
 
+use super::super::tests::clean_exit;
 use super::super::{Action, Event, InstanceRequest, Remembered, Settings, Supervisor};
 use crate::model::{
     AttemptFact, AttemptId, Ending, Exit, Extract, Fact, InstanceState, Mint, Moment, ProcessMark,
-    ReadySign, Startup, StopStep, Usage, WallTime,
+    ReadySign, Startup, StopStep, WallTime,
 };
 use crate::policy::{Agent, AgentType, Group, Restart, Strategy};
 
@@ -69,28 +70,14 @@ enum End {
 fn ending(end: End) -> Ending {
     let step = StopStep { step: "requested".to_owned(), at_ms: 0, alive: 1 };
     let exit = Exit {
-        attempt: String::new(),
-        token: String::new(),
         code: match end {
             End::Success => Some(0),
             End::Code => Some(3),
             End::Killed | End::Stopped => None,
         },
         signal: matches!(end, End::Killed | End::Stopped).then_some(9),
-        core: false,
-        exec_failure: None,
         stop: if end == End::Stopped { vec![step] } else { Vec::new() },
-        unkillable: Vec::new(),
-        left: Vec::new(),
-        oom: false,
-        left: Vec::new(),
-        window_closed: false,
-        usage: Usage::default(),
-        started_ms: 0,
-        ended_ms: 0,
-        ran_ms: 0,
-        log_bytes: 0,
-        log_gap: false,
+        ..clean_exit()
     };
     Ending {
         exit: Some(exit),
@@ -123,27 +110,15 @@ impl Stage {
         self.now.0 += 1;
         let actions = self.supervisor.handle(self.now, event);
         for action in &actions {
-            match action {
-                Action::Launch(order) => {
-                    let name = order.agent.clone();
-                    self.did.push(format!("+{name}"));
-                    let before = self.live.insert(name, order.attempt.clone());
-                    assert_eq!(before, None, "a second copy of {}", order.agent);
-                }
-                Action::Stop { attempt } => {
-                    let name = self.name(attempt);
-                    self.did.push(format!("-{name}"));
-                }
-                Action::Record(_)
-                | Action::Kill { .. }
-                | Action::TypePrompt { .. }
-                | Action::Sample { .. }
-                | Action::Press { .. }
-                | Action::AskQuiet { .. }
-                | Action::CloseWindow { .. }
-                | Action::Tell(_)
-                | Action::Reply(_)
-                | Action::Answer { .. } => {}
+            if let Action::Launch(order) = action {
+                let name = order.agent.clone();
+                self.did.push(format!("+{name}"));
+                let before = self.live.insert(name, order.attempt.clone());
+                assert_eq!(before, None, "a second copy of {}", order.agent);
+            }
+            if let Action::Stop { attempt } = action {
+                let name = self.name(attempt);
+                self.did.push(format!("-{name}"));
             }
         }
         self.actions.extend(actions);

@@ -162,7 +162,7 @@ fn ledger_and_logs(leave: bool) {
     assert_eq!(stage.ask(&["runs"]).code, 0);
     assert_eq!(stage.ask(&["show", &run]).code, 0);
     assert_eq!(keeper(&stage), "stopping", "decided, not written, not done");
-    assert_eq!(stage.agents().len() >= 2, true, "an agent was stopped before that was written");
+    assert!(stage.agents().len() >= 2, "an agent was stopped before that was written");
     if leave {
         kill(Pid::from_raw(daemon), Signal::SIGINT).unwrap();
         wait_for("the end of the daemon", || !lives(daemon));

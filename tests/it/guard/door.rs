@@ -1,4 +1,4 @@
-//! The real daemon against bad peers and bad surroundings (faults 58, 59, 63, 67).
+//! The real daemon against bad peers and bad surroundings (faults 58, 59, 63).
 
 #![expect(
     clippy::disallowed_methods,
@@ -10,10 +10,7 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
 
-use nix::sys::signal::Signal;
-
 use crate::scene::Scene;
-use crate::stage::{end, lives};
 use crate::wait::wait_for;
 
 /// Fault 59: a thousand silent, half and lying connections, and a person is still served.
@@ -53,31 +50,6 @@ fn a_home_that_is_not_private_is_refused() {
     assert_eq!(said.code, 2, "{said:?}");
     assert!(said.err.contains("symbolic link"), "{said:?}");
     assert_eq!(fs::read_dir(scene.desk().join("elsewhere")).unwrap().count(), 0);
-}
-
-/// Fault 67: a daemon without standard streams serves, and one whose terminal is closed goes on.
-#[test]
-fn a_daemon_needs_no_terminal() {
-    let scene = Scene::new();
-    let program = env!("CARGO_BIN_EXE_muxvisor");
-    let home = scene.home().display().to_string();
-    let command = format!("exec {program} daemon --home {home}");
-    let socket = scene.desk().join("outer.sock").display().to_string();
-    let outer = |words: &[&str]| scene.tmux(&[&["-S", &socket, "-f", "/dev/null"], words].concat());
-    let silent = format!("{command} <&- >&- 2>&-");
-    for (line, closes) in [(silent, false), (command, true)] {
-        let said = outer(&["new-session", "-d", "-s", "outer", &line]);
-        assert_eq!(said.code, 0, "{said:?}");
-        let daemon = scene.daemon_that_answers();
-        if closes {
-            outer(&["kill-session", "-t", "outer"]);
-            wait_for("the hangup", || scene.log().contains("SIGHUP"));
-        }
-        assert!(lives(daemon));
-        assert_eq!(scene.daemon(), Some(daemon));
-        end(daemon, Signal::SIGTERM);
-    }
-    outer(&["kill-server"]);
 }
 
 /// Fault 63: a daemon with hardly any file descriptors starts late what it cannot start now; no
