@@ -102,6 +102,7 @@ fn sentence(fact: &Fact) -> Option<String> {
 fn why_task(
     reader: &Reader,
     live: &[RunId],
+    parked: &[Parking],
     target: &str,
     (health, parked): (Option<HealthView>, &[Parking]),
     now: Now,
