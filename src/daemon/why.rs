@@ -55,8 +55,7 @@ impl Engine {
         let live: Vec<RunId> = self.core.workflow.runs().map(|run| run.id.clone()).collect();
         let parked: Vec<Parking> = self.core.supervisor.parked().cloned().collect();
         self.ask_ledger(responder, move |reader, now| {
-            let aside = (health, parked.as_slice());
-            why_task(reader, &live, &target, aside, now)
+            why_task(reader, &live, &parked, &target, health, now)
         });
     }
 }
@@ -104,7 +103,7 @@ fn why_task(
     live: &[RunId],
     parked: &[Parking],
     target: &str,
-    (health, parked): (Option<HealthView>, &[Parking]),
+    health: Option<HealthView>,
     now: Now,
 ) -> Reply {
     let (run, task) = match target.split_once('/') {
