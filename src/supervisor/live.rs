@@ -80,10 +80,10 @@ mod tests {
         agent.policy.idle_timeout_ms = Some(50);
         agent.policy.timeout_ms = Some(5_000);
         agent.policy.stop.timeout_ms = 77;
-        agent.policy.care.watchdog_ms = Some(9);
+        agent.policy.care.watchdog_ms = Some(9_000);
         assert_eq!(configured(&mut supervisor, Moment(10), &agent), []);
         let row = supervisor.attempt(&attempt).unwrap();
-        assert_eq!((row.order.stop.timeout_ms, row.order.care.watchdog_ms), (77, Some(9)));
+        assert_eq!((row.order.stop.timeout_ms, row.order.care.watchdog_ms), (77, Some(9_000)));
         assert!(!supervisor.is_stale(row));
         assert_eq!(supervisor.next_deadline(), Some(Moment(10)), "silence is asked about");
         let asks = supervisor.handle(Moment(10), Event::DeadlineReached);
