@@ -6,8 +6,8 @@ use serde_json::json;
 use super::attempt::apply;
 use super::*;
 use crate::model::{
-    Ending, ExecFailure, Exit, Extract, Mint, Owner, ProcessMark, ResultRule, ResultSource,
-    StartReason, StopStep, TaskId, WallTime,
+    Ending, ExecFailure, Exit, Extract, Mint, Owner, ProcessMark, PromptBy, ResultRule,
+    ResultSource, StartReason, StopStep, TaskId, WallTime,
 };
 use crate::policy::Identity;
 
