@@ -4,7 +4,7 @@ use super::columns::{span, stamp};
 use super::desk::Desk;
 use super::failure::COMPLETED;
 use super::voice::{Colour, Voice};
-use crate::control::view::WhyReply;
+use crate::control::view::{HealthView, ProbeView, WhyReply};
 use crate::control::{Failure, Request};
 
 /// What to explain.
@@ -48,6 +48,7 @@ fn text(seen: &WhyReply, voice: Voice) -> String {
         let limit = counter.limit.map_or(String::new(), |limit| format!(" of {limit}"));
         format!("{}: {}{limit}", counter.name, counter.value)
     }));
+    lines.extend(seen.health.iter().flat_map(health));
     if !seen.decisions.is_empty() {
         lines.push("what happened, the newest first:".to_owned());
     }
@@ -56,4 +57,35 @@ fn text(seen: &WhyReply, voice: Voice) -> String {
         format!("  {age}  {}", decision.text)
     }));
     lines.join("\n")
+}
+
+/// How a living agent is.
+fn health(seen: &HealthView) -> Vec<String> {
+    let ready = match seen.ready_ms {
+        Some(ms) => format!("ready for {}", span(ms)),
+        None => "not ready yet".to_owned(),
+    };
+    let age = seen.activity_ms.map_or(String::new(), |ms| format!(" for {}", span(ms)));
+    let source = seen.activity_source.map_or(String::new(), |by| format!(", says {by}"));
+    let heartbeat = seen.heartbeat_in_ms.map(|ms| format!("heartbeat: due in {}", span(ms)));
+    let activity = format!("activity: {}{age}{source}", seen.activity);
+    let lines = [Some(ready), Some(activity), heartbeat].into_iter().flatten();
+    lines.chain(seen.probes.iter().map(probe)).collect()
+}
+
+fn probe(seen: &ProbeView) -> String {
+    let mut line = format!("probe {}: {}", seen.name, seen.state);
+    if seen.failures > 0 {
+        line += &format!(" ({} of {} failures)", seen.failures, seen.failure_threshold);
+    }
+    if let (Some(ms), Some(why)) = (seen.unknown_ms, &seen.unknown_why) {
+        line += &format!(", unknown for {}: {why}", span(ms));
+    }
+    if let (Some(ms), Some(text)) = (seen.last_ms, &seen.last) {
+        line += &format!(", last looked at {} ago: {text}", span(ms));
+    }
+    if let Some(why) = &seen.suspended {
+        line += &format!("; nothing is done: {why}");
+    }
+    line
 }

@@ -8,6 +8,7 @@ mod doing;
 mod event;
 pub mod failover;
 pub mod frame;
+mod health;
 pub mod message;
 mod peer;
 mod server;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use super::doing::ActivityView;
+pub use super::health::{HealthView, ProbeView};
+
 use crate::model::{
     AttemptId, AttemptState, Change, Desired, Finding, InstanceState, Outcome, RunId, RunOutcome,
     RunState, SkipReason, TaskError, TaskId, TaskState,
@@ -371,6 +373,9 @@ pub struct WhyReply {
     /// Who serves, and who may take over.
     #[serde(flatten)]
     pub failover: FailoverView,
+    /// How its living agent is, if there is one.
+    #[serde(default)]
+    pub health: Option<HealthView>,
 }
 
 /// Something that was decided or found.

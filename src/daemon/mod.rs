@@ -17,6 +17,7 @@ mod ending;
 mod engine;
 mod fence;
 mod giving;
+mod health_view;
 mod herald;
 mod home;
 mod launch;

@@ -42,6 +42,8 @@ impl Engine {
                         inbox.put(Incoming::ConfigTouched);
                     }
                 });
+                // What happened between the start and the watch.
+                self.inbox.put(Incoming::ConfigTouched);
             }
             Err(error) => {
                 tracing::warn!("the configuration is read again on SIGHUP only: {error}");

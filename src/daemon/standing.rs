@@ -27,15 +27,9 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// What is known at the start. The file is looked at once more as soon as it is watched.
-    pub(super) fn new(first: Option<Print>, now: Moment) -> Self {
-        Self {
-            seen: first,
-            had_file: first.is_some(),
-            look_at: Some(now),
-            kept: None,
-            pending: None,
-        }
+    /// What is known at the start.
+    pub(super) fn new(first: Option<Print>) -> Self {
+        Self { seen: first, had_file: first.is_some(), look_at: None, kept: None, pending: None }
     }
 }
 

@@ -49,17 +49,16 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let (ledger, memory) = failpoint::step("start.open-ledger", || Ledger::open(&home.ledger()))?;
     let clock = Clock::start(memory.clock.as_ref()).map_err(system("start the clock"))?;
     let last_server = tmux_config(&settings).recorded_server();
-    let mut windows = Windows::default();
     let (tmux, panes) = match connect(&settings, &inbox).await {
         Ok((tmux, panes)) => (Some(tmux), panes),
         Err(error) if living(&memory.attempts, clock.boot_id()) > 0 => {
             // Living agents are not left alone because they cannot be shown.
             tracing::error!("{error}");
-            windows.down = Some(0);
             (None, Vec::new())
         }
         Err(error) => return Err(error.into()),
     };
+    let windows = Windows { down: tmux.is_none().then_some(0), ..Windows::default() };
     let notices = Notices::start().map_err(system("watch for files"))?;
     let core =
         failpoint::step("start.recover", || recover(&settings, &clock, memory, start.is_wary()))?;
@@ -67,7 +66,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let (calls_in, calls) = mpsc::channel(CALLS_WAITING_MAX);
     let mut engine = Engine {
         started_wall_ms: clock.wall_ms(),
-        standing: Standing::new(settings.config_source.first(), clock.now()),
+        standing: Standing::new(settings.config_source.first()),
         reader: Arc::new(ledger.reader()?),
         settings,
         core,
@@ -92,22 +91,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     };
     engine.watch_runtime()?;
     engine.watch_config();
-    let server = engine.tmux.as_ref().map(|tmux| tmux.server().clone());
-    let live = living(&left, engine.clock.boot_id());
-    if live > 0 && server.is_some_and(|server| last_server.is_some_and(|last| last != server)) {
-        engine.tell_outage(live);
-    }
-    failpoint::step("start.adopt", || engine.take_up(&left, &panes));
-    failpoint::step("start.sweep-windows", || engine.sweep_windows(&panes));
-    engine.give_windows();
-    if engine.tmux.is_none() {
-        engine.connect_tmux(Duration::ZERO);
-    }
-    match failpoint::future("start.end-recovery", engine.ledger.recovered()).await {
-        // Agents are found again also when there is no room to write that down.
-        Ok(()) | Err(ledger::Error::Disk { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
+    engine.resume(last_server, &left, &panes).await?;
     start.done();
     tracing::info!("serving");
     let herald = engine.settings.herald.clone();
@@ -209,6 +193,31 @@ fn mint() -> Result<Mint, Error> {
 }
 
 impl Engine {
+    /// Goes on where the last daemon stopped.
+    async fn resume(
+        &mut self,
+        last_server: Option<ProcessMark>,
+        left: &[AttemptRow],
+        panes: &[PaneSeen],
+    ) -> Result<(), Error> {
+        let server = self.tmux.as_ref().map(|tmux| tmux.server().clone());
+        let live = living(left, self.clock.boot_id());
+        if live > 0 && server.is_some_and(|server| last_server.is_some_and(|last| last != server)) {
+            self.tell_outage(live);
+        }
+        failpoint::step("start.adopt", || self.take_up(left, panes));
+        failpoint::step("start.sweep-windows", || self.sweep_windows(panes));
+        self.give_windows();
+        if self.tmux.is_none() {
+            self.connect_tmux(Duration::ZERO);
+        }
+        match failpoint::future("start.end-recovery", self.ledger.recovered()).await {
+            // Agents are found again also when there is no room to write that down.
+            Ok(()) | Err(ledger::Error::Disk { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Compares every attempt that has not ended with what is there, and follows what lives.
     fn take_up(&mut self, left: &[AttemptRow], panes: &[PaneSeen]) {
         // First, because an attempt that turns out to be over asks for the policy of its agent.

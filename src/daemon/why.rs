@@ -2,7 +2,7 @@
 //! findings from the ledger.
 
 use crate::control::failover::FailoverView;
-use crate::control::view::{Counter, Decision, NextAction, WhyReply};
+use crate::control::view::{Counter, Decision, HealthView, NextAction, WhyReply};
 use crate::control::{Reply, Responder};
 use crate::ledger::Reader;
 use crate::model::{AttemptFact, Entry, Fact, Moment, Parking, RunFact, RunId, TaskId, TaskState};
@@ -18,6 +18,7 @@ const DECISIONS_MAX: u32 = 20;
 impl Engine {
     pub(super) fn why(&self, target: String, responder: Responder) {
         let now = self.clock.now();
+        let health = self.health_view(&target);
         if let Some(found) = self.core.supervisor.explain(&target, now) {
             let counter = |(name, value, limit): (&str, u64, Option<u64>)| Counter {
                 name: name.to_owned(),
@@ -42,6 +43,7 @@ impl Engine {
                     text,
                     due_in_ms: Some(views::ms(at.since(now))),
                 }),
+                health,
             };
             return self.ask_ledger(responder, move |reader, now| {
                 match reader.notes_about(&target, DECISIONS_MAX) {
@@ -53,7 +55,7 @@ impl Engine {
         let live: Vec<RunId> = self.core.workflow.runs().map(|run| run.id.clone()).collect();
         let parked: Vec<Parking> = self.core.supervisor.parked().cloned().collect();
         self.ask_ledger(responder, move |reader, now| {
-            why_task(reader, &live, &parked, &target, now)
+            why_task(reader, &live, &parked, &target, health, now)
         });
     }
 }
@@ -96,7 +98,14 @@ fn sentence(fact: &Fact) -> Option<String> {
 }
 
 /// A run, `RUN/TASK`, or a task of the newest run that has it.
-fn why_task(reader: &Reader, live: &[RunId], parked: &[Parking], target: &str, now: Now) -> Reply {
+fn why_task(
+    reader: &Reader,
+    live: &[RunId],
+    parked: &[Parking],
+    target: &str,
+    health: Option<HealthView>,
+    now: Now,
+) -> Reply {
     let (run, task) = match target.split_once('/') {
         Some((run, task)) => (Some(RunId::new(run)), task.to_owned()),
         None if RunId::parse(target).is_ok() => (Some(RunId::new(target)), String::new()),
@@ -129,7 +138,9 @@ fn why_task(reader: &Reader, live: &[RunId], parked: &[Parking], target: &str, n
         age_ms: views::ms(now.moment.since(*at)),
         text: told_of_run(fact),
     });
-    let decisions = decisions.collect();
+    let mut decisions: Vec<Decision> = decisions.collect();
+    decisions.extend(findings(reader, &log.entries, &task, now));
+    decisions.sort_by_key(|decision| decision.age_ms);
     let failover = task_failover(&run, &task, parked, now.moment);
     let waits = failover.parked.as_ref();
     let waits = waits.map(|one| format!("waits, because `{}` is parked: {}", one.agent, one.why));
@@ -142,9 +153,33 @@ fn why_task(reader: &Reader, live: &[RunId], parked: &[Parking], target: &str, n
             counters,
             next,
             failover,
+            health,
         }),
         None => views::unknown_target(target).into(),
     }
+}
+
+/// What was found about the last attempt of a task, beside what was decided about the task.
+fn findings(reader: &Reader, entries: &[(Moment, RunFact)], task: &str, now: Now) -> Vec<Decision> {
+    let last = entries.iter().rev().find_map(|(_, fact)| match fact {
+        RunFact::TaskStarting { task: of, attempt, .. } if of.as_str() == task => Some(attempt),
+        RunFact::Submitted(_)
+        | RunFact::Moved { .. }
+        | RunFact::TaskQueued { .. }
+        | RunFact::TaskStarting { .. }
+        | RunFact::TaskRunning { .. }
+        | RunFact::TaskSucceeded { .. }
+        | RunFact::TaskRetrying { .. }
+        | RunFact::TaskFailed { .. }
+        | RunFact::TaskSkipped { .. }
+        | RunFact::TaskCancelled { .. }
+        | RunFact::CancelRequested
+        | RunFact::Ended { .. } => None,
+    });
+    let notes = last.and_then(|id| reader.notes_about(id.as_str(), DECISIONS_MAX).ok());
+    let mut notes = notes.unwrap_or_default();
+    notes.retain(|entry| matches!(entry.fact, Fact::Noted { .. }));
+    told(&notes, now)
 }
 
 type Standing = (String, String, Vec<Counter>, Option<NextAction>);

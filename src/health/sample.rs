@@ -115,6 +115,18 @@ pub enum ProbeState {
     Over,
 }
 
+impl ProbeState {
+    /// The word of it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Passing => "passing",
+            Self::Failing => "failing",
+            Self::Over => "over",
+        }
+    }
+}
+
 /// A probe as it stands now, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeNow {

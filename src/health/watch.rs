@@ -122,15 +122,17 @@ impl Watch {
     fn failed(&mut self, now: Moment, text: &str, attended: Option<&str>) -> Vec<Step> {
         self.passes = 0;
         self.failures = self.failures.saturating_add(1);
-        if self.failures < self.probe.failure_threshold && self.state != ProbeState::Failing {
+        if self.failures < self.probe.failure_threshold {
             return Vec::new();
         }
         let mut steps = Vec::new();
         if self.state != ProbeState::Failing {
             self.state = ProbeState::Failing;
             let name = &self.probe.name;
-            steps
-                .push(Step::Tell(format!("probe `{name}` failed {} times: {text}", self.failures)));
+            steps.push(Step::Tell(format!(
+                "probe `{name}` failed ({} in a row): {text}",
+                self.failures
+            )));
         }
         let waits = self.stepped.is_some_and(|at| now < at + self.gap());
         let Some(remedy) = self.probe.on_failure.get(self.step).filter(|_| !waits) else {

@@ -160,7 +160,7 @@ pub(super) fn evidence(row: &Row<'_>) -> Result<Entry, Error> {
     let what = || format!("`{kind}` of {subject}");
     let attempt = AttemptId::new(subject.as_str());
     let fact = match kind.as_str() {
-        "noted" => Fact::Noted { about: subject, text: data },
+        "noted" | "instance" => Fact::Noted { about: subject, text: data },
         "attempt-intended" => {
             let order = parse(what(), spec.as_deref().unwrap_or("null"))?;
             Fact::Attempt { attempt, fact: AttemptFact::Intended(Box::new(order)) }

@@ -241,10 +241,12 @@ impl Supervisor {
 
     /// Changes the row of a group; it is written down once, after the event.
     pub(super) fn change_group(&mut self, name: &str, change: impl FnOnce(&mut GroupRow)) {
-        let row = self.group_rows.entry(name.to_owned()).or_insert_with(|| blank(name));
-        let before = row.clone();
-        change(row);
-        if *row != before {
+        let before = self.group_rows.get(name);
+        let mut row = before.cloned().unwrap_or_else(|| blank(name));
+        change(&mut row);
+        // A group that nothing ever happened to needs no row.
+        if before.unwrap_or(&blank(name)) != &row {
+            self.group_rows.insert(name.to_owned(), row);
             self.changed_groups.insert(name.to_owned());
         }
     }

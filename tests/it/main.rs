@@ -18,6 +18,7 @@ mod first_sight;
 mod fuzz;
 mod groups;
 mod guard;
+mod health;
 mod instances;
 mod leftovers;
 mod manners;

@@ -16,7 +16,7 @@ pub(super) fn entry(db: &Connection, entry: &Entry) -> Result<(), Error> {
     match &entry.fact {
         Fact::Run { run, fact } => runs::write(db, entry, run, fact),
         Fact::Attempt { attempt, fact } => attempts::write(db, entry, attempt, fact),
-        Fact::Instance(row) => instance(db, row),
+        Fact::Instance(row) => instance(db, entry, row),
         Fact::InstanceRemoved { name } => {
             change(db, "DELETE FROM instance WHERE name = ?1", params![name]).map(drop)
         }
@@ -73,7 +73,16 @@ fn fall(db: &Connection, kind: &str, name: &str) -> Result<(), Error> {
     change(db, text, params![kind, name]).map(drop)
 }
 
-fn instance(db: &Connection, row: &InstanceRow) -> Result<(), Error> {
+/// The latest row, and for people an event whenever it stands elsewhere or for another reason.
+fn instance(db: &Connection, entry: &Entry, row: &InstanceRow) -> Result<(), Error> {
+    let before = "SELECT state || ': ' || (row ->> '$.why') FROM instance WHERE name = ?1";
+    let before = db.prepare_cached(before).and_then(|mut before| {
+        before.query_row([&row.name], |row| row.get::<_, String>(0)).optional()
+    });
+    let stands = format!("{}: {}", row.state, row.why);
+    if before.map_err(sql("read the ledger"))?.as_ref() != Some(&stands) {
+        event(db, entry, Subject::Thing(&row.name), "instance", Some(&stands))?;
+    }
     let text = "INSERT INTO instance (name, desired, state, row) VALUES (?1, ?2, ?3, ?4)
                 ON CONFLICT (name) DO UPDATE SET desired = excluded.desired,
                     state = excluded.state, row = excluded.row";

@@ -207,6 +207,9 @@ impl Play {
         self.stage.file("go", "");
         self.insist(&["wait", &run]);
         let results = self.insist(&["results", &run, "--json"]);
+        // What is not changed is not applied.
+        let config = CONFIG.replace("DESK", &self.stage.desk().display().to_string());
+        self.stage.configure(&format!("{config}\n# changed\n"));
         for signal in [Signal::SIGHUP, Signal::SIGUSR1] {
             // One that dies by it is replaced by the next question.
             let _ = kill(Pid::from_raw(self.daemon()), signal);

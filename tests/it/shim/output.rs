@@ -116,6 +116,23 @@ fn typed_text_and_keys_reach_the_agent() {
     assert!(bench.log().ends_with("eof\r\n"));
 }
 
+/// A daemon that does not know whether the one before it had the prompt typed simply asks.
+#[test]
+fn a_prompt_is_typed_once() {
+    let mut bench = Bench::script("while read -r line; do echo \"got <$line>\"; done; echo eof");
+    bench.start();
+    let prompt = Request::Prompt { text: "do it".to_owned() };
+    assert_eq!(bench.ask(&prompt), Reply::Done);
+    assert_eq!(bench.ask(&prompt), Reply::Done);
+    bench.wait_for_log("got <do it>");
+    let other = Request::Send { text: "more".to_owned(), enter: true };
+    assert_eq!(bench.ask(&other), Reply::Done);
+    bench.wait_for_log("got <more>");
+    bench.ask(&Request::Keys { keys: vec!["C-d".to_owned()] });
+    bench.finish();
+    assert_eq!(bench.log().matches("got <do it>").count(), 1);
+}
+
 #[test]
 fn an_agent_on_pipes_cannot_be_typed_at() {
     let mut bench = Bench::script("sleep 60").piped();
