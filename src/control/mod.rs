@@ -4,6 +4,7 @@
 //! binds a [`Listener`] and gets [`Call`]s; every command line is a [`Client`].
 
 mod client;
+mod daemon_view;
 mod doing;
 mod event;
 pub mod failover;

@@ -39,6 +39,7 @@ mod server_death;
 mod signalled;
 mod standing;
 mod start;
+mod status;
 mod views;
 mod waiter;
 mod watch;

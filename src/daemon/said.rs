@@ -1,24 +1,10 @@
-//! What living agents say about themselves: read from `status.json`, shown in `ps`.
-
-use std::fs;
-use std::path::Path;
+//! What living agents say about themselves, as `ps` shows it.
 
 use crate::control::view::ActivityView;
-use crate::model::{Activity, AttemptId, AttemptRow, Report, files};
+use crate::model::{Activity, AttemptId, AttemptRow};
 
 use super::engine::Engine;
 use super::views::ms;
-
-/// What the agent of this directory says now, if that is something else than `last`, which then
-/// becomes it. A record that cannot be read says nothing new.
-pub(super) fn news(dir: &Path, last: &mut Option<Report>) -> Option<Report> {
-    let report: Report = serde_json::from_slice(&fs::read(dir.join(files::STATUS)).ok()?).ok()?;
-    if last.as_ref() == Some(&report) {
-        return None;
-    }
-    *last = Some(report.clone());
-    Some(report)
-}
 
 impl Engine {
     /// What a live attempt is doing, as far as anybody says.

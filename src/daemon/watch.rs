@@ -13,7 +13,7 @@ use crate::supervisor::Event;
 use super::fence::Traces;
 use super::notices::Notices;
 use super::readable::readable;
-use super::{Inbox, Incoming, ending, fence, process, said};
+use super::{Inbox, Incoming, ending, fence, process, status};
 
 /// How long a set that cannot be killed is left alone before the next look.
 const STUCK_AGAIN: Duration = Duration::from_secs(1);
@@ -164,7 +164,7 @@ fn report_start(order: &Order, dir: &Path, inbox: &Inbox) -> bool {
 
 /// Tells what the agent says about itself, when that has changed.
 fn report_words(order: &Order, dir: &Path, last: &mut Option<Report>, inbox: &Inbox) {
-    if let Some(report) = said::news(dir, last) {
+    if let Some(report) = status::news(dir, last) {
         let attempt = order.attempt.clone();
         inbox.event(Event::Reported { attempt, report: Box::new(report) });
     }
