@@ -136,7 +136,8 @@ impl Supervisor {
             let Some(row) = self.instances.get(member) else { continue };
             let lives = self.live_attempt(member).is_some();
             let state = match (row.desired, row.state) {
-                (Desired::Down, _) | (Desired::Up, InstanceState::Blocked) => continue,
+                (Desired::Down, _) => continue,
+                (Desired::Up, InstanceState::Blocked) if lives => continue,
                 (Desired::Up, _) if lives => InstanceState::Stopping,
                 (Desired::Up, InstanceState::Stopped | InstanceState::Failed) => continue,
                 (
@@ -144,7 +145,8 @@ impl Supervisor {
                     InstanceState::Starting
                     | InstanceState::Running
                     | InstanceState::Backoff
-                    | InstanceState::Stopping,
+                    | InstanceState::Stopping
+                    | InstanceState::Blocked,
                 ) => InstanceState::Failed,
             };
             self.update(member, &why, out, |row| {
