@@ -1,7 +1,7 @@
 //! Named steps at which a test makes this program die, stand still, or find the disk full.
 //!
 //! Only builds with debug assertions know them; in a release build every function here is what it
-//! wraps and nothing else (docs/decisions/0009-fail-points.md). Unarmed, a step costs one relaxed
+//! wraps and nothing else (docs/decisions/0007-fail-points.md). Unarmed, a step costs one relaxed
 //! load. `MUXVISOR_FAILPOINT` arms them: `NAME=ACTION[@PASS]`, several with commas.
 //!
 //! | action | what happens |

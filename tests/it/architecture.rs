@@ -16,7 +16,7 @@ use source::Source;
 /// The rooms, lowest first, and the rooms each may import. A room that is not built yet is absent.
 const ROOMS: Table<'static> = &[
     ("model", &[]),
-    // Where tests let things go wrong; a leaf (docs/decisions/0009-fail-points.md).
+    // Where tests let things go wrong; a leaf (docs/decisions/0007-fail-points.md).
     ("failpoint", &[]),
     // Pure rooms decide.
     ("document", &["model"]),

@@ -2,7 +2,7 @@
 //! each, in a play that passes them all. Whatever dies where: the result is the same, no attempt
 //! runs twice, nobody and nothing is left behind.
 //!
-//! Only builds with debug assertions can be killed this way (docs/decisions/0009-fail-points.md).
+//! Only builds with debug assertions can be killed this way (docs/decisions/0007-fail-points.md).
 
 #![cfg(debug_assertions)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
