@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::model::{AttemptRow, AttemptState, Order, ProcessMark, files};
+use crate::model::{AttemptRow, AttemptState, Ending, Order, ProcessMark, files};
 use crate::shim;
 use crate::supervisor::Event;
 use crate::tmux::PaneSeen;
@@ -35,6 +35,8 @@ pub(super) enum Found {
     },
     /// It was never launched.
     NeverLaunched,
+    /// It may have run before the machine went down, and left nothing.
+    Lost,
 }
 
 impl Found {
@@ -53,12 +55,23 @@ impl Found {
                 (Some(event), Some(shim))
             }
             Found::NeverLaunched => (Some(Event::NeverLaunched { attempt }), None),
+            Found::Lost => {
+                let ending = Box::new(Ending::unknown());
+                (Some(Event::Gone { attempt, ending }), None)
+            }
         }
     }
 }
 
-/// Looks at one attempt.
-pub(super) fn look(row: &AttemptRow, dir: &Path, panes: &[PaneSeen], boot_id: &str) -> Found {
+/// Looks at one attempt. `rebooted` says that the machine was down since the last commit: a start
+/// record that was not synced in time is gone then, so nobody knows what was never launched.
+pub(super) fn look(
+    row: &AttemptRow,
+    dir: &Path,
+    panes: &[PaneSeen],
+    boot_id: &str,
+    rebooted: bool,
+) -> Found {
     let order = &row.order;
     let pane = pane_of(panes, order, dir);
     // What is not listed is gone, and its id may be another window's by now.
@@ -81,6 +94,7 @@ pub(super) fn look(row: &AttemptRow, dir: &Path, panes: &[PaneSeen], boot_id: &s
         return Found::Alive { shim: process::mark(pid, boot_id), place: shown };
     }
     match (row.state, pane) {
+        (AttemptState::Intended, None) if rebooted => Found::Lost,
         (AttemptState::Intended | AttemptState::Stopping, None) => Found::NeverLaunched,
         // A shim was there and is gone without a record; or it has not locked its spec yet.
         (_, Some(pane)) if !pane.dead && !is_view(pane, order, dir) => {

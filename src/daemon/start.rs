@@ -1,6 +1,7 @@
 //! Starts a daemon: takes up what an earlier one left, then serves (design §7).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +31,16 @@ use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt, herald, proces
 /// How many requests may wait for the loop.
 const CALLS_WAITING_MAX: usize = 64;
 
+/// What the daemon before this one left.
+struct Last {
+    /// Its tmux server.
+    server: Option<ProcessMark>,
+    /// The attempts that had not ended.
+    attempts: Vec<AttemptRow>,
+    /// Whether the machine was down since its last commit.
+    rebooted: bool,
+}
+
 pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let log = log_to_file(&settings)?;
     let home = settings.home.clone();
@@ -38,17 +49,13 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let (sender, incoming) = mpsc::unbounded_channel();
     let inbox = Inbox(sender);
     // From here on signals wait for the loop: one that comes during the start must not end it.
-    let to_loop = inbox.clone();
-    signals::listen(move |signal| {
-        to_loop.put(Incoming::Signal(signal));
-        true
-    })
-    .map_err(system("catch signals"))?;
+    hear_signals(inbox.clone()).map_err(system("catch signals"))?;
     let ground = settle(&settings);
     let start = Start::begin(home.state());
     let (ledger, memory) = failpoint::step("start.open-ledger", || Ledger::open(&home.ledger()))?;
     let clock = Clock::start(memory.clock.as_ref()).map_err(system("start the clock"))?;
-    let last_server = tmux_config(&settings).recorded_server();
+    let boot = memory.clock.as_ref().map(|mark| mark.boot_id.clone());
+    let server = tmux_config(&settings).recorded_server();
     let (tmux, panes) = match connect(&settings, &inbox).await {
         Ok((tmux, panes)) => (Some(tmux), panes),
         Err(error) if living(&memory.attempts, clock.boot_id()) > 0 => {
@@ -62,7 +69,11 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let notices = Notices::start().map_err(system("watch for files"))?;
     let core =
         failpoint::step("start.recover", || recover(&settings, &clock, memory, start.is_wary()))?;
-    let left: Vec<AttemptRow> = core.supervisor.attempts().cloned().collect();
+    let last = Last {
+        server,
+        attempts: core.supervisor.attempts().cloned().collect(),
+        rebooted: boot.is_some_and(|boot| boot != clock.boot_id()),
+    };
     let (calls_in, calls) = mpsc::channel(CALLS_WAITING_MAX);
     let mut engine = Engine {
         started_wall_ms: clock.wall_ms(),
@@ -91,7 +102,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     };
     engine.watch_runtime()?;
     engine.watch_config();
-    engine.resume(last_server, &left, &panes).await?;
+    engine.resume(last, &panes).await?;
     start.done();
     tracing::info!("serving");
     let herald = engine.settings.herald.clone();
@@ -100,6 +111,13 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     herald::tell(herald.as_deref(), "STOPPING=1");
     tracing::info!(?result, "ended");
     result
+}
+
+fn hear_signals(inbox: Inbox) -> io::Result<()> {
+    signals::listen(move |signal| {
+        inbox.put(Incoming::Signal(signal));
+        true
+    })
 }
 
 /// Takes the ground for the agents' control groups, before there is a child in the way.
@@ -194,18 +212,14 @@ fn mint() -> Result<Mint, Error> {
 
 impl Engine {
     /// Goes on where the last daemon stopped.
-    async fn resume(
-        &mut self,
-        last_server: Option<ProcessMark>,
-        left: &[AttemptRow],
-        panes: &[PaneSeen],
-    ) -> Result<(), Error> {
+    async fn resume(&mut self, last: Last, panes: &[PaneSeen]) -> Result<(), Error> {
+        let left = &last.attempts;
         let server = self.tmux.as_ref().map(|tmux| tmux.server().clone());
         let live = living(left, self.clock.boot_id());
-        if live > 0 && server.is_some_and(|server| last_server.is_some_and(|last| last != server)) {
+        if live > 0 && server.is_some_and(|now| last.server.is_some_and(|last| last != now)) {
             self.tell_outage(live);
         }
-        failpoint::step("start.adopt", || self.take_up(left, panes));
+        failpoint::step("start.adopt", || self.take_up(left, panes, last.rebooted));
         failpoint::step("start.sweep-windows", || self.sweep_windows(panes));
         self.give_windows();
         if self.tmux.is_none() {
@@ -219,13 +233,13 @@ impl Engine {
     }
 
     /// Compares every attempt that has not ended with what is there, and follows what lives.
-    fn take_up(&mut self, left: &[AttemptRow], panes: &[PaneSeen]) {
+    fn take_up(&mut self, left: &[AttemptRow], panes: &[PaneSeen], rebooted: bool) {
         // First, because an attempt that turns out to be over asks for the policy of its agent.
         self.configure();
         for row in left {
             let dir = self.attempt_dir(&row.order.attempt);
             let boot_id = self.clock.boot_id().to_owned();
-            let (event, shim) = adopt::look(row, &dir, panes, &boot_id).tell(row);
+            let (event, shim) = adopt::look(row, &dir, panes, &boot_id, rebooted).tell(row);
             tracing::info!(attempt = %row.order.attempt, ?event, "taken up");
             if let Some(event) = event {
                 self.decide(Input::Supervisor(event));

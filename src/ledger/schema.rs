@@ -14,7 +14,7 @@ pub(super) const MIGRATIONS: [&str; VERSION as usize] = [V1, V2];
 
 /// Readers never block the writer (WAL), and a commit that returned survives a power failure
 /// (FULL). The writer folds the log into the file after it has answered; the limit here, 16 MiB, is
-/// for a log that grows faster than that.
+/// for a log that grows faster than that. What a savepoint may have to undo stays in memory.
 pub(super) const WRITER_PRAGMAS: &str = "
 PRAGMA busy_timeout = 5000;
 PRAGMA journal_mode = WAL;
@@ -22,6 +22,7 @@ PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;
 PRAGMA wal_autocheckpoint = 4000;
 PRAGMA journal_size_limit = 67108864;
+PRAGMA temp_store = MEMORY;
 PRAGMA trusted_schema = OFF;
 ";
 

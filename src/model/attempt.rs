@@ -256,6 +256,20 @@ pub struct Ending {
     pub read_at: WallTime,
 }
 
+impl Ending {
+    /// Of an attempt that left nothing at all.
+    pub fn unknown() -> Self {
+        Self {
+            exit: None,
+            extract: Extract::Missing,
+            tail: String::new(),
+            log: PathBuf::new(),
+            screen: String::new(),
+            read_at: WallTime::default(),
+        }
+    }
+}
+
 /// A moment as people tell it, for what agents say about times. Nothing is scheduled by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WallTime {

@@ -17,7 +17,7 @@ use super::leaf::{self, Leaf};
 use super::lock::{self, REFUSED};
 use super::log::Log;
 use super::notify::{self, Notify};
-use super::record::{self, Reserved};
+use super::record::Reserved;
 use super::report::Reporter;
 use super::socket::Socket;
 use super::spawn::{self, Held, Streams, failure};
@@ -100,12 +100,15 @@ fn start(dir: &Path, spec: &Spec, lock: File, signals: SignalFd) -> Result<Shim,
     let path = notify.as_ref().map(Notify::path);
     let held =
         failpoint::step("shim.fork", || spawn::fork_held(spec, ends.agent, leaf.as_ref(), path))?;
-    let started = note_start(dir, spec, &held)?;
+    let (started, record) = note_start(dir, spec, &held)?;
     let socket = failpoint::io("shim.bind-socket", || Socket::listen(&spec.socket));
     let socket = socket.map_err(|e| complain(dir, &spec.socket, &e, "stop it by SIGTERM")).ok();
     let agent = held.pid;
     failpoint::step("shim.release", || held.release(spec))
         .inspect_err(|_| leaf.iter().for_each(Leaf::remove))?;
+    // The agent does not wait for the disk. After a power cut that came before this, the next daemon
+    // takes what it finds unlaunched of an earlier boot for lost.
+    let _ = record.sync();
     Ok(Shim::new(Parts {
         spec: spec.clone(),
         lock,
@@ -127,7 +130,7 @@ fn start(dir: &Path, spec: &Spec, lock: File, signals: SignalFd) -> Result<Shim,
 }
 
 /// Puts the agent on record; it has not executed anything yet.
-fn note_start(dir: &Path, spec: &Spec, held: &Held) -> Result<Started, ExecFailure> {
+fn note_start(dir: &Path, spec: &Spec, held: &Held) -> Result<(Started, Reserved), ExecFailure> {
     adjust_oom(held.pid, spec.oom_score_adjust);
     let gone = || failure("fork", Errno::ESRCH, "cannot see the new process in /proc");
     let marked =
@@ -139,9 +142,13 @@ fn note_start(dir: &Path, spec: &Spec, held: &Held) -> Result<Started, ExecFailu
         shim: marked(std::process::id().cast_signed())?,
         at_ms: now::wall_ms(),
     };
-    failpoint::io("shim.write-started", || record::write(dir, files::STARTED, &started))
-        .map_err(|e| io_failure("spec", &e, "cannot write started.json"))?;
-    Ok(started)
+    let written = failpoint::io("shim.write-started", || {
+        let record = Reserved::open(dir, files::STARTED)?;
+        record.publish(&started)?;
+        Ok(record)
+    });
+    let record = written.map_err(|e| io_failure("spec", &e, "cannot write started.json"))?;
+    Ok((started, record))
 }
 
 fn open_ends(dir: &Path, spec: &Spec, size: Option<(u16, u16)>) -> Result<Ends, ExecFailure> {

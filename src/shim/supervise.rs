@@ -283,7 +283,7 @@ impl Shim {
         let exit = self.exit();
         self.parts.leaf.iter().for_each(Leaf::remove);
         let code = self.ended.map_or(128 + libc::SIGKILL, Ended::shim_code);
-        let written = self.parts.exit.commit(&exit);
+        let written = self.parts.exit.publish(&exit).and_then(|()| self.parts.exit.sync());
         // Whoever hears that it is over finds the record, and nobody new is let in.
         failpoint::step("shim.close-socket", || drop(self.parts.socket.take()));
         drop(self.parts.notify.take());

@@ -162,6 +162,34 @@ fn after_a_power_cut_everything_is_done_again() {
     assert_eq!(stage.ps()["instances"][0]["restarts"], 1);
 }
 
+/// Fault 76: a start record that was not on disk yet is gone with the power, so an attempt that was
+/// decided in an earlier boot and left nothing may have run. It is lost, not launched once more.
+#[test]
+fn what_a_power_cut_left_without_a_trace_is_lost() {
+    let stage = Stage::new();
+    let plan = "plan = \"one\"\napproval = \"none\"\n[[task]]\nid = \"a\"\nkind = \"command\"\n\
+                run = [\"true\"]\nretry_wait = { first = \"10ms\" }\n";
+    stage.file("one.toml", plan);
+    let mut client = stage.command(&["run", "one.toml", "--detach"]);
+    client.env("MUXVISOR_FAILPOINT", "launch.make-folder=stand");
+    client.env("MUXVISOR_FAILPOINT_MARK", stage.desk().join("mark"));
+    let mut client = client.spawn().unwrap();
+    wait_for("a daemon that stands before the launch", || stage.desk().join("mark").exists());
+    client.kill().unwrap();
+    client.wait().unwrap();
+    while !stage.processes().is_empty() {
+        stage.processes().into_iter().for_each(|pid| end(pid, Signal::SIGKILL));
+    }
+    let ledger = rusqlite::Connection::open(stage.at("ledger.db")).unwrap();
+    let sql = "UPDATE meta SET value = json_set(value, '$.boot_id', 'another') WHERE key = 'clock'";
+    assert_eq!(ledger.execute(sql, []).unwrap(), 1);
+    drop(ledger);
+    stage.start_daemon();
+    let runs = stage.counts("SELECT run_id, 1 FROM run");
+    assert_eq!(stage.ask(&["wait", &runs[0].0]).code, 0);
+    assert_eq!(stage.counts(ENDS), [("a lost".to_owned(), 1), ("a success".to_owned(), 1)]);
+}
+
 /// Fault 16, and its like: both sockets are deleted; both are there again, and nobody noticed.
 #[test]
 fn deleted_sockets_come_back() {
