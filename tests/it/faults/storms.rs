@@ -63,7 +63,7 @@ fn fifty_agents_go_down_together() {
 fn chain(stage: &Stage, last: &str) -> String {
     let cwd = stage.desk().display().to_string();
     let rule =
-        |name| format!("[[agent.{name}.on]]\nwhen = {{ exit = 'failure' }}\nthen = 'failover'\n");
+        |name| format!("[[agent.{name}.on]]\nwhen = {{ exit = 'failure' }}\noutcome = 'auth'\n");
     format!(
         "[agent.first]\ntype = 'service'\ncwd = '{cwd}'\ncommand = ['false']\n\
          restart_delay = '50ms'\nrestart_max_delay = '50ms'\nrestart_jitter = 0.0\n\
