@@ -6,12 +6,15 @@ use std::thread;
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook::low_level::siginfo::Cause;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
     /// HUP: read the configuration again.
     Reload,
+    /// HUP from the kernel: the terminal we were started in is gone, which is nobody's wish.
+    GoOn,
     /// TERM: save and exit; agents live on.
     Leave,
     /// INT: stop all agents and exit.
@@ -44,7 +47,8 @@ pub fn listen(deliver: impl Fn(Signal) -> bool + Send + 'static) -> io::Result<(
     let mut signals = SignalsInfo::<WithOrigin>::new(caught)?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for origin in &mut signals {
-            let Some((wish, name)) = meaning(origin.signal) else { continue };
+            let by_kernel = matches!(origin.cause, Cause::Kernel);
+            let Some((wish, name)) = meaning(origin.signal, by_kernel) else { continue };
             let sender = origin.process.map(|process| process.pid);
             if !deliver(Signal { wish, name, sender }) {
                 return;
@@ -54,8 +58,9 @@ pub fn listen(deliver: impl Fn(Signal) -> bool + Send + 'static) -> io::Result<(
     Ok(())
 }
 
-fn meaning(signal: i32) -> Option<(Wish, &'static str)> {
+fn meaning(signal: i32, by_kernel: bool) -> Option<(Wish, &'static str)> {
     Some(match signal {
+        SIGHUP if by_kernel => (Wish::GoOn, "SIGHUP"),
         SIGHUP => (Wish::Reload, "SIGHUP"),
         SIGTERM => (Wish::Leave, "SIGTERM"),
         SIGINT => (Wish::StopAll, "SIGINT"),

@@ -21,6 +21,7 @@ mod health_view;
 mod herald;
 mod home;
 mod launch;
+mod leftovers;
 mod load;
 mod lock;
 mod log;

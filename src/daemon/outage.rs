@@ -131,7 +131,7 @@ impl Engine {
                 tracing::warn!("{name} while nothing can be recorded: leaving, agents live on");
                 self.leaving = Leaving::Now;
             }
-            Wish::Reconcile | Wish::Dump => self.signalled(&signal),
+            Wish::GoOn | Wish::Reconcile | Wish::Dump => self.signalled(&signal),
             Wish::Reload => self.held.push(Incoming::Signal(signal)),
         }
     }

@@ -26,6 +26,7 @@ impl Engine {
                 // What is wrong was noted, and nobody waits for an answer.
                 let _ = self.reload(By::Person);
             }
+            Wish::GoOn => tracing::info!("the terminal is gone, the daemon goes on"),
             Wish::Reconcile => self.reconcile(),
             Wish::Dump => self.dump(),
         }

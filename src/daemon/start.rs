@@ -26,7 +26,7 @@ use super::notices::Notices;
 use super::standing::{Standing, kept_windows};
 use super::watch::Followed;
 use super::windows::Windows;
-use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt, herald, process};
+use super::{Core, Error, Inbox, Incoming, Input, Settings, adopt, herald, leftovers, process};
 
 /// How many requests may wait for the loop.
 const CALLS_WAITING_MAX: usize = 64;
@@ -221,6 +221,7 @@ impl Engine {
         }
         failpoint::step("start.adopt", || self.take_up(left, panes, last.rebooted));
         failpoint::step("start.sweep-windows", || self.sweep_windows(panes));
+        leftovers::sweep(self.settings.home.runtime(), &self.reader);
         self.give_windows();
         if self.tmux.is_none() {
             self.connect_tmux(Duration::ZERO);

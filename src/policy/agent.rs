@@ -163,8 +163,10 @@ pub struct Policy {
     /// Signals (by number) after which there is no restart.
     pub restart_prevent_signals: Vec<i32>,
     /// Codes after which there is a restart, whatever `restart` says.
+    #[serde(default)]
     pub restart_force_codes: Vec<i32>,
     /// Signals (by number) after which there is a restart.
+    #[serde(default)]
     pub restart_force_signals: Vec<i32>,
     /// Launch to ready.
     pub start_timeout_ms: Option<u64>,
@@ -177,10 +179,13 @@ pub struct Policy {
     /// Added to its `oom_score_adj`.
     pub oom_score_adjust: i32,
     /// Limits that the kernel enforces.
+    #[serde(default)]
     pub resources: Resources,
     /// How it is watched, and what its end means.
+    #[serde(default)]
     pub care: Care,
     /// Who takes over.
+    #[serde(default)]
     pub failover: Option<Failover>,
 }
 
