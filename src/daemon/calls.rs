@@ -216,7 +216,10 @@ impl Engine {
     fn units(&mut self, names: Vec<String>, request: InstanceRequest, responder: Responder) {
         let names = if names.is_empty() { self.all_instances(request) } else { names };
         // A name that means nothing stops all of it, so that a typing mistake does nothing.
-        if let Some(failure) = names.iter().find_map(|name| self.no_instance(name)) {
+        if let Some(failure) = names
+            .iter()
+            .find_map(|name| self.no_instance(name).or_else(|| self.no_way_back(name, request)))
+        {
             return responder.reply(failure);
         }
         let now = self.clock.now();
@@ -246,8 +249,31 @@ impl Engine {
             self.core.supervisor.instances().map(|row| row.name.as_str()).collect();
         let hint = match known.as_slice() {
             [] => "give an agent `type = \"service\"` in the configuration".to_owned(),
-            names => format!("there is {}", names.join(", ")),
+            names => format!("there is {}{}", names.join(", "), self.groups_told()),
         };
+        Some(Failure::new(FailureKind::Usage, message).hint(hint))
+    }
+
+    /// The groups, which may be named as well.
+    fn groups_told(&self) -> String {
+        let groups: Vec<&str> = self.settings.config.groups.keys().map(String::as_str).collect();
+        match groups.as_slice() {
+            [] => String::new(),
+            [one] => format!("; and the group {one}"),
+            more => format!("; and the groups {}", more.join(", ")),
+        }
+    }
+
+    /// Refuses to start what is not configured any more: it would be stopped, and gone for good.
+    fn no_way_back(&self, name: &str, request: InstanceRequest) -> Option<Failure> {
+        let starts = matches!(request, InstanceRequest::Start | InstanceRequest::Restart);
+        let supervisor = &self.core.supervisor;
+        if !starts || supervisor.is_group(name) || self.settings.config.agents.contains_key(name) {
+            return None;
+        }
+        let message =
+            format!("agent `{name}` is gone from the configuration: it can only be stopped");
+        let hint = "`muxvisor stop` ends it, or write its table again";
         Some(Failure::new(FailureKind::Usage, message).hint(hint))
     }
 
