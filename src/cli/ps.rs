@@ -1,5 +1,8 @@
 //! `ps`: what lives. Never starts a daemon.
 
+use std::io::ErrorKind;
+use std::time::Duration;
+
 use super::columns::{cell, clip, columns, head, span, stamp, width};
 use super::desk::Desk;
 use super::failure::COMPLETED;
@@ -13,6 +16,9 @@ use crate::model::{Finding, InstanceState};
 /// From this width on a terminal has room for who says what an agent does.
 const WIDE: usize = 110;
 
+/// How long a daemon may take to say what lives; a person looks at nothing meanwhile.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
 /// What to list.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -23,10 +29,12 @@ pub(crate) struct Args {
 
 /// Lists instances and live attempts.
 pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
-    let client = desk.client()?;
+    let client = desk.client()?.within(ANSWER_WITHIN);
     let seen = match client.ask_for::<PsReply>(&Request::Ps) {
         // It died while it was being asked; there may be another one by now.
-        Err(ClientError::Lost(_)) => client.ask_for(&Request::Ps),
+        Err(ClientError::Lost(why)) if why.kind() != ErrorKind::TimedOut => {
+            client.ask_for(&Request::Ps)
+        }
         first => first,
     };
     let seen = match seen {

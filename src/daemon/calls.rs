@@ -28,6 +28,9 @@ impl Engine {
     pub(super) fn call(&mut self, call: Call) {
         let Call { peer, request, responder } = call;
         let Some(responder) = self.admit(peer, &request, responder) else { return };
+        if let Some(failure) = self.one_is_meant(&request) {
+            return responder.reply(failure);
+        }
         match request {
             Request::Hello => responder.reply(Reply::ok(&self.daemon_view())),
             Request::Ps => responder.reply(Reply::ok(&self.ps())),
@@ -87,6 +90,23 @@ impl Engine {
                 self.reply(responder, Reply::done());
             }
         }
+    }
+
+    /// What is said to whoever names a group where only one of its members can be meant.
+    fn one_is_meant(&self, request: &Request) -> Option<Failure> {
+        let (Request::Wait { target, .. }
+        | Request::Logs { target, .. }
+        | Request::Attach { target: Some(target) }) = request
+        else {
+            return None;
+        };
+        let group = self.settings.config.groups.get(target)?;
+        if self.settings.config.agents.contains_key(target) {
+            return None;
+        }
+        let message = format!("`{target}` is a group, and one instance is wanted here");
+        let hint = format!("name one of its members: {}", group.members.join(", "));
+        Some(Failure::new(FailureKind::Usage, message).hint(hint))
     }
 
     /// Lets a thread of its own read the ledger, so that the loop never waits for a disk.
