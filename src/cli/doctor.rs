@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{AccessFlags, access, geteuid};
@@ -39,10 +40,13 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
+/// How long a daemon may take to answer a doctor.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
 /// Looks, and tells. Exit code 1 when anything is broken.
 pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
     let home = desk.place()?.home;
-    let running = Client::at(home.daemon_socket()).ask_for::<DaemonView>(&Request::Hello).ok();
+    let running = asked(&home).ask_for::<DaemonView>(&Request::Hello).ok();
     let checks = [
         tmux(),
         directory("home", home.state(), 0o022),
@@ -228,7 +232,7 @@ fn configuration(desk: &Desk) -> Check {
 
 /// Whether the daemon has taken up what the file says.
 fn in_force(home: &Home) -> Check {
-    let seen = Client::at(home.daemon_socket()).ask_for::<PsReply>(&Request::Ps).ok();
+    let seen = asked(home).ask_for::<PsReply>(&Request::Ps).ok();
     let remarks: Vec<String> =
         seen.and_then(|seen| seen.configuration).iter().flat_map(remarks).collect();
     if remarks.is_empty() {
@@ -238,8 +242,13 @@ fn in_force(home: &Home) -> Check {
         .hint("mend the file, or run `muxvisor reload` where it is right")
 }
 
+/// The daemon, which is given little time: that it does not answer is what people come to hear.
+fn asked(home: &Home) -> Client {
+    Client::at(home.daemon_socket()).within(ANSWER_WITHIN)
+}
+
 fn daemon(home: &Home) -> Check {
-    let client = Client::at(home.daemon_socket());
+    let client = asked(home);
     match answers(&client) {
         Ok(true) => match client.ask_for::<DaemonView>(&Request::Hello) {
             Ok(view) => Check::ok("daemon", format!("pid {}, version {}", view.pid, view.version)),
@@ -248,7 +257,7 @@ fn daemon(home: &Home) -> Check {
         Ok(false) if is_locked(&home.daemon_lock()) => {
             let message = "one holds the lock and does not answer";
             Check::new("daemon", Verdict::Error, message).hint(format!(
-                "look at {}; SIGUSR1 makes it renew its socket",
+                "look at {}; SIGUSR1 makes it renew its socket, SIGCONT wakes one that is stopped",
                 home.log().display()
             ))
         }
@@ -260,7 +269,7 @@ fn daemon(home: &Home) -> Check {
 /// The tmux server under a living daemon. One that died is told of, not counted as wrong: agents go
 /// on, and have windows again.
 fn windows(home: &Home) -> Check {
-    let client = Client::at(home.daemon_socket());
+    let client = asked(home);
     let Some(view) = answers(&client)
         .ok()
         .filter(|answers| *answers)

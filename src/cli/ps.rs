@@ -1,5 +1,8 @@
 //! `ps`: what lives. Never starts a daemon.
 
+use std::io::ErrorKind;
+use std::time::Duration;
+
 use super::columns::{cell, clip, columns, head, span, stamp, width};
 use super::desk::Desk;
 use super::failure::COMPLETED;
@@ -8,10 +11,13 @@ use crate::control::view::{
     ActivityView, AttemptView, ConfigurationView, DaemonView, InstanceView, PsReply, TmuxView,
 };
 use crate::control::{ClientError, Failure, Request};
-use crate::model::Finding;
+use crate::model::{Finding, InstanceState};
 
 /// From this width on a terminal has room for who says what an agent does.
 const WIDE: usize = 110;
+
+/// How long a daemon may take to say what lives; a person looks at nothing meanwhile.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// What to list.
 #[derive(Debug, clap::Args)]
@@ -23,10 +29,12 @@ pub(crate) struct Args {
 
 /// Lists instances and live attempts.
 pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
-    let client = desk.client()?;
+    let client = desk.client()?.within(ANSWER_WITHIN);
     let seen = match client.ask_for::<PsReply>(&Request::Ps) {
         // It died while it was being asked; there may be another one by now.
-        Err(ClientError::Lost(_)) => client.ask_for(&Request::Ps),
+        Err(ClientError::Lost(why)) if why.kind() != ErrorKind::TimedOut => {
+            client.ask_for(&Request::Ps)
+        }
         first => first,
     };
     let seen = match seen {
@@ -76,12 +84,17 @@ fn parked(agents: &[ParkedView]) -> String {
     agents.iter().map(line).collect()
 }
 
-/// Who serves in its place and how often that may change, when it is not its first agent.
-fn serving(one: &InstanceView) -> String {
-    let of = |(used, most): (u32, u32)| format!(", {used} of {most} switches");
+/// Why it stands so; with who serves in its place, unless that is said already, and how often that
+/// may change. Who is stopped is served by nobody.
+fn standing(one: &InstanceView) -> String {
+    let serving = one.failover.serving.as_ref().filter(|_| one.state != InstanceState::Stopped);
+    let Some(name) = serving else { return one.why.clone() };
+    let of = |(used, most): (u32, u32)| format!("{used} of {most} switches");
     let budget = one.failover.switches.zip(one.failover.switches_max).map(of);
-    let name = one.failover.serving.as_ref();
-    name.map_or_else(String::new, |name| format!(" ({name}{})", budget.unwrap_or_default()))
+    let told = one.why.contains(&format!("with {name}"));
+    let name = (!told).then(|| format!("with {name}"));
+    let more: Vec<String> = name.into_iter().chain(budget).collect();
+    if more.is_empty() { one.why.clone() } else { format!("{} ({})", one.why, more.join(", ")) }
 }
 
 fn headline(daemon: &DaemonView, seen: &PsReply) -> String {
@@ -154,7 +167,7 @@ fn instance_row(one: &InstanceView, wide: bool) -> Vec<String> {
         one.uptime_ms.map_or_else(|| "-".to_owned(), span),
         one.restarts.to_string(),
         cell(one.window.as_ref()),
-        format!("{}{}", one.why, serving(one)),
+        standing(one),
     ]
 }
 

@@ -42,7 +42,7 @@ fn told(reply: &ReloadReply) -> String {
         let rows = std::iter::once(head(&["holds", "what"]));
         lines.push(columns(&rows.chain(reply.changes.iter().map(row)).collect::<Vec<_>>()));
     }
-    if reply.dry_run {
+    if reply.dry_run && !reply.changes.is_empty() {
         lines.push("nothing was changed; `muxvisor reload` does it".to_owned());
     }
     if !reply.restarted.is_empty() {

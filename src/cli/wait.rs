@@ -75,7 +75,8 @@ fn known(target: &str, word: &str) -> Result<(), Failure> {
 
 fn report(args: &Args, desk: &Desk, seen: &WaitReply) -> Result<u8, Failure> {
     if !seen.reached {
-        let wanted = args.for_state.as_deref().unwrap_or("the end");
+        let end = if RunId::parse(&args.target).is_ok() { "over" } else { "running" };
+        let wanted = args.for_state.as_deref().unwrap_or(end);
         let message = format!("{} is {}, not {wanted}", seen.target, seen.state);
         let hint = format!("`muxvisor why {}` says why", seen.target);
         return Err(Failure::new(FailureKind::Failed, message).hint(hint));

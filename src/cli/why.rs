@@ -75,8 +75,11 @@ fn health(seen: &HealthView) -> Vec<String> {
 
 fn probe(seen: &ProbeView) -> String {
     let mut line = format!("probe {}: {}", seen.name, seen.state);
-    if seen.failures > 0 {
-        line += &format!(" ({} of {} failures)", seen.failures, seen.failure_threshold);
+    let (seen_so_far, enough) = (seen.failures, seen.failure_threshold);
+    if seen_so_far > enough {
+        line += &format!(" ({seen_so_far} failures in a row, {enough} were enough)");
+    } else if seen_so_far > 0 {
+        line += &format!(" ({seen_so_far} of {enough} failures)");
     }
     if let (Some(ms), Some(why)) = (seen.unknown_ms, &seen.unknown_why) {
         line += &format!(", unknown for {}: {why}", span(ms));

@@ -70,12 +70,20 @@ pub enum Step {
 #[derive(Clone, Debug)]
 pub struct Client {
     path: PathBuf,
+    /// The longest wait for the answer to a short request.
+    within: Duration,
 }
 
 impl Client {
     /// The daemon at `path`; nothing is opened yet.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), within: ANSWER_WITHIN }
+    }
+
+    /// The same for somebody who only looks, and wants to be told soon that nobody answers.
+    #[must_use]
+    pub fn within(self, within: Duration) -> Self {
+        Self { within, ..self }
     }
 
     /// The socket.
@@ -113,7 +121,8 @@ impl Client {
     pub fn watch(&self, request: &Request) -> Result<Line, ClientError> {
         let mut stream = self.connect()?;
         let bytes = frame::encode(request, REQUEST_BYTES_MAX)?;
-        stream.set_read_timeout(patience(request)).map_err(ClientError::Lost)?;
+        let patience = patience(request).map(|longest| longest.min(self.within));
+        stream.set_read_timeout(patience).map_err(ClientError::Lost)?;
         stream.set_write_timeout(Some(ANSWER_WITHIN)).map_err(ClientError::Lost)?;
         // A daemon that is full answers and closes before it reads; its answer is still there.
         let sent = stream.write_all(&bytes);
@@ -216,7 +225,8 @@ impl Line {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let seconds = ANSWER_WITHIN.as_secs();
+                let limit = self.stream.read_timeout().ok().flatten().unwrap_or(ANSWER_WITHIN);
+                let seconds = limit.as_secs();
                 let late = format!("no answer within {seconds} s");
                 Err(ClientError::Lost(io::Error::new(io::ErrorKind::TimedOut, late)))
             }

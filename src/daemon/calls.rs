@@ -28,6 +28,9 @@ impl Engine {
     pub(super) fn call(&mut self, call: Call) {
         let Call { peer, request, responder } = call;
         let Some(responder) = self.admit(peer, &request, responder) else { return };
+        if let Some(failure) = self.one_is_meant(&request) {
+            return responder.reply(failure);
+        }
         match request {
             Request::Hello => responder.reply(Reply::ok(&self.daemon_view())),
             Request::Ps => responder.reply(Reply::ok(&self.ps())),
@@ -87,6 +90,23 @@ impl Engine {
                 self.reply(responder, Reply::done());
             }
         }
+    }
+
+    /// What is said to whoever names a group where only one of its members can be meant.
+    fn one_is_meant(&self, request: &Request) -> Option<Failure> {
+        let (Request::Wait { target, .. }
+        | Request::Logs { target, .. }
+        | Request::Attach { target: Some(target) }) = request
+        else {
+            return None;
+        };
+        let group = self.settings.config.groups.get(target)?;
+        if self.settings.config.agents.contains_key(target) {
+            return None;
+        }
+        let message = format!("`{target}` is a group, and one instance is wanted here");
+        let hint = format!("name one of its members: {}", group.members.join(", "));
+        Some(Failure::new(FailureKind::Usage, message).hint(hint))
     }
 
     /// Lets a thread of its own read the ledger, so that the loop never waits for a disk.
@@ -216,7 +236,10 @@ impl Engine {
     fn units(&mut self, names: Vec<String>, request: InstanceRequest, responder: Responder) {
         let names = if names.is_empty() { self.all_instances(request) } else { names };
         // A name that means nothing stops all of it, so that a typing mistake does nothing.
-        if let Some(failure) = names.iter().find_map(|name| self.no_instance(name)) {
+        if let Some(failure) = names
+            .iter()
+            .find_map(|name| self.no_instance(name).or_else(|| self.no_way_back(name, request)))
+        {
             return responder.reply(failure);
         }
         let now = self.clock.now();
@@ -246,8 +269,31 @@ impl Engine {
             self.core.supervisor.instances().map(|row| row.name.as_str()).collect();
         let hint = match known.as_slice() {
             [] => "give an agent `type = \"service\"` in the configuration".to_owned(),
-            names => format!("there is {}", names.join(", ")),
+            names => format!("there is {}{}", names.join(", "), self.groups_told()),
         };
+        Some(Failure::new(FailureKind::Usage, message).hint(hint))
+    }
+
+    /// The groups, which may be named as well.
+    fn groups_told(&self) -> String {
+        let groups: Vec<&str> = self.settings.config.groups.keys().map(String::as_str).collect();
+        match groups.as_slice() {
+            [] => String::new(),
+            [one] => format!("; and the group {one}"),
+            more => format!("; and the groups {}", more.join(", ")),
+        }
+    }
+
+    /// Refuses to start what is not configured any more: it would be stopped, and gone for good.
+    fn no_way_back(&self, name: &str, request: InstanceRequest) -> Option<Failure> {
+        let starts = matches!(request, InstanceRequest::Start | InstanceRequest::Restart);
+        let supervisor = &self.core.supervisor;
+        if !starts || supervisor.is_group(name) || self.settings.config.agents.contains_key(name) {
+            return None;
+        }
+        let message =
+            format!("agent `{name}` is gone from the configuration: it can only be stopped");
+        let hint = "`muxvisor stop` ends it, or write its table again";
         Some(Failure::new(FailureKind::Usage, message).hint(hint))
     }
 

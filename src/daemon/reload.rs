@@ -2,13 +2,14 @@
 //! then applied; any problem keeps the last good one, and stays to be seen. What a file watcher
 //! found removes nothing: only a person stops an agent.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::control::view::{ConfigurationView, ReloadReply};
 use crate::control::{Failure, FailureKind, Reply, Responder};
 use crate::failpoint;
-use crate::model::{AttemptRow, Fact, Moment, Owner, StopCause};
-use crate::policy::{Changes, Config, diff};
+use crate::model::{AttemptRow, Change, Fact, Holds, Moment, Owner, StopCause, Subject};
+use crate::policy::{AgentType, Changes, Config, diff};
 use crate::supervisor::{Event, InstanceRequest};
 use crate::workflow;
 
@@ -67,7 +68,7 @@ impl Engine {
 
     /// Reads the file, and applies what it says.
     pub(super) fn reload(&mut self, by: By) -> Result<Changes, Failure> {
-        let Some(new) = self.read_config(by)? else { return Ok(Changes::default()) };
+        let Some(new) = self.read_config(by)? else { return Ok(self.retire_left(by)) };
         let old = &self.settings.config;
         let all = diff(old, &new);
         let removes = all.removed_agents().next().is_some();
@@ -75,7 +76,7 @@ impl Engine {
             By::Person => new.clone(),
             By::Itself => new.clone().keeping(old),
         };
-        let applied = diff(old, &in_force);
+        let mut applied = diff(old, &in_force);
         self.standing.pending = (removes && by == By::Itself).then(|| Box::new(new));
         self.standing.kept = None;
         self.tell_changes(&all, &applied);
@@ -83,6 +84,7 @@ impl Engine {
         self.settings.config = in_force;
         self.apply_settings();
         failpoint::step("reload.apply", || self.configure());
+        applied.0.extend(self.retire_left(by).0);
         Ok(applied)
     }
 
@@ -165,6 +167,34 @@ impl Engine {
         }
     }
 
+    /// Stops what was left by a daemon before, if a person asked.
+    fn retire_left(&mut self, by: By) -> Changes {
+        if by == By::Itself {
+            return Changes::default();
+        }
+        let left = self.left(&self.settings.config);
+        left.0.iter().for_each(|change| tracing::info!("configuration: {}", change.text));
+        self.retire(&left);
+        left
+    }
+
+    /// Living instances whose agents neither what holds nor this has: they went while no daemon
+    /// ran, so that no comparison of two files finds them.
+    fn left(&self, new: &Config) -> Changes {
+        let stands = |config: &Config, name: &str| {
+            config.agents.get(name).is_some_and(|agent| agent.kind == AgentType::Service)
+        };
+        let left = |row: &AttemptRow| match &row.order.owner {
+            Owner::Instance { name } if row.stopping != Some(StopCause::Cancelled) => {
+                let known = stands(&self.settings.config, name) || stands(new, name);
+                (!known).then(|| name.clone())
+            }
+            Owner::Instance { .. } | Owner::Task { .. } => None,
+        };
+        let names: BTreeSet<String> = self.core.supervisor.attempts().filter_map(left).collect();
+        Changes(names.into_iter().map(departure).collect())
+    }
+
     fn ask_instance(&mut self, name: &str, request: InstanceRequest) {
         let event = Event::Asked { name: name.to_owned(), request };
         self.decide(Input::Supervisor(event));
@@ -209,7 +239,9 @@ impl Engine {
     fn would_change(&self) -> Result<Changes, Failure> {
         let text = self.read_text()?;
         let new = self.settings.config_source.parse(text)?;
-        Ok(diff(&self.settings.config, &new))
+        let mut changes = diff(&self.settings.config, &new);
+        changes.0.extend(self.left(&new).0);
+        Ok(changes)
     }
 
     /// Instances that run as something that they would not be started as now.
@@ -229,15 +261,21 @@ impl Engine {
         let kept = self.standing.kept.as_ref();
         let pending = self.standing.pending.as_ref();
         let pending = pending.map(|new| diff(&self.settings.config, new));
-        let pending = pending.iter().flat_map(Changes::removed_agents).map(str::to_owned);
+        let left = self.left(&self.settings.config);
+        let waits = pending.iter().chain([&left]).flat_map(Changes::removed_agents);
         ConfigurationView {
             path: self.settings.config_source.path().to_owned(),
             kept_since_ms: kept.map(|(_, since)| *since),
             problem: kept.map(|(failure, _)| failure.message.clone()),
             findings: kept.map(|(failure, _)| failure.findings.clone()).unwrap_or_default(),
-            pending_removals: pending.collect(),
+            pending_removals: waits.map(str::to_owned).collect(),
         }
     }
+}
+
+fn departure(name: String) -> Change {
+    let text = format!("agent `{name}` is gone; its instance is stopped");
+    Change { subject: Subject::Agent, name, holds: Holds::Removed, text }
 }
 
 fn pending_sentence(name: &str) -> String {

@@ -124,7 +124,8 @@ fn prepare(viewing: &Viewing<'_>) -> Result<Talk, End> {
     shim.set_nonblocking(true).map_err(|why| End::Failed(why.to_string()))?;
     let is_window = viewing.server.is_some();
     if !is_window {
-        tell(&format!("{}; Ctrl-\\ leaves", spec.label));
+        // The terminal is raw by now: a line feed alone would not go back to its left edge.
+        let _ = write!(io::stderr(), "[muxvisor: {}; Ctrl-\\ leaves]\r\n", spec.label);
     }
     let (dialogue, unsent) = (Dialogue::default(), Vec::new());
     let mut talk = Talk { signals, screen, shim, dialogue, unshown: Vec::new(), unsent, is_window };

@@ -133,5 +133,7 @@ fn a_group_does_as_it_is_told() {
     wait_for("their end", || all_are(&stage, "stopped"));
     assert_eq!(order_of(&stage, "stopping"), "three two one two three one three one");
     let wrong = stage.ask(&["start", "crow"]);
-    assert_eq!(wrong.code, 2, "{wrong:?}");
+    assert!(wrong.code == 2 && wrong.err.contains("and the group crew"), "{wrong:?}");
+    let one = stage.ask(&["logs", "crew"]);
+    assert!(one.code == 2 && one.err.contains("members: one, two, three"), "{one:?}");
 }

@@ -349,6 +349,30 @@ fn a_removal_waits_for_a_person() {
     assert_eq!(pids(&stage, &["uno", "two"]), [uno[0], before[1]]);
 }
 
+/// Fault 56: what went from the file while no daemon ran waits for a person as well, and is not
+/// started again as what nobody knows any more.
+#[test]
+fn a_removal_without_a_daemon_waits_for_a_person() {
+    let stage = Stage::new();
+    let before = standing(&stage);
+    kill(Pid::from_raw(stage.daemon_that_answers()), Signal::SIGKILL).unwrap();
+    stage.configure(&two(&stage, "").replace("[agent.one]", "[agent.uno]"));
+    stage.ask(&["up", "uno"]);
+    wait_for("the removal to be seen", || {
+        configuration(&stage)["pending_removals"] == json!(["one"])
+    });
+    let refused = stage.ask(&["restart", "one"]);
+    assert!(refused.code == 2 && refused.err.contains("it can only be stopped"), "{refused:?}");
+    assert_eq!(pids(&stage, &["one", "two"]), before);
+    let dry = stage.ask(&["reload", "--dry-run", "--json"]);
+    assert_eq!(changes(&dry), ["removed one"], "{dry:?}");
+    let done = stage.ask(&["reload", "--json"]);
+    assert_eq!(changes(&done), ["removed one"], "{done:?}");
+    wait_for("one to be gone", || instance(&stage, "one").is_null() && !lives(before[0]));
+    assert_eq!(configuration(&stage)["pending_removals"], json!([]));
+    assert_eq!(pids(&stage, &["two"]), before[1..]);
+}
+
 /// Fault 57: a thousand signals while the file changes, and while an agent is being stopped; the
 /// last content holds.
 #[test]
