@@ -174,6 +174,9 @@ impl Engine {
     pub(super) fn keep_turn(&mut self, now: Moment, turn: Turn) {
         let wall_ms = self.clock.wall_ms();
         for fact in turn.facts {
+            if let Fact::Noted { about, text } = &fact {
+                tracing::warn!("{about}: {text}");
+            }
             self.pending.entries.push(Entry { at: now, wall_ms, fact });
         }
         self.pending.effects.extend(turn.effects);
@@ -181,7 +184,6 @@ impl Engine {
 
     /// Writes down something that changes nothing.
     pub(super) fn note(&mut self, about: &str, text: String) {
-        tracing::warn!("{about}: {text}");
         let fact = Fact::Noted { about: about.to_owned(), text };
         self.keep_turn(self.clock.now(), Turn { facts: vec![fact], ..Turn::default() });
     }
