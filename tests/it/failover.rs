@@ -1,12 +1,14 @@
 //! Usage limits and failover with real agents: small programs that say what the real ones say.
 
 use std::fs;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::scene::{Scene, send, task};
-use crate::wait::wait_for;
+use crate::stage::pid_of;
+use crate::wait::{let_pass, wait_for};
 
 /// Says that a limit was hit until a file is there, then does its work.
 const LIMITED: &str = r#"#!/bin/sh
@@ -119,4 +121,40 @@ fn a_parked_task_goes_on_when_the_limit_is_over() {
     assert_eq!(scene.call(&["wait", &run, "--timeout", "30s"]).code, 0);
     assert_eq!(scene.attempts_of("a").len(), 2);
     assert_eq!(scene.ps()["parked"], Value::Array(Vec::new()));
+}
+
+/// Fault 75: the one that took over is not disturbed while it works, though its time is over. When
+/// it has ended the first one serves again, also under another daemon than the one that switched,
+/// and never both.
+#[test]
+fn the_first_agent_comes_back_alone() {
+    let scene = Scene::new();
+    let desk = scene.desk().display().to_string();
+    // Each says when another one lives while it begins.
+    let script = "for pid in $(cat pids); do kill -0 $pid && echo $pid >> clash; done\n\
+        echo $$ >> pids\n[ \"$1\" = second ] || [ -e well ] || exit 1\nexec sleep 1000\n";
+    let script = scene.file("works.sh", script).display().to_string();
+    scene.configure(&format!(
+        "[agent.first]\ntype = 'service'\ncwd = '{desk}'\ncommand = ['sh', '{script}', 'first']\n\
+         [[agent.first.on]]\nwhen = {{ exit = 'failure' }}\nthen = 'failover'\n\
+         [agent.first.failover]\ntargets = ['second']\nfailback = 'after:2s'\n\
+         [agent.second]\ncwd = '{desk}'\ncommand = ['sh', '{script}', 'second']\n"
+    ));
+    assert_eq!(scene.call(&["start", "first"]).code, 0);
+    let runs = |serving: &str| {
+        let seen = instance(&scene, "first");
+        seen["state"] == "running" && seen["serving"].as_str().unwrap_or("first") == serving
+    };
+    wait_for("the second agent to serve", || runs("second"));
+    scene.file("well", "");
+    send(scene.daemon_that_answers(), Signal::SIGKILL);
+    scene.start_daemon();
+    let_pass(Duration::from_millis(2_500));
+    assert!(runs("second"), "it works on: {}", instance(&scene, "first"));
+    send(pid_of(&instance(&scene, "first")["pid"]).expect("it runs"), Signal::SIGKILL);
+    wait_for("the first agent to serve again", || runs("first"));
+    assert_eq!(scene.agents().len(), 1);
+    assert!(!scene.desk().join("clash").exists(), "two at once");
+    let attempts = scene.counts("SELECT agent, count(*) FROM attempt GROUP BY 1 ORDER BY 1");
+    assert_eq!(attempts, [("first".to_owned(), 2), ("second".to_owned(), 1)]);
 }

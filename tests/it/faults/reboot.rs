@@ -82,10 +82,11 @@ fn after_a_reboot_agents_come_back_one_by_one() {
     predate_files(&stage, stranger);
     predate_ledger(&stage, stranger);
     stage.start_daemon();
+    let all_lost = [("lost".to_owned(), i64::try_from(AGENTS).unwrap())];
+    let ends = "SELECT outcome, count(*) FROM attempt WHERE state = 'ended' GROUP BY 1";
+    wait_for("the loss of all of them", || stage.counts(ends) == all_lost);
     wait_for("all of them again", || running(&stage) == AGENTS);
-    let ends =
-        stage.counts("SELECT outcome, count(*) FROM attempt WHERE state = 'ended' GROUP BY 1");
-    assert_eq!(ends, [("lost".to_owned(), i64::try_from(AGENTS).unwrap())]);
+    assert_eq!(stage.counts(ends), all_lost);
     let delay = "SELECT name, json_extract(row, '$.last_delay_ms') FROM instance";
     let delays: Vec<i64> = stage.counts(delay).into_iter().map(|(_, delay)| delay).collect();
     assert!(delays.iter().all(|ms| (1_000..=1_250).contains(ms)), "{delays:?}");
