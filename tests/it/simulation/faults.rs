@@ -52,6 +52,7 @@ impl World {
 
     /// What is said of a server that is gone says nothing of the present one, and what an agent
     /// says is read when it is heard: as the daemon does it before its rooms hear of it.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are heard as they are")]
     pub(super) fn as_heard(&mut self, event: Event) -> Option<Event> {
         let mark = format!(".{}", self.server);
         match event {

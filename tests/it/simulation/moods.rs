@@ -101,6 +101,7 @@ impl World {
     }
 
     /// Somebody looks.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "probes all see the same mood")]
     pub(super) fn sample(&mut self, attempt: AttemptId, probe: Ticket, ask: &Ask) {
         let flaps = *self.chance.pick(&[Look::Well, Look::Ill, Look::Unknown]);
         let now = self.now;
