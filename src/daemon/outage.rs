@@ -15,7 +15,7 @@ use crate::supervisor::Event;
 
 use super::ears::{Ears, Outage};
 use super::engine::{Engine, Leaving};
-use super::{Error, Incoming};
+use super::{Error, Incoming, Input};
 
 /// How long to wait before the ledger is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -97,8 +97,11 @@ impl Engine {
     /// Leaves a mark in the ledger: what happened in between is recorded later than it happened.
     fn outage_over(&mut self) {
         let Some(outage) = self.outage.take() else { return };
-        let seconds = self.clock.now().since(outage.since).as_secs();
-        let why = outage.why;
+        let lasted = self.clock.now().since(outage.since);
+        // Before anything that was held: what nobody could hear in time is held against nobody.
+        let gap_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+        self.decide(Input::Supervisor(Event::Woke { gap_ms }));
+        let (seconds, why) = (lasted.as_secs(), outage.why);
         self.note("ledger", format!("nothing could be recorded for {seconds} s: {why}"));
     }
 

@@ -254,7 +254,9 @@ impl Supervisor {
             return;
         }
         let order = attempt.row.order.clone();
-        match attempt.row.stopping {
+        // A daemon that ends launches nobody, whoever is to be stopped first.
+        let closing = self.closing.then_some(StopCause::Cancelled);
+        match attempt.row.stopping.or(closing) {
             Some(cause) => self.never_launched(now, &order, cause, out),
             None => out.push(Action::Launch(Box::new(order))),
         }

@@ -45,6 +45,8 @@ impl Supervisor {
             if idles && attempt.row.state == AttemptState::Running {
                 attempt.ask_quiet = Some(now);
             }
+            // Nobody looked meanwhile: it may have started, or become ready, long ago.
+            attempt.start_anew(now);
             live.insert(attempt.row.order.attempt.clone(), attempt);
         }
         let mut supervisor = Self {

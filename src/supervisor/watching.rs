@@ -25,6 +25,12 @@ impl Attempt {
     pub(super) fn watched(&self) -> Option<&Monitor> {
         self.monitor.as_ref().filter(|_| self.row.state == AttemptState::Running)
     }
+
+    /// Gives it all of its time to start from now on.
+    pub(super) fn start_anew(&mut self, now: Moment) {
+        let start_ms = self.row.order.limits.start_ms;
+        self.start_until = start_ms.map(|ms| now + Duration::from_millis(ms));
+    }
 }
 
 impl Supervisor {
@@ -73,9 +79,9 @@ impl Supervisor {
 
     /// One that was not ready when its daemon died gets its time anew: nobody looked meanwhile.
     fn extend(&mut self, now: Moment, id: &AttemptId, known: bool) {
-        let Some(attempt) = self.attempts.get_mut(id).filter(|_| known) else { return };
-        let start_ms = attempt.row.order.limits.start_ms;
-        attempt.start_until = start_ms.map(|ms| now + Duration::from_millis(ms));
+        if let Some(attempt) = self.attempts.get_mut(id).filter(|_| known) {
+            attempt.start_anew(now);
+        }
     }
 
     /// What watches an attempt: a task's was frozen with it, an instance's is what is configured.

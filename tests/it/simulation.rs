@@ -1,12 +1,15 @@
 //! A seeded world in which daemons die at every step, launches fail, shims are killed and reports
 //! come late, twice or never; and what must hold all the same (design §15, fault cases 1-7, 37-47).
 //!
-//! `MUXVISOR_SEED=N` plays one seed, `MUXVISOR_SEEDS=M` so many; see `scripts/simulate`.
+//! `MUXVISOR_SEED=N` plays one seed, `MUXVISOR_SEEDS=M` so many, `MUXVISOR_STEPS=M` so long; see `scripts/simulate`.
 
 mod chance;
+mod faults;
 mod happenings;
 mod laws;
 mod ledger;
+mod moods;
+mod people;
 mod plans;
 mod ranks;
 mod shims;
@@ -14,6 +17,7 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use chance::Chance;
 use muxvisor::model::RunFact;
 use muxvisor::workflow::Workflow;
 use world::World;
@@ -42,12 +46,34 @@ fn story(world: &World) -> Vec<String> {
     lines
 }
 
-fn play(seed: u64) {
+/// Plays one seed; how much happened in it.
+fn play(seed: u64) -> u64 {
     let world = played(seed, true);
+    let mut steps = world.steps;
     if world.is_comparable() {
         let calm = played(seed, false);
+        steps += calm.steps;
         assert_eq!(story(&world), story(&calm), "crashes changed how the run ended");
     }
+    steps
+}
+
+/// Plays one seed, and says which when it fails.
+fn named(seed: u64) -> u64 {
+    catch_unwind(AssertUnwindSafe(|| play(seed)))
+        .unwrap_or_else(|_| panic!("seed {seed} fails: scripts/simulate --seed {seed}"))
+}
+
+/// Plays one world after the other until so much has happened. Each is a seed of its own, so that
+/// what fails late need not be played from the beginning, and memory stays bounded.
+fn march(first: u64, steps: u64) -> (u64, u64) {
+    let mut seeds = Chance::of(first, "march");
+    let (mut done, mut worlds) = (named(first), 1);
+    while done < steps {
+        done += named(seeds.number());
+        worlds += 1;
+    }
+    (done, worlds)
 }
 
 #[test]
@@ -55,10 +81,12 @@ fn whatever_fails_the_laws_hold() {
     #[expect(clippy::disallowed_methods, reason = "a person chooses the seeds")]
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let first = number("MUXVISOR_SEED").unwrap_or(0);
-    let count = number("MUXVISOR_SEEDS").unwrap_or(if first > 0 { 1 } else { SEEDS });
-    for seed in first..first + count {
-        if catch_unwind(AssertUnwindSafe(|| play(seed))).is_err() {
-            panic!("seed {seed} fails: scripts/simulate --seed {seed}");
+    let (steps, worlds) = match number("MUXVISOR_STEPS") {
+        Some(steps) => march(first, steps),
+        None => {
+            let count = number("MUXVISOR_SEEDS").unwrap_or(if first > 0 { 1 } else { SEEDS });
+            ((first..first + count).map(named).sum(), count)
         }
-    }
+    };
+    eprintln!("{steps} steps in {worlds} worlds");
 }

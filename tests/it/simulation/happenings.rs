@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use muxvisor::daemon::{Core, Effect, Input};
-use muxvisor::health::{Reading, Sample};
 use muxvisor::model::{AttemptId, AttemptRow, AttemptState, Mint, Order, Owner};
 use muxvisor::supervisor::{Event, Remembered, Settings, Supervisor};
 use muxvisor::workflow::{self, Workflow};
@@ -37,18 +36,24 @@ impl World {
             }
             Happening::FenceLooks { attempt, by } => self.fence_looks(attempt, by),
             Happening::Report { to, event } => {
-                if to == self.daemon && self.core.is_some() {
-                    self.decide(Input::Supervisor(event));
-                    // Several may be decided before they are committed together.
-                    if self.chance.percent(80) {
-                        self.settle();
-                    } else {
-                        self.soon(0, Happening::Report { to, event: nothing() });
-                    }
+                if to == self.daemon
+                    && self.core.is_some()
+                    && let Some(event) = self.as_heard(event)
+                {
+                    self.tell_daemon(event);
                 }
             }
             Happening::Wish(wish) => self.wish(wish),
             Happening::DaemonStarts => self.daemon_starts(),
+            Happening::TmuxDies => self.tmux_dies(),
+            Happening::TmuxBack => self.tmux_back(),
+            Happening::WindowWanted(id) => self.window_wanted(&id),
+            Happening::DiskFills { ms } => self.disk_fills(ms),
+            Happening::DiskFree => self.disk_free(),
+            Happening::Sleeps { ms } => self.sleeps(ms),
+            Happening::Reload => self.reload(),
+            Happening::Speaks(id) => self.speaks(&id),
+            Happening::Inspect => self.inspect(),
         }
     }
 
@@ -69,11 +74,7 @@ impl World {
             | Effect::Kill(_)
             | Effect::TypePrompt { .. }
             | Effect::Press { .. } => {}
-            Effect::Sample { attempt, probe, .. } => {
-                let reading = Reading::Unknown { why: "a world without screens".to_owned() };
-                let sample = Sample::of(reading);
-                self.report(&Event::Sampled { attempt, probe, sample });
-            }
+            Effect::Sample { attempt, probe, ask } => self.sample(attempt, probe, &ask),
             Effect::AskQuiet(attempt) => {
                 let now = self.now;
                 let shim = self.shims.living(&attempt);
@@ -115,7 +116,7 @@ impl World {
     }
 
     fn tell_launched(&mut self, order: &Order) {
-        let window = order.windowed.then(|| format!("@{}", order.attempt));
+        let window = self.window_of(&order.attempt, order.windowed);
         let shim = props::mark(i32::try_from(self.chance.within(2, 9_999)).expect("a pid"));
         let attempt = order.attempt.clone();
         self.report(&Event::Launched { attempt, shim, pane: window.clone(), window });
@@ -130,6 +131,7 @@ impl World {
         let (order, now) = (shim.order.clone(), self.now);
         self.shims.agent_starts(id, now);
         self.limits_hold(&order);
+        self.begins_to_speak(id);
         if let Some(ms) = runs_ms {
             self.at(ms, Happening::AgentEnds(id.clone()));
         }
@@ -187,6 +189,7 @@ impl World {
         self.followed.insert(id.clone());
         if self.shims.get(id).is_some_and(|shim| shim.started.is_some()) {
             self.tell_start(id);
+            self.tell_said(id);
         }
         self.tell_end(id);
     }
@@ -220,6 +223,7 @@ impl World {
         let core = Core { supervisor, workflow };
         self.ledger.agrees_with(&core);
         self.core = Some(core);
+        self.told_server = self.server;
         let agents = self.agents.values().cloned().collect();
         let groups = self.groups.clone();
         self.decide(Input::Supervisor(Event::Configured { agents, groups }));
@@ -245,9 +249,16 @@ impl World {
             {
                 self.decide(Input::Supervisor(Event::NeverLaunched { attempt }));
             }
-            Some(shim) if shim.over.is_some() => self.follow(&attempt),
+            Some(shim) if shim.over.is_some() => {
+                let window = self.window_of(&attempt, row.order.windowed);
+                if let Some(shim) = row.shim.clone().filter(|_| row.window != window) {
+                    let (attempt, pane) = (attempt.clone(), window.clone());
+                    self.decide(Input::Supervisor(Event::Launched { attempt, shim, pane, window }));
+                }
+                self.follow(&attempt);
+            }
             Some(_) => {
-                let window = row.order.windowed.then(|| format!("@{attempt}"));
+                let window = self.window_of(&attempt, row.order.windowed);
                 let (shim, pane) = (props::mark(10), window.clone());
                 let id = attempt.clone();
                 self.decide(Input::Supervisor(Event::Launched { attempt, shim, pane, window }));
@@ -258,6 +269,6 @@ impl World {
 }
 
 /// A report about nothing, which only brings about a commit.
-fn nothing() -> Event {
+pub(super) fn nothing() -> Event {
     Event::NeverLaunched { attempt: AttemptId::new("nothing") }
 }

@@ -12,9 +12,10 @@ use muxvisor::supervisor::InstanceRequest;
 use serde_json::Value;
 
 use super::ledger::Ledger;
+use super::moods::Look;
 use super::plans::Deed;
 use super::ranks::Ranks;
-use super::shims::Shims;
+use super::shims::{Shim, Shims};
 
 /// How much longer than its window a daemon that was away may make starts that are counted.
 const SLACK_MS: u64 = 120_000;
@@ -51,6 +52,8 @@ impl Laws {
                     self.restarts.remove(name);
                 }
             }
+            // One that is not known cannot be stopped.
+            InstanceRequest::Stop if row.is_none() => {}
             InstanceRequest::Stop => {
                 self.stopped.insert(name.to_owned(), now);
             }
@@ -86,6 +89,12 @@ impl Laws {
         self.forgiven.extend(waiting.map(|row| row.name.clone()));
     }
 
+    /// The limits are others from now on.
+    pub(super) fn reconfigured(&mut self, now: Moment) {
+        self.restarts.clear();
+        self.ranks.reconfigured = now;
+    }
+
     /// Looks at what was just committed.
     pub(super) fn look(
         &mut self,
@@ -107,16 +116,28 @@ impl Laws {
                     the_end_is_true(row, shims);
                     self.ended(row);
                 }
-                Fact::Instance(row) => the_budget_holds(entry.at, row, agents),
+                Fact::Instance(row) => {
+                    // A reload, and nobody's failure, has it started by itself.
+                    if row.why.starts_with("starts: its group is gone") {
+                        self.forgiven.insert(row.name.clone());
+                    }
+                    the_budget_holds(entry.at, row, agents);
+                }
                 Fact::Run { fact: RunFact::TaskSucceeded { task, attempt, output }, .. } => {
                     let attempt = attempt.as_ref().expect("agents do the work");
                     let report =
                         plan.task(task).map(|task| task.output_as) == Some(OutputAs::Report);
                     the_result_is_true(attempt, &output.value, report, shims);
                 }
+                Fact::Attempt { attempt, fact: AttemptFact::Stopping { cause } } => {
+                    the_stop_has_a_reason(attempt, *cause, shims);
+                }
+                Fact::InstanceRemoved { name } => {
+                    self.stopped.remove(name);
+                    self.restarts.remove(name);
+                }
                 Fact::Run { .. }
                 | Fact::Attempt { .. }
-                | Fact::InstanceRemoved { .. }
                 | Fact::Group(_)
                 | Fact::GroupRemoved { .. }
                 | Fact::Parked(_)
@@ -156,7 +177,9 @@ impl Laws {
             return;
         }
         restarts.push(at);
-        let policy = &agents[name].policy;
+        // Whoever serves is judged by its own limits.
+        let Some(agent) = agents.get(&order.agent) else { return };
+        let policy = &agent.policy;
         let window = policy.start_limit_interval_ms.saturating_sub(SLACK_MS);
         let recent = restarts.iter().filter(|start| start.0 + window > at.0).count();
         let most = policy.start_limit_burst as usize;
@@ -166,13 +189,34 @@ impl Laws {
 
 /// Never more switches within the interval than the first agent of the chain allows (fault 72).
 fn the_budget_holds(at: Moment, row: &InstanceRow, agents: &BTreeMap<String, Agent>) {
-    let failover = agents.get(&row.name).and_then(|agent| agent.policy.failover.as_ref());
-    let Some(failover) = failover else {
+    let Some(agent) = agents.get(&row.name) else { return };
+    let Some(failover) = agent.policy.failover.as_ref() else {
         assert_eq!((&row.serving, row.switches.len()), (&None, 0), "{} fails over", row.name);
         return;
     };
     let used = failover.recent(&row.switches, at);
     assert!(used <= failover.max_switches, "{} was switched {used} times", row.name);
+}
+
+/// Nothing is done about an agent that does well, or of which nothing is known (faults 49, 69).
+fn the_stop_has_a_reason(id: &AttemptId, cause: StopCause, shims: &Shims) {
+    // Without its shim nobody can hear or see it.
+    let seen = |shim: &&Shim| shim.started.is_some() && shim.over.is_none();
+    let Some(shim) = shims.get(id).filter(seen) else { return };
+    let mood = shim.deed.mood;
+    let innocent = match cause {
+        StopCause::Probe => matches!(mood.look, Look::Well | Look::Unknown),
+        StopCause::Watchdog => mood.beats_ms.is_none(),
+        StopCause::StartTimeout => mood.is_ready_soon(),
+        StopCause::Timeout
+        | StopCause::IdleTimeout
+        | StopCause::Cancelled
+        | StopCause::Restarting
+        | StopCause::Submitted
+        | StopCause::Failover
+        | StopCause::Group => false,
+    };
+    assert!(!innocent, "{id} is stopped ({cause}) and does well: {mood:?}");
 }
 
 /// An attempt is over when its agent is, and is called what it was.
@@ -194,8 +238,13 @@ fn the_end_is_true(row: &AttemptRow, shims: &Shims) {
         Some(exit) if exit.exec_failure.is_some() => end.outcome == Outcome::ExecFailed,
         Some(_) if wanted => end.outcome == Outcome::Cancelled,
         Some(exit) if exit.stop.is_empty() => end.outcome == by_itself(&shim.deed, &row.order),
-        Some(_) if row.stopping == Some(StopCause::Group) => end.outcome == Outcome::Cancelled,
-        Some(_) => matches!(end.outcome, Outcome::Timeout | Outcome::IdleTimeout),
+        Some(_) => match row.stopping {
+            Some(StopCause::Group | StopCause::Failover) => end.outcome == Outcome::Cancelled,
+            Some(_) if end.outcome == Outcome::RateLimited => {
+                shim.deed.ending.screen.starts_with("limit") && knows_limits(&row.order)
+            }
+            cause => cause.is_some_and(|cause| end.outcome.word() == cause.word()),
+        },
     };
     assert!(fits, "{id} is called {end:?} and was {:?}", shim.over);
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use muxvisor::daemon::Core;
 use muxvisor::model::{
     AttemptFact, AttemptId, AttemptRow, AttemptState, Desired, Entry, Fact, GroupRow, InstanceRow,
-    InstanceState, Moment, Outcome, Output, Parking, RunFact, RunId, StartReason, TaskId,
+    InstanceState, Moment, Outcome, Output, Owner, Parking, RunFact, RunId, StartReason, TaskId,
 };
 use muxvisor::workflow::Workflow;
 
@@ -24,6 +24,8 @@ pub(super) struct Ledger {
     lost: BTreeMap<(RunId, TaskId), u32>,
     /// The attempt that each task waits for.
     waits: BTreeMap<(RunId, TaskId), AttemptId>,
+    /// How many attempts an instance had when it was forgotten.
+    forgotten: BTreeMap<String, usize>,
 }
 
 impl Ledger {
@@ -38,6 +40,9 @@ impl Ledger {
                 }
                 Fact::InstanceRemoved { name } => {
                     self.instances.remove(name);
+                    let owner = Owner::Instance { name: name.clone() };
+                    let made = self.attempts.values().filter(|row| row.order.owner == owner);
+                    self.forgotten.insert(name.clone(), made.count());
                 }
                 Fact::Parked(parking) => {
                     self.parked.insert(parking.agent.clone(), parking.clone());
@@ -95,7 +100,12 @@ impl Ledger {
     fn attempt(&mut self, at: Moment, id: &AttemptId, fact: &AttemptFact) {
         if let AttemptFact::Intended(order) = fact {
             let before = self.attempts.values().filter(|row| row.order.owner == order.owner);
-            assert_eq!(order.n as usize, before.count() + 1, "the number of an attempt");
+            let forgotten = match &order.owner {
+                Owner::Instance { name } => self.forgotten.get(name).copied().unwrap_or(0),
+                Owner::Task { .. } => 0,
+            };
+            let number = before.count() + 1 - forgotten;
+            assert_eq!(order.n as usize, number, "the number of an attempt");
             let row = AttemptRow::intended((**order).clone(), at);
             assert!(self.attempts.insert(id.clone(), row).is_none(), "{id} was intended twice");
             return;
@@ -171,7 +181,16 @@ impl Ledger {
         let live: Vec<&AttemptRow> = core.supervisor.attempts().collect();
         let written: Vec<&AttemptRow> =
             self.attempts.values().filter(|row| row.state != AttemptState::Ended).collect();
-        assert_eq!(live, written, "the attempts are not what is written");
+        assert_eq!(live.len(), written.len(), "the attempts are not what is written");
+        for (live, written) in live.into_iter().zip(written) {
+            // By which policy an instance is judged is read anew, and not written.
+            let order = match &live.order.owner {
+                Owner::Instance { .. } => live.order.clone(),
+                Owner::Task { .. } => written.order.clone(),
+            };
+            let written = AttemptRow { order, ..written.clone() };
+            assert_eq!(*live, written, "the attempt is not what is written");
+        }
         let parked: Vec<&Parking> = core.supervisor.parked().collect();
         assert_eq!(parked, self.parked.values().collect::<Vec<_>>(), "who is parked");
         let groups: Vec<&GroupRow> = core.supervisor.groups().collect();

@@ -6,9 +6,10 @@ use std::fmt::Write;
 
 use muxvisor::model::{Ending, ExecFailure, Exit, Extract, Order, Owner};
 use muxvisor::plan::Plan;
-use muxvisor::policy::{Agent, AgentType, Group, Strategy};
+use muxvisor::policy::{Agent, AgentType, Group, Policy, Restart, Strategy};
 
 use super::chance::Chance;
+use super::moods::Mood;
 use crate::props;
 
 /// One random plan and what is true of it.
@@ -38,23 +39,24 @@ pub(super) fn agents(chance: &mut Chance) -> BTreeMap<String, Agent> {
             chance.percent(80)
         )
         .expect("text");
-        if chance.percent(50) {
-            limited(chance, &mut text, n);
-        }
+        cared(chance, &mut text);
+        let fails_over = chance.percent(50) && limited(chance, &mut text, n);
+        probed(chance, &mut text, n, fails_over);
     }
     text += "[agent.spare]\ncommand = [\"spare\"]\n[agent.last]\ncommand = [\"last\"]\n";
     props::agents(&text)
 }
 
 /// A service that knows usage limits, and perhaps has somebody to take over.
-fn limited(chance: &mut Chance, text: &mut String, n: u64) {
+fn limited(chance: &mut Chance, text: &mut String, n: u64) -> bool {
     write!(
         text,
         "[[agent.service-{n}.on]]\nwhen = {{ screen = \"limit\", exit = \"failure\" }}\n\
          outcome = \"rate-limited\"\nreset = \"in (.+)\"\n"
     )
     .expect("text");
-    if chance.percent(60) {
+    let fails_over = chance.percent(60);
+    if fails_over {
         let failback = chance.pick(&["manual", "on-idle", "after:5m"]);
         write!(
             text,
@@ -63,6 +65,55 @@ fn limited(chance: &mut Chance, text: &mut String, n: u64) {
             chance.within(1, 3)
         )
         .expect("text");
+    }
+    fails_over
+}
+
+/// Perhaps it says when it is ready, or is asked, and perhaps its heart must beat.
+fn cared(chance: &mut Chance, text: &mut String) {
+    let ready = *chance.pick(&["", "", "notify = true", "exec = [\"ready\"], period = \"5s\""]);
+    if !ready.is_empty() {
+        writeln!(text, "startup = {{ {ready}, timeout = \"30s\" }}").expect("text");
+    }
+    if chance.percent(25) {
+        writeln!(text, "watchdog = \"20s\"").expect("text");
+    }
+}
+
+/// Perhaps somebody looks how it does, and does something about it.
+fn probed(chance: &mut Chance, text: &mut String, n: u64, fails_over: bool) {
+    if chance.percent(50) {
+        return;
+    }
+    let last = if fails_over { "failover" } else { "restart" };
+    let ladders = [
+        "\"restart\"".to_owned(),
+        "\"alarm\"".to_owned(),
+        format!("\"keys:Escape\", \"{last}\""),
+        format!("\"{last}\""),
+    ];
+    write!(
+        text,
+        "[[agent.service-{n}.probe]]\nkind = \"exec\"\ncommand = [\"check\"]\nperiod = \"20s\"\n\
+         failure_threshold = {}\non_failure = [{}]\n",
+        chance.within(1, 3),
+        chance.pick(&ladders)
+    )
+    .expect("text");
+}
+
+/// What a reload may change of a policy.
+pub(super) fn alter(chance: &mut Chance, policy: &mut Policy) {
+    policy.restart = *chance.pick(Restart::ALL);
+    policy.start_limit_burst = u32::try_from(chance.within(1, 6)).expect("small");
+    if chance.percent(50) {
+        policy.care.probes.clear();
+    }
+    if chance.percent(30) {
+        policy.care.startup = None;
+    }
+    if chance.percent(30) {
+        policy.care.watchdog_ms = None;
     }
 }
 
@@ -161,6 +212,8 @@ pub(super) struct Deed {
     pub(super) runs_ms: Option<u64>,
     /// How it ends then.
     pub(super) ending: Ending,
+    /// How it does until then.
+    pub(super) mood: Mood,
 }
 
 /// What the agent of this attempt does: always the same in one seed.
@@ -197,5 +250,5 @@ pub(super) fn deed(seed: u64, order: &Order) -> Deed {
         ending.screen =
             (*chance.pick(&["limit", "limit, in 5 s", "limit, in 20 minutes"])).to_owned();
     }
-    Deed { runs_ms: (!hangs).then_some(runs_ms), ending }
+    Deed { runs_ms: (!hangs).then_some(runs_ms), ending, mood: Mood::of(seed, order) }
 }

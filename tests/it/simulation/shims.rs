@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use muxvisor::model::{AttemptId, Ending, Exit, Moment, Order, Owner, StopStep};
+use muxvisor::model::{AttemptId, Ending, Exit, Moment, Order, Owner, Report, StopStep};
 
 use super::plans::Deed;
 use crate::props;
@@ -20,6 +20,8 @@ pub(super) struct Shim {
     pub(super) told: bool,
     /// What is left of it; without a record when it was killed.
     pub(super) over: Option<Ending>,
+    /// What its agent said about itself.
+    pub(super) said: Report,
 }
 
 impl Shim {
@@ -61,7 +63,13 @@ impl Shims {
             return false;
         }
         let (order, id) = (order.clone(), order.attempt.clone());
-        let shim = Shim { order, deed, started: None, agent_lives: false, told: false, over: None };
+        let said = Report {
+            attempt: id.to_string(),
+            token: order.token.as_str().to_owned(),
+            ..Report::default()
+        };
+        let shim =
+            Shim { order, deed, started: None, agent_lives: false, told: false, over: None, said };
         self.all.insert(id, shim);
         true
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use muxvisor::daemon::{Core, Effect, Input, Turn};
-use muxvisor::model::{AttemptId, Entry, Moment, Order, RunId};
-use muxvisor::policy::{Agent, AgentType, Group};
+use muxvisor::model::{AttemptId, Entry, InstanceRow, Moment, Order, RunId};
+use muxvisor::policy::{Agent, Group};
 use muxvisor::supervisor::{self, InstanceRequest};
 use muxvisor::workflow;
 
@@ -16,9 +16,9 @@ use super::shims::Shims;
 use crate::props;
 
 /// After so many steps something goes in a circle.
-const STEPS_MAX: u32 = 50_000;
+const STEPS_MAX: u32 = 200_000;
 /// People leave the services alone after this, in milliseconds, and stop them.
-const HORIZON_MS: u64 = 1_800_000;
+pub(super) const HORIZON_MS: u64 = 1_800_000;
 
 /// Something that happens outside the daemon, or reaches it.
 #[derive(Debug)]
@@ -47,6 +47,25 @@ pub(super) enum Happening {
     },
     Wish(Wish),
     DaemonStarts,
+    TmuxDies,
+    TmuxBack,
+    /// An attempt that a server died under wants a window of the next.
+    WindowWanted(AttemptId),
+    /// For so many milliseconds nothing can be written.
+    DiskFills {
+        ms: u64,
+    },
+    DiskFree,
+    /// The machine is suspended for so many milliseconds.
+    Sleeps {
+        ms: u64,
+    },
+    /// The configuration is another one.
+    Reload,
+    /// An agent says something about itself.
+    Speaks(AttemptId),
+    /// Somebody looks whether anything waits for ever.
+    Inspect,
 }
 
 /// What a person wants.
@@ -69,6 +88,8 @@ pub(super) struct Weather {
     pub(super) faults: bool,
     /// How many of a hundred shims are killed.
     pub(super) kills: u64,
+    /// Whether the machine has faults too: its clock, its disk, its tmux server, its configuration.
+    pub(super) rough: bool,
 }
 
 pub(super) struct World {
@@ -86,21 +107,38 @@ pub(super) struct World {
     pub(super) daemon: u32,
     /// The attempts that this daemon follows.
     pub(super) followed: BTreeSet<AttemptId>,
-    laws: Laws,
-    queue: BTreeMap<(Moment, u64), Happening>,
+    pub(super) laws: Laws,
+    pub(super) queue: BTreeMap<(Moment, u64), Happening>,
     queued: u64,
     /// Whether somebody cancels the run, and whether a yes is asked for first.
     pub(super) cancels: bool,
-    asks: bool,
+    pub(super) asks: bool,
     /// Whether somebody ends the daemon with all its agents.
-    closes: bool,
+    pub(super) closes: bool,
     crashes_left: u64,
     /// Whether this daemon ends as soon as no agent is left.
-    closing: bool,
+    pub(super) closing: bool,
     /// What was decided and not committed.
     entries: Vec<Entry>,
     effects: Vec<Effect>,
     wished: Vec<Wish>,
+    /// The agents as they were at first; reloads change them.
+    pub(super) written: BTreeMap<String, Agent>,
+    /// Counts tmux servers.
+    pub(super) server: u32,
+    pub(super) server_lives: bool,
+    /// The server that the daemon knows of.
+    pub(super) told_server: u32,
+    /// How many causes there are why nothing can be written.
+    pub(super) disk_full: u32,
+    /// Whether the daemon waits for its disk, since when, and what it heard meanwhile.
+    pub(super) stuck: bool,
+    pub(super) stuck_since: Moment,
+    pub(super) held: Vec<supervisor::Event>,
+    /// The instances as they were when somebody looked.
+    pub(super) inspected: Vec<InstanceRow>,
+    /// How much has happened.
+    pub(super) steps: u64,
 }
 
 pub(super) fn run_id() -> RunId {
@@ -118,11 +156,13 @@ impl World {
         let closes = chance.percent(15);
         let kills = *chance.pick(&[0, 0, 0, 0, 10, 30, 100]);
         let kills = if faults { kills } else { 0 };
+        let rough = chance.percent(50) && faults;
         let mut world = Self {
             seed,
-            weather: Weather { faults, kills },
+            weather: Weather { faults, kills, rough },
             chance: Chance::of(seed, faults),
             now: Moment(0),
+            written: agents.clone(),
             agents,
             groups,
             planned,
@@ -142,64 +182,28 @@ impl World {
             entries: Vec::new(),
             effects: Vec::new(),
             wished: Vec::new(),
+            server: 0,
+            server_lives: true,
+            told_server: 0,
+            disk_full: 0,
+            stuck: false,
+            stuck_since: Moment(0),
+            held: Vec::new(),
+            inspected: Vec::new(),
+            steps: 0,
         };
         world.people(&mut chance);
+        world.misfortunes(&mut chance);
         world
-    }
-
-    /// What people will want, and when.
-    fn people(&mut self, chance: &mut Chance) {
-        self.at(0, Happening::DaemonStarts);
-        self.at(10, Happening::Wish(Wish::Submit));
-        if self.asks {
-            self.at(chance.within(20, 5_000), Happening::Wish(Wish::Approve));
-        }
-        if self.cancels {
-            self.at(chance.within(20, 20_000), Happening::Wish(Wish::Cancel));
-        }
-        let closes_at = self.closes.then(|| chance.within(20, HORIZON_MS / 4));
-        if let Some(at) = closes_at {
-            self.at(at, Happening::Wish(Wish::Close));
-            if chance.percent(50) {
-                self.at(at + chance.within(1, 500), Happening::Wish(Wish::Close));
-            }
-        }
-        let services: Vec<String> = self.services();
-        let requests = [
-            InstanceRequest::Start,
-            InstanceRequest::Stop,
-            InstanceRequest::Restart,
-            InstanceRequest::ResetFailed,
-        ];
-        for _ in 0..chance.within(0, if services.is_empty() { 0 } else { 5 }) {
-            let whole = self.groups.iter().find(|_| chance.percent(70));
-            let names = whole.map_or(services.clone(), |group| vec![group.name.clone()]);
-            let wish = Wish::AskMany(names, *chance.pick(&requests));
-            self.at(chance.within(1, HORIZON_MS), Happening::Wish(wish));
-        }
-        for name in services {
-            if let Some(at) = closes_at {
-                let after = at + chance.within(0, 400);
-                let start = Wish::Ask(name.clone(), InstanceRequest::Start);
-                self.at(after, Happening::Wish(start));
-            }
-            for _ in 0..chance.within(0, 8) {
-                let request = *chance.pick(&requests);
-                let at = chance.within(1, HORIZON_MS);
-                self.at(at, Happening::Wish(Wish::Ask(name.clone(), request)));
-            }
-            self.at(HORIZON_MS, Happening::Wish(Wish::Ask(name, InstanceRequest::Stop)));
-        }
-    }
-
-    fn services(&self) -> Vec<String> {
-        let services = self.agents.values().filter(|agent| agent.kind == AgentType::Service);
-        services.map(|agent| agent.name.clone()).collect()
     }
 
     /// Whether how tasks end depends on nothing but the plan and its agents.
     pub(super) fn is_comparable(&self) -> bool {
-        !self.cancels && !self.closes && !self.planned.aborts && self.weather.kills == 0
+        !self.cancels
+            && !self.closes
+            && !self.planned.aborts
+            && self.weather.kills == 0
+            && !self.weather.rough
     }
 
     /// Lets something happen after so many milliseconds.
@@ -227,7 +231,8 @@ impl World {
     pub(super) fn go(&mut self) {
         let mut in_place = 0;
         for _ in 0..STEPS_MAX {
-            let wakes = self.core.as_ref().and_then(Core::next_deadline);
+            self.steps += 1;
+            let wakes = self.core.as_ref().filter(|_| !self.stuck).and_then(Core::next_deadline);
             let next = self.queue.first_key_value().map(|((at, _), _)| *at);
             let before = self.now;
             match (next, wakes) {
@@ -258,6 +263,13 @@ impl World {
 
     /// Keeps what was decided for the next commit.
     pub(super) fn keep(&mut self, turn: Turn) {
+        for effect in &turn.effects {
+            if let Effect::CloseWindow { window, .. } = effect {
+                let server = window.rsplit('.').next().and_then(|text| text.parse::<u32>().ok());
+                let told = self.told_server;
+                assert!(server.is_none_or(|it| it >= told), "{window} is of a server that died");
+            }
+        }
         let at = self.now;
         let entry = |fact| Entry { at, wall_ms: 0, fact };
         self.entries.extend(turn.facts.into_iter().map(entry));
@@ -266,13 +278,20 @@ impl World {
 
     pub(super) fn decide(&mut self, input: Input) {
         let now = self.now;
+        if input == Input::Supervisor(supervisor::Event::WindowsLost) {
+            self.told_server = self.server;
+        }
         let turn = self.core().turn(now, input);
         self.keep(turn);
     }
 
     /// Commits, then acts; the daemon may die at every step.
     pub(super) fn settle(&mut self) {
-        if self.dies() {
+        if self.dies() || self.stuck {
+            return;
+        }
+        if self.disk_full > 0 && !self.entries.is_empty() {
+            (self.stuck, self.stuck_since) = (true, self.now);
             return;
         }
         let entries = std::mem::take(&mut self.entries);
@@ -310,7 +329,8 @@ impl World {
     /// The daemon is gone, and comes back a little later.
     fn ends(&mut self) {
         self.core = None;
-        self.closing = false;
+        (self.closing, self.stuck) = (false, false);
+        self.held.clear();
         self.daemon += 1;
         self.followed.clear();
         self.soon(2_000, Happening::DaemonStarts);
@@ -318,7 +338,7 @@ impl World {
 
     /// Whether the daemon dies here. What it had not committed is gone, and people who got no
     /// answer ask again.
-    fn dies(&mut self) -> bool {
+    pub(super) fn dies(&mut self) -> bool {
         if self.crashes_left == 0 || !self.chance.percent(4) {
             return false;
         }
@@ -341,7 +361,7 @@ impl World {
             Wish::Approve | Wish::Cancel => !submitted,
             Wish::Close | Wish::Ask(..) | Wish::AskMany(..) => false,
         };
-        if self.core.is_none() || waits {
+        if self.core.is_none() || waits || self.stuck {
             return self.soon(500, Happening::Wish(wish));
         }
         let input = match &wish {
