@@ -46,8 +46,17 @@ impl Laws {
             InstanceRequest::Start | InstanceRequest::Restart => {
                 self.stopped.remove(name);
                 // A start that a person asks for forgets failures, also when the daemon is about
-                // to end and leaves the start itself to the next one.
-                let left = |row: &InstanceRow| row.state == InstanceState::Backoff;
+                // to end and leaves it to the next one, the old life still ends, or others of its
+                // group come first.
+                let left = |row: &InstanceRow| match row.state {
+                    InstanceState::Backoff | InstanceState::Stopping | InstanceState::Starting => {
+                        true
+                    }
+                    InstanceState::Stopped
+                    | InstanceState::Running
+                    | InstanceState::Failed
+                    | InstanceState::Blocked => false,
+                };
                 if row.is_some_and(|row| left(row) && row.starts.is_empty()) {
                     self.restarts.remove(name);
                 }
