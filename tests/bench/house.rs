@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use muxvisor::control::{Client, Request, view::PsReply};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -119,7 +120,11 @@ fn is_shim(pid: i32, home: &Path) -> bool {
 
 impl Drop for House {
     fn drop(&mut self) {
-        let _ = self.command(&["down"]).status();
+        // An interrupted daemon stops every agent and its tmux server before it ends.
+        let Some(daemon) = self.ps().and_then(|ps| ps.daemon) else { return };
+        let pid = Pid::from_raw(daemon.pid).unwrap();
+        let _ = kill_process(pid, Signal::INT);
+        until("the end of the daemon", || test_kill_process(pid).is_err());
     }
 }
 
