@@ -123,7 +123,9 @@ impl Supervisor {
         let live: Vec<AttemptId> = self.attempts.keys().cloned().collect();
         for id in live {
             if let Some(attempt) = self.attempts.get_mut(&id) {
-                attempt.slip += Duration::from_millis(gap_ms);
+                let gap = Duration::from_millis(gap_ms);
+                attempt.slip += gap;
+                attempt.start_until = attempt.start_until.map(|until| until + gap);
             }
             self.tell_monitor(now, &id, Sign::Woke { gap_ms }, out);
         }
