@@ -33,15 +33,15 @@ impl Ranks {
                 self.rows.remove(name);
             }
             Fact::Group(row) => self.group(entry.at, row, groups),
-            Fact::Attempt { attempt, fact } => self.attempt(attempt, fact, groups),
+            Fact::Attempt { attempt, fact } => self.attempt(entry.at, attempt, fact, groups),
             Fact::GroupRemoved { name } => drop(self.restarts.remove(name)),
             Fact::Run { .. } | Fact::Parked(_) | Fact::Unparked { .. } | Fact::Noted { .. } => {}
         }
     }
 
-    fn attempt(&mut self, id: &AttemptId, fact: &AttemptFact, groups: &[Group]) {
+    fn attempt(&mut self, at: Moment, id: &AttemptId, fact: &AttemptFact, groups: &[Group]) {
         match fact {
-            AttemptFact::Intended(order) => self.intended(order, groups),
+            AttemptFact::Intended(order) => self.intended(at, order, groups),
             AttemptFact::Ready => {
                 self.ready.insert(id.clone());
             }
@@ -62,11 +62,13 @@ impl Ranks {
         self.live.iter().find(|(_, of)| *of == name).map(|(id, _)| id)
     }
 
-    fn intended(&mut self, order: &Order, groups: &[Group]) {
+    fn intended(&mut self, at: Moment, order: &Order, groups: &[Group]) {
         let Owner::Instance { name } = &order.owner else { return };
         assert_eq!(self.lives(name), None, "{name} is started and lives");
         let group = groups.iter().find(|group| group.members.contains(name));
-        let in_turn = matches!(order.reason, StartReason::First | StartReason::Group);
+        // What was decided at the moment of a reload may have been decided before it.
+        let in_turn = matches!(order.reason, StartReason::First | StartReason::Group)
+            && (at > self.reconfigured || self.reconfigured == Moment(0));
         for before in group.iter().filter(|_| in_turn).flat_map(|group| &group.members) {
             if before == name {
                 break;
