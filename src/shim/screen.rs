@@ -3,12 +3,10 @@
 use std::io::{self, IsTerminal, Stdin, Stdout, stdin, stdout};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
-use nix::unistd::{read, write};
 
-use super::{os, pty};
+use super::{os, pty, streams};
 
 /// What a terminal without a size is taken for.
 const SIZE: (u16, u16) = (80, 24);
@@ -60,28 +58,13 @@ impl Screen {
 
     /// What was typed; `None` when the terminal is gone.
     pub(super) fn typed(&self) -> Option<Vec<u8>> {
-        let mut buffer = [0; 4096];
-        match read(&self.stdin, &mut buffer) {
-            Ok(0) => None,
-            Ok(n) => Some(buffer[..n].to_vec()),
-            Err(Errno::EAGAIN | Errno::EINTR) => Some(Vec::new()),
-            Err(_) => None,
-        }
+        streams::typed(&self.stdin)
     }
 
     /// Writes as much as the terminal takes. One that is gone takes everything: its end is seen by
     /// the keyboard.
     pub(super) fn write(&self, bytes: &[u8]) -> usize {
-        let mut done = 0;
-        while done < bytes.len() {
-            match write(self.stdout.as_fd(), &bytes[done..]) {
-                Ok(n) => done += n,
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => break,
-                Err(_) => return bytes.len(),
-            }
-        }
-        done
+        streams::show(self.stdout.as_fd(), bytes)
     }
 
     /// Gives the terminal back as it was.

@@ -1,7 +1,8 @@
-//! The agent's streams as the shim holds them: its output, and the keyboard of its terminal.
+//! The agent's streams as the shim holds them: its output, and the keyboard of its terminal; and
+//! the ones of the terminal that shows it.
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::unistd::{read, write};
@@ -70,4 +71,30 @@ pub(super) fn read_some(fd: &OwnedFd, chunk: &mut [u8]) -> (usize, bool) {
         }
     }
     (filled, false)
+}
+
+/// What was typed into a terminal that does not block; `None` when it is gone.
+pub(super) fn typed(keyboard: impl AsFd) -> Option<Vec<u8>> {
+    let mut buffer = [0; 4096];
+    match read(keyboard, &mut buffer) {
+        Ok(0) => None,
+        Ok(n) => Some(buffer[..n].to_vec()),
+        Err(Errno::EAGAIN | Errno::EINTR) => Some(Vec::new()),
+        Err(_) => None,
+    }
+}
+
+/// Writes as much as a terminal takes, and says how much. One that is gone takes everything: its
+/// end is seen by the keyboard.
+pub(super) fn show(screen: BorrowedFd<'_>, bytes: &[u8]) -> usize {
+    let mut done = 0;
+    while done < bytes.len() {
+        match write(screen, &bytes[done..]) {
+            Ok(n) => done += n,
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => break,
+            Err(_) => return bytes.len(),
+        }
+    }
+    done
 }

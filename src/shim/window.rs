@@ -3,12 +3,10 @@
 use std::io::{self, stdin, stdout};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use nix::errno::Errno;
-use nix::unistd::{read, write};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::pane::Pane;
-use super::{mark, os, pty};
+use super::{mark, os, pty, streams};
 use crate::model::{ServerMark, Spec};
 
 /// How long the server may take to die after its windows did: its terminals close before it is a
@@ -54,31 +52,13 @@ impl Window {
 
     /// What was typed; `None` when the window is gone.
     pub(super) fn typed(&self) -> Option<Vec<u8>> {
-        let mut buffer = [0; 4096];
-        match read(&self.stdin, &mut buffer) {
-            Ok(0) => None,
-            Ok(n) => Some(buffer[..n].to_vec()),
-            Err(Errno::EAGAIN | Errno::EINTR) => Some(Vec::new()),
-            Err(_) => None,
-        }
+        streams::typed(&self.stdin)
     }
 
     /// Shows what waits, as far as the window takes it.
     pub(super) fn flush(&mut self) {
         let screen = self.stdout.as_fd();
-        self.pane.flush(|bytes| {
-            let mut done = 0;
-            while done < bytes.len() {
-                match write(screen, &bytes[done..]) {
-                    Ok(n) => done += n,
-                    Err(Errno::EINTR) => {}
-                    Err(Errno::EAGAIN) => break,
-                    // A window that is gone takes everything; its end is seen by the keyboard.
-                    Err(_) => return bytes.len(),
-                }
-            }
-            done
-        });
+        self.pane.flush(|bytes| streams::show(screen, bytes));
     }
 }
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::model::{
-    Care, EnvFilter, KillMode, Limits, Moment, Order, Outcome, Owner, PromptBy, Resources,
-    ResultRule, RunFact, RunId, StartReason, StopSpec, TaskError, TaskId, TaskState, window_label,
+    EnvFilter, Limits, Moment, Order, Outcome, Owner, PromptBy, ResultRule, RunFact, RunId,
+    StartReason, TaskError, TaskId, TaskState, window_label,
 };
 use crate::plan::{
     self, DependsCause, DependsOn, InputUse, Lookup, OutputAs, Template, Work, as_text,
     resolve_input, resolve_text,
 };
-use crate::policy::Identity;
+use crate::policy::{Identity, Policy};
 
 use super::{Action, Run, Workflow, failover, prompt};
 
@@ -305,6 +305,8 @@ fn command_order(
         }
         Owner::Instance { name } => (name.clone(), name.clone()),
     };
+    // A program that nobody configured lives by the policy of an agent that says nothing.
+    let policy = Policy::default();
     Ok(Order {
         attempt: identity.attempt,
         token: identity.token,
@@ -325,19 +327,13 @@ fn command_order(
         result_required: plan.output.is_some(),
         schema: None,
         env_filter: EnvFilter::default(),
-        success_codes: vec![0],
-        success_signals: Vec::new(),
-        stop: StopSpec {
-            keys: Vec::new(),
-            signal: "SIGTERM".to_owned(),
-            timeout_ms: 10_000,
-            send_sighup: true,
-            mode: KillMode::ControlGroup,
-        },
-        limits: Limits { start_ms: Some(90_000), run_ms: None, idle_ms: None },
-        oom_score_adjust: 500,
-        resources: Resources::default(),
-        care: Care::default(),
+        success_codes: policy.success_codes,
+        success_signals: policy.success_signals,
+        stop: policy.stop,
+        limits: Limits { start_ms: policy.start_timeout_ms, run_ms: None, idle_ms: None },
+        oom_score_adjust: policy.oom_score_adjust,
+        resources: policy.resources,
+        care: policy.care,
         handover: None,
     })
 }
