@@ -169,6 +169,7 @@ impl Engine {
             path: submit.path,
             cwd: submit.cwd,
             env: submit.env.0,
+            parent: None,
         })
     }
 

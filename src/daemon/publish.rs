@@ -3,7 +3,7 @@
 
 use crate::control::view::WaitReply;
 use crate::control::{Reply, WatchEvent};
-use crate::model::{Entry, Fact, Moment, RunFact, RunId, RunOutcome, TaskId, TaskState};
+use crate::model::{Entry, Fact, Moment, RunFact, RunId, RunOutcome, TaskError, TaskId, TaskState};
 use crate::workflow::{Run, document};
 
 use super::engine::Engine;
@@ -36,7 +36,22 @@ impl Engine {
         let run = self.core.workflow.run(id)?;
         let now = self.clock.now();
         Some(match fact {
-            RunFact::Submitted(_) | RunFact::TaskStarting { .. } | RunFact::CancelRequested => {
+            RunFact::Submitted(_)
+            | RunFact::TaskStarting { .. }
+            | RunFact::TaskWaiting { .. }
+            | RunFact::TaskRequeued { .. }
+            | RunFact::TaskReset { .. }
+            | RunFact::TaskMapped { .. }
+            | RunFact::TaskSpawned { .. }
+            | RunFact::TaskStalled { .. }
+            | RunFact::TaskReported { .. }
+            | RunFact::TaskSpent { .. }
+            | RunFact::Messaged(_)
+            | RunFact::Asked(_)
+            | RunFact::Answered { .. }
+            | RunFact::Adjusted { .. }
+            | RunFact::Reopened
+            | RunFact::CancelRequested => {
                 return None;
             }
             RunFact::Moved { state, why } => {
@@ -65,17 +80,7 @@ impl Engine {
                 }
             }
             RunFact::TaskSucceeded { task, .. } => succeeded(run, task, now)?,
-            RunFact::TaskFailed { task, error, .. } => {
-                let state = run.task(task)?;
-                WatchEvent::TaskFailed {
-                    task: task.clone(),
-                    state: state.state,
-                    agent: state.agent.clone(),
-                    attempts: state.n,
-                    error: error.clone(),
-                    elapsed_ms: views::elapsed_ms(state, now),
-                }
-            }
+            RunFact::TaskFailed { task, error, .. } => failed(run, task, error, now)?,
             RunFact::TaskSkipped { task, reason } => WatchEvent::TaskSkipped {
                 task: task.clone(),
                 state: TaskState::Skipped,
@@ -140,6 +145,18 @@ impl Engine {
 /// Whether a word says how a run stands, or how it ended.
 fn is(word: &str, state: &str, outcome: Option<RunOutcome>) -> bool {
     word == state || outcome.is_some_and(|outcome| outcome.word() == word)
+}
+
+fn failed(run: &Run, id: &TaskId, error: &TaskError, now: Moment) -> Option<WatchEvent> {
+    let task = run.task(id)?;
+    Some(WatchEvent::TaskFailed {
+        task: id.clone(),
+        state: task.state,
+        agent: task.agent.clone(),
+        attempts: task.n,
+        error: error.clone(),
+        elapsed_ms: views::elapsed_ms(task, now),
+    })
 }
 
 fn succeeded(run: &Run, task: &TaskId, now: Moment) -> Option<WatchEvent> {

@@ -11,7 +11,7 @@ use crate::control::view::{
 };
 use crate::control::{Failure, FailureKind};
 use crate::model::{AttemptId, AttemptRow, InstanceRow, Moment, Owner, Parking, TaskId, TaskState};
-use crate::plan::{self, Work};
+use crate::plan;
 use crate::workflow::{Run, Task, finals};
 
 use super::engine::Engine;
@@ -222,9 +222,9 @@ pub(super) fn agent_of(run: &Run, task: &TaskId, index: usize) -> String {
 
 /// How many attempts a task may have in all.
 pub(super) fn attempts_max(plan: &plan::Task) -> u32 {
-    match &plan.work {
-        Work::Agent { agents } => agents.iter().map(|agent| agent.retries + 1).sum(),
-        Work::Command { .. } => plan.retries + 1,
+    match plan.work.agents() {
+        [] => plan.retries + 1,
+        agents => agents.iter().map(|agent| agent.retries + 1).sum(),
     }
 }
 

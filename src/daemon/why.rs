@@ -93,7 +93,9 @@ fn sentence(fact: &Fact) -> Option<String> {
         | Fact::Group(_)
         | Fact::GroupRemoved { .. }
         | Fact::Parked(_)
-        | Fact::Unparked { .. } => return None,
+        | Fact::Unparked { .. }
+        | Fact::Emitted(_)
+        | Fact::SignalTaken { .. } => return None,
     })
 }
 
@@ -131,7 +133,7 @@ fn why_task(
     };
     let wall = |at| now.wall_ms - i64::try_from(views::ms(now.moment.since(at))).unwrap_or(0);
     let about =
-        |fact: &RunFact| task.is_empty() || task_of(fact).is_some_and(|t| t.as_str() == task);
+        |fact: &RunFact| task.is_empty() || RunFact::task(fact).is_some_and(|t| t.as_str() == task);
     let decisions = log.entries.iter().rev().filter(|(_, fact)| about(fact));
     let decisions = decisions.take(DECISIONS_MAX as usize).map(|(at, fact)| Decision {
         at_ms: wall(*at),
@@ -161,20 +163,9 @@ fn why_task(
 
 /// What was found about the last attempt of a task, beside what was decided about the task.
 fn findings(reader: &Reader, entries: &[(Moment, RunFact)], task: &str, now: Now) -> Vec<Decision> {
-    let last = entries.iter().rev().find_map(|(_, fact)| match fact {
-        RunFact::TaskStarting { task: of, attempt, .. } if of.as_str() == task => Some(attempt),
-        RunFact::Submitted(_)
-        | RunFact::Moved { .. }
-        | RunFact::TaskQueued { .. }
-        | RunFact::TaskStarting { .. }
-        | RunFact::TaskRunning { .. }
-        | RunFact::TaskSucceeded { .. }
-        | RunFact::TaskRetrying { .. }
-        | RunFact::TaskFailed { .. }
-        | RunFact::TaskSkipped { .. }
-        | RunFact::TaskCancelled { .. }
-        | RunFact::CancelRequested
-        | RunFact::Ended { .. } => None,
+    let last = entries.iter().rev().find_map(|(_, fact)| {
+        let RunFact::TaskStarting { task: of, attempt, .. } = fact else { return None };
+        (of.as_str() == task).then_some(attempt)
     });
     let notes = last.and_then(|id| reader.notes_about(id.as_str(), DECISIONS_MAX).ok());
     let mut notes = notes.unwrap_or_default();
@@ -236,23 +227,6 @@ fn task_failover(run: &Run, task: &str, parked: &[Parking], now: Moment) -> Fail
     }
 }
 
-fn task_of(fact: &RunFact) -> Option<&TaskId> {
-    match fact {
-        RunFact::TaskQueued { task }
-        | RunFact::TaskStarting { task, .. }
-        | RunFact::TaskRunning { task, .. }
-        | RunFact::TaskSucceeded { task, .. }
-        | RunFact::TaskRetrying { task, .. }
-        | RunFact::TaskFailed { task, .. }
-        | RunFact::TaskSkipped { task, .. }
-        | RunFact::TaskCancelled { task, .. } => Some(task),
-        RunFact::Submitted(_)
-        | RunFact::Moved { .. }
-        | RunFact::CancelRequested
-        | RunFact::Ended { .. } => None,
-    }
-}
-
 fn told_of_run(fact: &RunFact) -> String {
     match fact {
         RunFact::Submitted(submission) => format!("submitted from {}", submission.path.display()),
@@ -274,6 +248,30 @@ fn told_of_run(fact: &RunFact) -> String {
         }
         RunFact::TaskSkipped { task, reason } => format!("{task}: skipped: {reason}"),
         RunFact::TaskCancelled { task, reason } => format!("{task}: stopped: {reason}"),
+        RunFact::TaskWaiting { task, run: None } => format!("{task}: waits, without a slot"),
+        RunFact::TaskWaiting { task, run: Some(run) } => format!("{task}: waits for {run}"),
+        RunFact::TaskRequeued { task, .. } => {
+            format!("{task}: its attempt was stopped for a pause; no retry is used")
+        }
+        RunFact::TaskReset { task } => format!("{task}: is to be done again"),
+        RunFact::TaskMapped { task, items } => format!("{task}: has {} items", items.len()),
+        RunFact::TaskSpawned { lead, definition } => {
+            format!("{lead}: asked for the worker {}", definition["id"])
+        }
+        RunFact::TaskStalled { task, expected_ms, .. } => {
+            format!("{task}: takes more than twice the expected {} s", expected_ms / 1000)
+        }
+        RunFact::TaskReported { task, report, .. } => {
+            format!("{task}: reported a {}: {}", report.kind, report.text)
+        }
+        RunFact::TaskSpent { task, spent, .. } => {
+            format!("{task}: used {} tokens", spent.tokens())
+        }
+        RunFact::Messaged(message) => format!("{} told {} something", message.from, message.to),
+        RunFact::Asked(ask) => format!("asked a person ({}): {}", ask.id, ask.question),
+        RunFact::Answered { ask, answer, by } => format!("{ask}: answered {answer} by {by}"),
+        RunFact::Adjusted { .. } => "the plan was edited".to_owned(),
+        RunFact::Reopened => "taken up again".to_owned(),
         RunFact::CancelRequested => "a person asked for its end".to_owned(),
         RunFact::Ended { outcome, .. } => format!("run ended: {outcome}"),
     }

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::failure::{Error, sql};
 use crate::model::{
     AttemptFact, AttemptId, AttemptRow, AttemptState, ClockMark, Entry, Fact, GroupRow,
-    InstanceRow, Moment, Output, Parking, RunFact, RunId, StopCause,
+    InstanceRow, Moment, Output, Parking, RunFact, RunId, Signal, StopCause,
 };
 
 const DOING: &str = "read the ledger";
@@ -26,6 +26,8 @@ pub struct Memory {
     pub groups: Vec<GroupRow>,
     /// The agents that wait for a usage limit to pass, by name.
     pub parked: Vec<Parking>,
+    /// Events that no task has taken yet, in the order of their numbers.
+    pub signals: Vec<Signal>,
     /// How many recoveries before this one did not finish, in a row. This one counts as
     /// unfinished until `Ledger::recovered` is called.
     pub recovering: u32,
@@ -74,7 +76,9 @@ pub(super) fn memory(db: &Connection, recovering: u32) -> Result<Memory, Error> 
     let instances = all(db, "SELECT name, row FROM instance ORDER BY name", [], instance)?;
     let runs = runs.collect::<Result<_, _>>()?;
     let (groups, parked) = (standing(db, "group")?, standing(db, "parked")?);
-    Ok(Memory { clock, runs, attempts, instances, groups, parked, recovering })
+    let mut signals: Vec<Signal> = standing(db, "signal")?;
+    signals.sort_by_key(|signal| signal.number);
+    Ok(Memory { clock, runs, attempts, instances, groups, parked, signals, recovering })
 }
 
 /// The facts of a run with everything that was taken out of them put back.

@@ -7,10 +7,10 @@
 pub(super) const APPLICATION_ID: i32 = 0x6d78_7673;
 
 /// The version of a file that this program writes.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// What turns version `n` into `n + 1`, for each `n`.
-pub(super) const MIGRATIONS: [&str; VERSION as usize] = [V1, V2];
+pub(super) const MIGRATIONS: [&str; VERSION as usize] = [V1, V2, V3];
 
 /// Readers never block the writer (WAL), and a commit that returned survives a power failure
 /// (FULL). The writer folds the log into the file after it has answered; the limit here, 16 MiB, is
@@ -144,6 +144,19 @@ CREATE TABLE standing (
   row  TEXT NOT NULL,
   PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Events that wait for a task.
+const V3: &str = "
+CREATE TABLE standing_3 (
+  kind TEXT NOT NULL CHECK (kind IN ('group','parked','signal')),
+  name TEXT NOT NULL,
+  row  TEXT NOT NULL,
+  PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
+INSERT INTO standing_3 SELECT kind, name, row FROM standing;
+DROP TABLE standing;
+ALTER TABLE standing_3 RENAME TO standing;
 ";
 
 #[cfg(test)]

@@ -8,9 +8,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttemptEnd, AttemptId, AttemptRow, GroupRow, InstanceRow, Moment, Order, Output, Parking,
-    ProcessMark, RunId, RunOutcome, RunState, SkipReason, StartReason, StopCause, Submission,
-    TaskError, TaskId,
+    Ask, AttemptEnd, AttemptId, AttemptRow, GroupRow, InstanceRow, Item, Message, Moment, Order,
+    Output, Parking, ProcessMark, RunId, RunOutcome, RunState, Signal, SkipReason, Spent,
+    StartReason, StopCause, Submission, TaskError, TaskId, WorkReport,
 };
 
 /// One thing that was decided or found.
@@ -51,6 +51,13 @@ pub enum Fact {
     Unparked {
         /// The agent.
         agent: String,
+    },
+    /// Somebody emitted an event. It is kept until a task takes it.
+    Emitted(Signal),
+    /// A task or trigger took an event that was kept.
+    SignalTaken {
+        /// Its number.
+        number: u64,
     },
     /// Evidence that changes nothing, kept for `why`: a stale report, an alarm.
     Noted {
@@ -149,6 +156,90 @@ pub enum RunFact {
         /// `cancelled` or `stopped`.
         reason: SkipReason,
     },
+    /// It waits for a person, an event, another run, or its items; it holds no slot.
+    TaskWaiting {
+        /// The task.
+        task: TaskId,
+        /// The run that it waits for, if it is one.
+        #[serde(default)]
+        run: Option<RunId>,
+    },
+    /// Its attempt was stopped without being at fault, for a pause; it will be made again, and no
+    /// retry is used.
+    TaskRequeued {
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// It is to be done again, as if it had not ended; its attempts are counted on.
+    TaskReset {
+        /// The task.
+        task: TaskId,
+    },
+    /// Its items are known. Items that are there with the same key and value stay as they are.
+    TaskMapped {
+        /// The `for_each` task.
+        task: TaskId,
+        /// All of its items, in order.
+        items: Vec<Item>,
+    },
+    /// A lead agent asked for a worker: a task that the plan did not have.
+    TaskSpawned {
+        /// The lead's task.
+        lead: TaskId,
+        /// The new task, as the plan room reads it back.
+        definition: serde_json::Value,
+    },
+    /// No task ended for twice as long as expected; told once per attempt (feature K13).
+    TaskStalled {
+        /// The task that is late.
+        task: TaskId,
+        /// Its attempt.
+        attempt: AttemptId,
+        /// How long it was expected to take, in milliseconds.
+        expected_ms: u64,
+    },
+    /// An agent reported something about its work.
+    TaskReported {
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: AttemptId,
+        /// What.
+        report: WorkReport,
+    },
+    /// An attempt used tokens and money. Each fact counts by itself: they are differences.
+    TaskSpent {
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: AttemptId,
+        /// What it used.
+        spent: Spent,
+    },
+    /// An agent sent another one a message.
+    Messaged(Message),
+    /// A person is asked.
+    Asked(Ask),
+    /// The question was answered; the first answer counts.
+    Answered {
+        /// The question.
+        ask: String,
+        /// One of its answers.
+        answer: String,
+        /// Who: `person`, `time`, or the task of the agent.
+        by: String,
+    },
+    /// The plan was edited: what it now says counts for all that is not done yet.
+    Adjusted {
+        /// The plan's text.
+        text: String,
+        /// The plan as checked.
+        plan: serde_json::Value,
+    },
+    /// A run that was over is taken up again.
+    Reopened,
     /// A person asked for the end of the run.
     CancelRequested,
     /// The run is over.
@@ -158,6 +249,39 @@ pub enum RunFact {
         /// The first error in dependency order, when everything failed (feature K6).
         root_cause: Option<String>,
     },
+}
+
+impl RunFact {
+    /// The task that it is about; none when it is about the run.
+    pub const fn task(&self) -> Option<&TaskId> {
+        match self {
+            RunFact::TaskQueued { task }
+            | RunFact::TaskStarting { task, .. }
+            | RunFact::TaskRunning { task, .. }
+            | RunFact::TaskSucceeded { task, .. }
+            | RunFact::TaskRetrying { task, .. }
+            | RunFact::TaskFailed { task, .. }
+            | RunFact::TaskSkipped { task, .. }
+            | RunFact::TaskCancelled { task, .. }
+            | RunFact::TaskWaiting { task, .. }
+            | RunFact::TaskRequeued { task, .. }
+            | RunFact::TaskReset { task }
+            | RunFact::TaskMapped { task, .. }
+            | RunFact::TaskSpawned { lead: task, .. }
+            | RunFact::TaskStalled { task, .. }
+            | RunFact::TaskReported { task, .. }
+            | RunFact::TaskSpent { task, .. } => Some(task),
+            RunFact::Asked(ask) => ask.task.as_ref(),
+            RunFact::Submitted(_)
+            | RunFact::Moved { .. }
+            | RunFact::Messaged(_)
+            | RunFact::Answered { .. }
+            | RunFact::Adjusted { .. }
+            | RunFact::Reopened
+            | RunFact::CancelRequested
+            | RunFact::Ended { .. } => None,
+        }
+    }
 }
 
 /// Something about an attempt.

@@ -3,6 +3,7 @@
 //! Nothing here decides or touches the outside. A word that two rooms need lives here, so that
 //! rooms never look sideways at each other.
 
+mod ask;
 mod attempt;
 mod care;
 mod change;
@@ -17,8 +18,11 @@ mod process_stat;
 mod record;
 mod report;
 mod run;
+mod spent;
 mod standing;
+mod work_item;
 
+pub use ask::{Ask, AskKind};
 pub use attempt::{
     AttemptEnd, AttemptRow, AttemptState, Ending, Extract, Limits, Order, Owner, PromptBy,
     ResultRule, ResultSource, StartReason, StopCause, WallTime,
@@ -41,5 +45,7 @@ pub use record::{
     StopStep, TerminalSpec, Usage, files,
 };
 pub use report::{ActivitySource, BlockKind, Doing, Report};
-pub use run::{Output, RunOutcome, RunState, SkipReason, Submission, TaskError, TaskState};
+pub use run::{Output, Parent, RunOutcome, RunState, SkipReason, Submission, TaskError, TaskState};
+pub use spent::Spent;
 pub use standing::{GroupRow, Parking};
+pub use work_item::{Item, Message, ReportKind, Signal, WorkReport};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::outcome::words;
-use super::{Outcome, RunId};
+use super::{Outcome, RunId, TaskId};
 
 words! {
     /// Where a run stands (features E1, E2, ruling Z3; written with `-`).
@@ -138,6 +138,18 @@ pub struct Submission {
     pub env: Vec<(String, String)>,
     /// Whether a person must approve before anything starts.
     pub needs_approval: bool,
+    /// The run and task that it is a part of, if it is one.
+    #[serde(default)]
+    pub parent: Option<Parent>,
+}
+
+/// What a run is a part of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The run.
+    pub run: RunId,
+    /// Its task; none when an event started this run.
+    pub task: Option<TaskId>,
 }
 
 /// The accepted output of a task.

@@ -53,6 +53,10 @@ pub(crate) fn plan(
         tasks,
         agents,
         inputs,
+        stop_after_failures: 3,
+        budget: None,
+        limits: BTreeMap::new(),
+        on: Vec::new(),
     }
 }
 
@@ -66,6 +70,10 @@ fn phase(draft: &Draft, at: usize, dependencies: &Dependencies) -> Phase {
         depends_on: dependencies.phases[at].iter().map(id).collect(),
         on_partial_failure: phase.on_partial_failure,
         tasks: phase.tasks.clone().map(task).collect(),
+        when: None,
+        min_success: None,
+        gather_timeout_ms: None,
+        max_parallel: None,
     }
 }
 
@@ -107,6 +115,18 @@ fn task(draft: &Draft, task: &DraftTask, agents: &BTreeMap<String, Agent>, demo:
         priority: settings.priority.unwrap_or(0),
         optional: settings.optional.unwrap_or(false),
         cwd: settings.cwd.clone(),
+        when: None,
+        for_each: None,
+        origin: None,
+        lead: None,
+        messages: Vec::new(),
+        uses: BTreeMap::new(),
+        model: None,
+        queue_timeout_ms: None,
+        total_timeout_ms: None,
+        cache_ms: None,
+        budget: None,
+        tier: 2,
     }
 }
 
@@ -136,7 +156,7 @@ fn work(draft: &Draft, task: &DraftTask, retries: u32, demo: bool) -> Work {
     }
     let names = staff::names_of(task, demo).into_iter().enumerate();
     let agent = |(at, name)| TaskAgent { name, retries: if at == 0 { retries } else { 0 } };
-    Work::Agent { agents: names.map(agent).collect() }
+    Work::Agent { agents: names.map(agent).collect(), capability: None }
 }
 
 /// What a demonstration does in place of a command, which may need programs that are not there,

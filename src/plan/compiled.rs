@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{Condition, ForEach, InputUse, MinSuccess, Origin, Template, Work};
 use crate::model::{Outcome, TaskId};
 use crate::policy::Agent;
 
@@ -32,6 +33,77 @@ pub struct Plan {
     pub agents: BTreeMap<String, Agent>,
     /// Values of its inputs, `${input.x}`.
     pub inputs: BTreeMap<String, Value>,
+    /// After so many final failures nothing more is started and a person is asked (feature K10);
+    /// 0 is never.
+    #[serde(default = "three")]
+    pub stop_after_failures: u32,
+    /// What the whole run may cost.
+    #[serde(default)]
+    pub budget: Option<Budget>,
+    /// Its named pools, `[limits]`, which all runs of the daemon share.
+    #[serde(default)]
+    pub limits: BTreeMap<String, Pool>,
+    /// What events start, `[[on]]`.
+    #[serde(default)]
+    pub on: Vec<Trigger>,
+}
+
+/// The breaker's usual limit (feature K10).
+const fn three() -> u32 {
+    3
+}
+
+/// What a run or a task may cost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Dollars.
+    pub cost_usd: Option<f64>,
+    /// Tokens, input and output together.
+    pub tokens: Option<u64>,
+    /// What happens when it is used up.
+    pub on_exceed: OnExceed,
+}
+
+/// What happens when a budget is used up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnExceed {
+    /// Nothing more is started, and a person is asked.
+    #[default]
+    Pause,
+    /// What is not done yet is left out.
+    Stop,
+    /// It is told, and work goes on.
+    Warn,
+}
+
+/// A named pool that tasks take from while an attempt of theirs lives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pool {
+    /// How many can be taken at once; no limit when absent.
+    pub slots: Option<u32>,
+    /// How many may start in a span of time.
+    pub rate: Option<Rate>,
+}
+
+/// So many in a span of time, `"30/min"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// How many.
+    pub count: u32,
+    /// In how long, in milliseconds.
+    pub per_ms: u64,
+}
+
+/// What an event starts: a plan, as a run of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// The event's name.
+    pub event: String,
+    /// Only if this holds of its data.
+    pub when: Option<Condition>,
+    /// The plan; its inputs may name `${event.…}`.
+    pub start: super::SubPlan,
 }
 
 /// When a person must say yes.
@@ -79,6 +151,18 @@ pub struct Phase {
     pub on_partial_failure: OnPartialFailure,
     /// Its tasks, in order.
     pub tasks: Vec<TaskId>,
+    /// Whether it is done at all.
+    #[serde(default)]
+    pub when: Option<Condition>,
+    /// How many of its tasks must succeed; without, what each task says counts.
+    #[serde(default)]
+    pub min_success: Option<MinSuccess>,
+    /// After that long what is not over is stopped, and what there is is taken.
+    #[serde(default)]
+    pub gather_timeout_ms: Option<u64>,
+    /// How many of its attempts may run at once, within the run's own limit.
+    #[serde(default)]
+    pub max_parallel: Option<u32>,
 }
 
 /// A task: a unit of work.
@@ -130,6 +214,57 @@ pub struct Task {
     pub optional: bool,
     /// Working directory, relative to the submitter's.
     pub cwd: Option<String>,
+    /// Whether it is done at all, `when`.
+    #[serde(default)]
+    pub when: Option<Condition>,
+    /// What it is done for each of, if it is.
+    #[serde(default)]
+    pub for_each: Option<Box<ForEach>>,
+    /// Whom it belongs to, if the file does not name it as a task of its own.
+    #[serde(default)]
+    pub origin: Option<Origin>,
+    /// Whether its agent may ask for workers, and how many (feature C8).
+    #[serde(default)]
+    pub lead: Option<Lead>,
+    /// The tasks that its agent may send messages to (ruling Z11); none unless granted.
+    #[serde(default)]
+    pub messages: Vec<TaskId>,
+    /// What it takes of the named pools while an attempt lives.
+    #[serde(default)]
+    pub uses: BTreeMap<String, u32>,
+    /// The model, instead of the agent's own.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// How long it may wait for a slot, in milliseconds.
+    #[serde(default)]
+    pub queue_timeout_ms: Option<u64>,
+    /// From its first start to its end, all attempts together, in milliseconds.
+    #[serde(default)]
+    pub total_timeout_ms: Option<u64>,
+    /// How long a result of the same work is taken instead of doing it again, in milliseconds.
+    #[serde(default)]
+    pub cache_ms: Option<u64>,
+    /// What it may cost.
+    #[serde(default)]
+    pub budget: Option<Budget>,
+    /// The highest tier of action its agent may take by itself (feature H14); 2 unless the plan
+    /// says otherwise.
+    #[serde(default = "tier_two")]
+    pub tier: u8,
+}
+
+/// What agents of tasks may do by themselves (feature H14).
+const fn tier_two() -> u8 {
+    2
+}
+
+/// That the agent of a task may ask for workers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lead {
+    /// How many, over the whole task.
+    pub max_workers: u32,
+    /// The agents that it may ask for; any of the plan's when empty.
+    pub agents: Vec<String>,
 }
 
 /// What the output of a task is read as.
@@ -154,31 +289,6 @@ pub struct EntryPoint {
     pub value: Template,
 }
 
-/// What does a task.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
-pub enum Work {
-    /// An agent, with fallbacks in order (feature A15).
-    Agent {
-        /// The first is the primary, never empty.
-        agents: Vec<TaskAgent>,
-    },
-    /// A program, without model or tokens.
-    Command {
-        /// Program and arguments; references fill whole or part of an argument, never a shell.
-        run: Vec<Template>,
-    },
-}
-
-/// One agent of a task's list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TaskAgent {
-    /// Its name in [`Plan::agents`].
-    pub name: String,
-    /// Extra attempts with it: the task's for the primary, 0 for a fallback (research 5.2).
-    pub retries: u32,
-}
-
 /// Wait between attempts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RetryWait {
@@ -190,89 +300,6 @@ pub struct RetryWait {
     pub max_ms: u64,
     /// Whether up to a quarter is added at random.
     pub jitter: bool,
-}
-
-/// A named value that a task is given.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct InputUse {
-    /// Its name: a heading in the prompt, a variable for a command.
-    pub name: String,
-    /// The value: a template, or any TOML value with templates in it.
-    pub value: InputValue,
-}
-
-/// A value with references in it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum InputValue {
-    /// Text with references. One that is a single reference keeps the type of its value.
-    Text(Template),
-    /// Anything without references.
-    Plain(Value),
-    /// A list.
-    List(Vec<InputValue>),
-    /// A table.
-    Table(BTreeMap<String, InputValue>),
-}
-
-/// Text with references, already parsed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Template {
-    /// In order.
-    pub parts: Vec<TemplatePart>,
-}
-
-/// A piece of a template.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TemplatePart {
-    /// As it stands.
-    Text(String),
-    /// `${…}`.
-    Reference {
-        /// As it was written, for messages.
-        written: String,
-        /// What it means.
-        to: Edge,
-        /// `?? 'default'`.
-        default: Option<String>,
-    },
-}
-
-/// What a reference points at. Paths are keys and indices, `["quarters", 0, "name"]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Edge {
-    /// A task's output, or a field of it.
-    Output {
-        /// The task.
-        task: TaskId,
-        /// Into its value.
-        path: Vec<Value>,
-    },
-    /// The outputs of all successful tasks of a phase, as a list (`${phase.*.output}`).
-    PhaseOutputs {
-        /// The phase.
-        phase: String,
-    },
-    /// A task's status word.
-    Status {
-        /// The task.
-        task: TaskId,
-    },
-    /// A task's error message; empty when it has none.
-    Error {
-        /// The task.
-        task: TaskId,
-    },
-    /// A value of `[inputs]`.
-    Input {
-        /// Its name.
-        name: String,
-        /// Into its value.
-        path: Vec<Value>,
-    },
 }
 
 /// That a task waits for another, and why.
@@ -299,24 +326,6 @@ pub enum DependsCause {
     Phase,
     /// The order of a sequential phase.
     Sequential,
-}
-
-impl Template {
-    /// A template without references.
-    pub fn text(text: impl Into<String>) -> Self {
-        Self { parts: vec![TemplatePart::Text(text.into())] }
-    }
-}
-
-impl Template {
-    /// The text as a person wrote it, for plans that are shown.
-    pub fn written(&self) -> String {
-        let part = |part: &TemplatePart| match part {
-            TemplatePart::Text(text) => text.clone(),
-            TemplatePart::Reference { written, .. } => written.clone(),
-        };
-        self.parts.iter().map(part).collect()
-    }
 }
 
 impl Plan {

@@ -48,16 +48,22 @@ mod show;
 mod staff;
 mod surroundings;
 mod task;
+mod template;
 mod text;
 mod values;
+mod work;
 
 pub use check::{Checked, check};
 pub use compiled::{
-    Approval, DependsCause, DependsOn, Edge, EntryPoint, InputUse, InputValue, Mode,
-    OnPartialFailure, OutputAs, Phase, Plan, RetryWait, Task, TaskAgent, Template, TemplatePart,
-    Work,
+    Approval, Budget, DependsCause, DependsOn, EntryPoint, Lead, Mode, OnExceed, OnPartialFailure,
+    OutputAs, Phase, Plan, Pool, Rate, RetryWait, Task, Trigger,
 };
 pub use resolve::{Lookup, MissingField, as_text, resolve, resolve_input, resolve_text};
 pub use schema::example;
 pub use show::{show, show_json};
 pub use surroundings::Surroundings;
+pub use template::{Comparison, Condition, Edge, InputUse, InputValue, Template, TemplatePart};
+pub use work::{
+    Capability, Expiry, ForEach, MinSuccess, OnTie, Origin, Partition, Reduce, Reducer, SubPlan,
+    TaskAgent, Vote, VoteRule, Work,
+};

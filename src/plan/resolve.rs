@@ -18,6 +18,16 @@ pub trait Lookup {
     fn input(&self, name: &str) -> Option<Value>;
     /// The outputs of the successful tasks of a phase, in the order of the file.
     fn phase_outputs(&self, phase: &str) -> Option<Vec<Value>>;
+    /// Every item of a `for_each` task with its status.
+    fn results(&self, task: &TaskId) -> Option<Vec<Value>>;
+    /// The items of a `for_each` task that failed.
+    fn failed(&self, task: &TaskId) -> Option<Vec<Value>>;
+    /// The item that is worked on, and its position.
+    fn item(&self) -> Option<(Value, usize)>;
+    /// Something about the run.
+    fn run(&self, field: &str) -> Option<String>;
+    /// The data of the event that started it.
+    fn event(&self) -> Option<Value>;
 }
 
 /// A value that a reference needs is not there, so its reader cannot start.
@@ -118,14 +128,37 @@ fn find(edge: &Edge, lookup: &dyn Lookup) -> Result<Value, MissingField> {
                 message: format!("phase `{phase}` has no outputs"),
             })
         }
+        Edge::Results { task } => {
+            lookup.results(task).map(Value::Array).ok_or_else(|| missing_from_task(task, "results"))
+        }
+        Edge::Failed { task } => {
+            lookup.failed(task).map(Value::Array).ok_or_else(|| missing_from_task(task, "failed"))
+        }
+        Edge::Item { path } => {
+            let found = lookup.item().and_then(|(value, _)| walk(value, path));
+            found.ok_or_else(|| missing_here(written_path("item", path)))
+        }
+        Edge::Index => {
+            let found = lookup.item().map(|(_, index)| Value::from(index));
+            found.ok_or_else(|| missing_here("index".to_owned()))
+        }
+        Edge::Run { field } => {
+            let found = lookup.run(field).map(Value::String);
+            found.ok_or_else(|| missing_here(format!("run.{field}")))
+        }
+        Edge::Event { path } => {
+            let found = lookup.event().and_then(|value| walk(value, path));
+            found.ok_or_else(|| missing_here(written_path("event", path)))
+        }
         Edge::Input { name, path } => {
             let found = lookup.input(name).and_then(|value| walk(value, path));
-            found.ok_or_else(|| {
-                let path = written_path(&format!("input.{name}"), path);
-                MissingField { task: None, message: format!("there is no `{path}`"), path }
-            })
+            found.ok_or_else(|| missing_here(written_path(&format!("input.{name}"), path)))
         }
     }
+}
+
+fn missing_here(path: String) -> MissingField {
+    MissingField { task: None, message: format!("there is no `{path}`"), path }
 }
 
 fn missing_from_task(task: &TaskId, path: &str) -> MissingField {
@@ -192,6 +225,26 @@ mod tests {
         }
         fn phase_outputs(&self, phase: &str) -> Option<Vec<Value>> {
             (phase == "panel").then(|| vec![json!("a"), json!(2)])
+        }
+
+        fn results(&self, _task: &TaskId) -> Option<Vec<Value>> {
+            None
+        }
+
+        fn failed(&self, _task: &TaskId) -> Option<Vec<Value>> {
+            None
+        }
+
+        fn item(&self) -> Option<(Value, usize)> {
+            None
+        }
+
+        fn run(&self, _field: &str) -> Option<String> {
+            None
+        }
+
+        fn event(&self) -> Option<Value> {
+            None
         }
     }
 

@@ -3,7 +3,7 @@
 
 use crate::policy::{Failover, chain};
 
-use super::compiled::{Plan, Task, Work};
+use super::compiled::{Plan, Task};
 
 impl Plan {
     /// The names of all who may work on a task; none for one without agent. The first are those
@@ -33,9 +33,5 @@ impl Plan {
 }
 
 fn named(task: &Task) -> impl Iterator<Item = &str> {
-    let agents = match &task.work {
-        Work::Agent { agents } => agents.as_slice(),
-        Work::Command { .. } => &[],
-    };
-    agents.iter().map(|agent| agent.name.as_str())
+    task.work.agents().iter().map(|agent| agent.name.as_str())
 }

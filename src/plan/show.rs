@@ -185,8 +185,13 @@ fn steps(depths: &[Option<usize>]) -> Vec<Vec<usize>> {
 
 fn who(task: &Task) -> &str {
     match &task.work {
-        Work::Agent { agents } => agents.first().map_or("?", |agent| agent.name.as_str()),
-        Work::Command { .. } => "command",
+        Work::Agent { agents, .. } => agents.first().map_or("?", |agent| agent.name.as_str()),
+        Work::Command { .. }
+        | Work::Reduce(_)
+        | Work::Approve { .. }
+        | Work::Wait { .. }
+        | Work::Emit { .. }
+        | Work::Plan(_) => task.work.word(),
     }
 }
 
@@ -197,7 +202,13 @@ fn what(task: &Task) -> String {
         Work::Command { run } if described.trim().is_empty() => {
             run.iter().map(super::Template::written).collect::<Vec<_>>().join(" ")
         }
-        Work::Agent { .. } | Work::Command { .. } => described,
+        Work::Agent { .. }
+        | Work::Command { .. }
+        | Work::Reduce(_)
+        | Work::Approve { .. }
+        | Work::Wait { .. }
+        | Work::Emit { .. }
+        | Work::Plan(_) => described,
     };
     one_line(&text)
 }

@@ -145,21 +145,11 @@ impl Run {
 
     /// Whether a fact has a task go over to another agent because its own cannot go on.
     pub(super) fn is_switch(before: usize, fact: &RunFact) -> bool {
-        match fact {
-            RunFact::TaskStarting { agent_index, reason, .. }
-            | RunFact::TaskRetrying { agent_index, reason, .. } => {
-                *reason == StartReason::Failover && *agent_index != before
-            }
-            RunFact::Submitted(_)
-            | RunFact::Moved { .. }
-            | RunFact::TaskQueued { .. }
-            | RunFact::TaskRunning { .. }
-            | RunFact::TaskSucceeded { .. }
-            | RunFact::TaskFailed { .. }
-            | RunFact::TaskSkipped { .. }
-            | RunFact::TaskCancelled { .. }
-            | RunFact::CancelRequested
-            | RunFact::Ended { .. } => false,
-        }
+        let (RunFact::TaskStarting { agent_index, reason, .. }
+        | RunFact::TaskRetrying { agent_index, reason, .. }) = fact
+        else {
+            return false;
+        };
+        *reason == StartReason::Failover && *agent_index != before
     }
 }

@@ -7,6 +7,9 @@
 mod dispatch;
 mod event;
 mod failover;
+mod kept;
+mod moves;
+mod order;
 mod prompt;
 mod results;
 mod retry;
@@ -14,10 +17,12 @@ mod run;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use event::{Action, Event};
+pub use kept::{Kept, Question};
 pub use results::{document, finals};
 pub use run::{IllegalFact, Run, Task};
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::model::{ErrorKind, Moment, RunOutcome, SkipReason, TaskError, TaskId, TaskState};
-use crate::plan::{self, DependsCause, DependsOn, Plan, Work};
+use crate::plan::{self, DependsCause, DependsOn, Plan};
 
 use super::{Run, Task};
 
@@ -174,13 +174,8 @@ fn summary(run: &Run) -> Value {
 /// Whether its last attempt was made by another agent than the first; the one that it would have
 /// gone on with may never have started.
 fn worked_by_fallback(plan: &plan::Task, task: &Task) -> bool {
-    match &plan.work {
-        Work::Agent { agents } => {
-            let primary = agents.first().map(|agent| &agent.name);
-            task.agent.is_some() && task.agent.as_ref() != primary
-        }
-        Work::Command { .. } => false,
-    }
+    let primary = plan.work.agents().first().map(|agent| &agent.name);
+    primary.is_some() && task.agent.is_some() && task.agent.as_ref() != primary
 }
 
 /// What is missing, and why, for whoever reads the result (features K9, K11).

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::model::{Outcome, StartReason};
-use crate::plan::{self, RetryWait, Work};
+use crate::plan::{self, RetryWait};
 
 use super::run::Task;
 
@@ -82,18 +82,12 @@ fn decide(
 }
 
 fn agents(plan: &plan::Task) -> usize {
-    match &plan.work {
-        Work::Agent { agents } => agents.len(),
-        Work::Command { .. } => 1,
-    }
+    plan.work.agents().len().max(1)
 }
 
 fn retries(plan: &plan::Task, agent_index: usize) -> u32 {
-    match &plan.work {
-        // Who takes over gets the retries of the task, like the first one.
-        Work::Agent { agents } => agents.get(agent_index).map_or(plan.retries, |it| it.retries),
-        Work::Command { .. } => plan.retries,
-    }
+    // Who takes over gets the retries of the task, like the first one.
+    plan.work.agents().get(agent_index).map_or(plan.retries, |it| it.retries)
 }
 
 /// The wait before retry number `used` (from 0): grows by the factor up to the largest, with up

@@ -12,9 +12,10 @@
 
 use std::collections::BTreeMap;
 
+use super::kept::Kept;
 use crate::model::{
-    AttemptId, Moment, Outcome, Output, RunFact, RunId, RunOutcome, RunState, SkipReason,
-    StartReason, Submission, TaskError, TaskId, TaskState,
+    AttemptId, Moment, Output, RunFact, RunId, RunOutcome, RunState, SkipReason, StartReason,
+    Submission, TaskError, TaskId, TaskState,
 };
 use crate::plan::Plan;
 
@@ -46,6 +47,8 @@ pub struct Run {
     pub(super) tasks: BTreeMap<TaskId, Task>,
     /// When tasks went over to another agent, by the first agent of theirs, which has the budget.
     pub(super) switches: BTreeMap<String, Vec<Moment>>,
+    /// What was told about it and asked, beside the moves of its tasks.
+    pub kept: Kept,
 }
 
 /// A task of a run.
@@ -77,6 +80,8 @@ pub struct Task {
     pub error: Option<TaskError>,
     /// Why it was not done.
     pub skip: Option<SkipReason>,
+    /// The run that it waits for, if it is one.
+    pub child: Option<RunId>,
     /// Failures that count against the retries of the present agent.
     pub(super) used: u32,
     /// Timeouts among them.
@@ -102,7 +107,7 @@ pub struct IllegalFact {
 }
 
 impl Task {
-    fn blocked() -> Self {
+    pub(super) fn blocked() -> Self {
         Self {
             state: TaskState::Blocked,
             attempt: None,
@@ -117,6 +122,7 @@ impl Task {
             output: None,
             error: None,
             skip: None,
+            child: None,
             used: 0,
             timeouts: 0,
             lost_in_row: 0,
@@ -152,6 +158,7 @@ impl Run {
             ended: None,
             tasks,
             switches: BTreeMap::new(),
+            kept: Kept::default(),
         })
     }
 
@@ -177,6 +184,19 @@ impl Run {
                 self.cancelling = true;
                 Ok(())
             }
+            RunFact::TaskStalled { .. }
+            | RunFact::TaskReported { .. }
+            | RunFact::TaskSpent { .. }
+            | RunFact::Messaged(_)
+            | RunFact::Asked(_)
+            | RunFact::Answered { .. } => {
+                self.kept.take(at, fact);
+                Ok(())
+            }
+            RunFact::TaskMapped { .. }
+            | RunFact::TaskSpawned { .. }
+            | RunFact::Adjusted { .. }
+            | RunFact::Reopened => Err(self.illegal("run", self.state.word(), fact)),
             RunFact::CancelRequested => Err(self.illegal("run", self.state.word(), fact)),
             RunFact::Ended { outcome, root_cause } => self.end(at, *outcome, root_cause, fact),
             RunFact::TaskQueued { .. } | RunFact::TaskStarting { .. }
@@ -191,7 +211,10 @@ impl Run {
             | RunFact::TaskRetrying { task, .. }
             | RunFact::TaskFailed { task, .. }
             | RunFact::TaskSkipped { task, .. }
-            | RunFact::TaskCancelled { task, .. } => {
+            | RunFact::TaskCancelled { task, .. }
+            | RunFact::TaskWaiting { task, .. }
+            | RunFact::TaskRequeued { task, .. }
+            | RunFact::TaskReset { task } => {
                 let Some(found) = self.tasks.get_mut(task) else {
                     return Err(self.illegal(task.as_str(), "not in the plan", fact));
                 };
@@ -258,7 +281,7 @@ impl Run {
         Ok(())
     }
 
-    fn illegal(&self, what: &str, state: &str, fact: &RunFact) -> IllegalFact {
+    pub(super) fn illegal(&self, what: &str, state: &str, fact: &RunFact) -> IllegalFact {
         let text = format!("{fact:?}");
         let name: String = text.chars().take_while(|c| c.is_alphanumeric()).collect();
         IllegalFact {
@@ -267,106 +290,5 @@ impl Run {
             state: state.to_owned(),
             fact: name,
         }
-    }
-}
-
-impl Task {
-    /// Moves the task; false when its state does not allow it.
-    fn apply(&mut self, at: Moment, fact: &RunFact) -> bool {
-        use TaskState as S;
-        match (self.state, fact) {
-            (S::Blocked | S::RetryWait, RunFact::TaskQueued { .. }) => {
-                self.state = S::Queued;
-                self.queued = Some(at);
-                self.not_before = None;
-            }
-            (S::Queued, RunFact::TaskStarting { attempt, n, agent, agent_index, .. }) => {
-                self.state = S::Starting;
-                self.attempt = Some(attempt.clone());
-                self.n = *n;
-                self.agent = Some(agent.clone());
-                self.go_to(*agent_index);
-                self.started.get_or_insert(at);
-            }
-            (S::Starting, RunFact::TaskRunning { attempt, .. }) if self.waits_for(attempt) => {
-                self.state = S::Running;
-            }
-            (S::Starting | S::Running, RunFact::TaskSucceeded { attempt, output, .. })
-                if attempt.as_ref().is_none_or(|a| self.waits_for(a)) =>
-            {
-                self.state = S::Success;
-                self.output = Some(output.clone());
-                self.error = None;
-                self.ended = Some(at);
-            }
-            (
-                S::Starting | S::Running,
-                RunFact::TaskRetrying { attempt, error, not_before, agent_index, reason, .. },
-            ) if self.waits_for(attempt) => {
-                self.state = S::RetryWait;
-                self.count_failure(error.outcome, *reason);
-                self.go_to(*agent_index);
-                self.error = Some(error.clone());
-                self.not_before = Some(*not_before);
-                self.reason = *reason;
-            }
-            (S::Queued | S::Starting | S::Running, RunFact::TaskFailed { attempt, error, .. })
-                if attempt.as_ref().is_none_or(|a| self.waits_for(a)) =>
-            {
-                let timed_out = error.outcome == Outcome::Timeout;
-                self.state = if timed_out { S::Timeout } else { S::Failed };
-                self.error = Some(error.clone());
-                self.ended = Some(at);
-            }
-            (S::Blocked | S::Queued | S::RetryWait, RunFact::TaskSkipped { reason, .. })
-            | (
-                S::Failed | S::Timeout,
-                RunFact::TaskSkipped { reason: reason @ SkipReason::Optional, .. },
-            ) => {
-                self.leave(at, S::Skipped, *reason);
-            }
-            (
-                S::Blocked | S::Queued | S::Starting | S::Running | S::RetryWait,
-                RunFact::TaskCancelled { reason, .. },
-            ) => self.leave(at, S::Cancelled, *reason),
-            _ => return false,
-        }
-        true
-    }
-
-    /// It will not be done. What it waited for does not come, so that nobody is woken for it.
-    fn leave(&mut self, at: Moment, state: TaskState, reason: SkipReason) {
-        self.state = state;
-        self.skip = Some(reason);
-        self.not_before = None;
-        self.ended = Some(at);
-    }
-
-    fn waits_for(&self, attempt: &AttemptId) -> bool {
-        self.attempt.as_ref() == Some(attempt)
-    }
-
-    /// A lost attempt uses no retry, nor does a usage limit, nor what a rule does not count;
-    /// everything else does.
-    fn count_failure(&mut self, outcome: Outcome, next: StartReason) {
-        let ignored = next == StartReason::Restart;
-        let lost = outcome == Outcome::Lost;
-        self.lost_in_row = if lost { self.lost_in_row + 1 } else { 0 };
-        self.ignored_in_row = if ignored { self.ignored_in_row + 1 } else { 0 };
-        if lost || ignored || outcome == Outcome::RateLimited {
-            return;
-        }
-        self.used += 1;
-        if outcome == Outcome::Timeout {
-            self.timeouts += 1;
-        }
-    }
-
-    /// The next agent starts afresh.
-    fn go_to(&mut self, agent: usize) {
-        if agent != self.agent_index {
-            (self.used, self.timeouts, self.lost_in_row, self.ignored_in_row) = (0, 0, 0, 0);
-        }
-        self.agent_index = agent;
     }
 }

@@ -57,6 +57,7 @@ fn submission(n: u32, plan: &Plan) -> Submission {
         cwd: PathBuf::from("/srv"),
         env: Vec::new(),
         needs_approval: false,
+        parent: None,
     }
 }
 

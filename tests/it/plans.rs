@@ -9,7 +9,7 @@ use muxvisor::document::{Source, render, tally};
 use muxvisor::model::{Outcome, Severity, TaskId};
 use muxvisor::plan::{
     self, Approval, Checked, Edge, InputValue, OutputAs, Plan, RetryWait, Surroundings, Task,
-    TemplatePart, Work,
+    TemplatePart,
 };
 use muxvisor::policy::{Agent, Config};
 use serde_json::json;
@@ -228,10 +228,7 @@ pub(crate) fn task<'p>(plan: &'p Plan, id: &str) -> &'p Task {
 }
 
 fn agents_of(task: &Task) -> Vec<(&str, u32)> {
-    match &task.work {
-        Work::Agent { agents } => agents.iter().map(|a| (a.name.as_str(), a.retries)).collect(),
-        Work::Command { .. } => Vec::new(),
-    }
+    task.work.agents().iter().map(|a| (a.name.as_str(), a.retries)).collect()
 }
 
 /// Features A14, A15: names of the source documents, defaults, and who tries how often.

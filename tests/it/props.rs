@@ -60,6 +60,7 @@ pub(crate) fn submission(run: RunId, plan: &Plan, needs_approval: bool) -> Submi
         cwd: PathBuf::from("/srv"),
         env: Vec::new(),
         needs_approval,
+        parent: None,
     }
 }
 

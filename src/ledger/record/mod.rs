@@ -24,6 +24,8 @@ pub(super) fn entry(db: &Connection, entry: &Entry) -> Result<(), Error> {
         Fact::GroupRemoved { name } => fall(db, "group", name),
         Fact::Parked(parking) => stand(db, "parked", &parking.agent, parking),
         Fact::Unparked { agent } => fall(db, "parked", agent),
+        Fact::Emitted(signal) => stand(db, "signal", &signal.number.to_string(), signal),
+        Fact::SignalTaken { number } => fall(db, "signal", &number.to_string()),
         Fact::Noted { about, text } => event(db, entry, Subject::Thing(about), "noted", Some(text)),
     }
 }

@@ -48,6 +48,19 @@ pub(super) fn write(
         RunFact::TaskCancelled { task, reason } => {
             to_state(db, run, task, TaskState::Cancelled, Some(reason.word()))?;
         }
+        RunFact::TaskWaiting { task, .. } => to_state(db, run, task, TaskState::Waiting, None)?,
+        RunFact::TaskRequeued { task, .. } => to_state(db, run, task, TaskState::Blocked, None)?,
+        RunFact::TaskReset { task } => reset(db, run, task)?,
+        RunFact::TaskMapped { .. }
+        | RunFact::TaskSpawned { .. }
+        | RunFact::TaskStalled { .. }
+        | RunFact::TaskReported { .. }
+        | RunFact::TaskSpent { .. }
+        | RunFact::Messaged(_)
+        | RunFact::Asked(_)
+        | RunFact::Answered { .. }
+        | RunFact::Adjusted { .. } => {}
+        RunFact::Reopened => moved(db, entry, run, RunState::Running, None)?,
         RunFact::CancelRequested => {
             let text = "UPDATE run SET cancelling = 1 WHERE run_id = ?1";
             change(db, text, params![run.as_str()])?;
@@ -119,7 +132,15 @@ fn task_row(db: &Connection, run: &RunId, task: &TaskId) -> Result<(), Error> {
     change(db, text, params![run.as_str(), task.as_str()]).map(drop)
 }
 
-/// An accepted result is final: nothing moves a task that succeeded.
+/// The only thing that moves a task that succeeded: a person wants it done again.
+fn reset(db: &Connection, run: &RunId, task: &TaskId) -> Result<(), Error> {
+    let text = "UPDATE task SET state = 'blocked', why = NULL, output_sha = NULL, error = NULL,
+                not_before = NULL
+                WHERE name = ?2 AND run = (SELECT id FROM run WHERE run_id = ?1)";
+    change(db, text, params![run.as_str(), task.as_str()]).map(drop)
+}
+
+/// An accepted result is final: only a reset moves a task that succeeded.
 fn to_state(
     db: &Connection,
     run: &RunId,
@@ -212,6 +233,19 @@ const fn word(fact: &RunFact) -> &'static str {
         RunFact::TaskFailed { .. } => "task-failed",
         RunFact::TaskSkipped { .. } => "task-skipped",
         RunFact::TaskCancelled { .. } => "task-cancelled",
+        RunFact::TaskWaiting { .. } => "task-waiting",
+        RunFact::TaskRequeued { .. } => "task-requeued",
+        RunFact::TaskReset { .. } => "task-reset",
+        RunFact::TaskMapped { .. } => "task-mapped",
+        RunFact::TaskSpawned { .. } => "task-spawned",
+        RunFact::TaskStalled { .. } => "task-stalled",
+        RunFact::TaskReported { .. } => "task-reported",
+        RunFact::TaskSpent { .. } => "task-spent",
+        RunFact::Messaged(_) => "messaged",
+        RunFact::Asked(_) => "asked",
+        RunFact::Answered { .. } => "answered",
+        RunFact::Adjusted { .. } => "adjusted",
+        RunFact::Reopened => "reopened",
         RunFact::CancelRequested => "cancel-requested",
         RunFact::Ended { .. } => "ended",
     }

@@ -238,6 +238,8 @@ fn a_run_is_what_its_facts_say() {
             | Fact::GroupRemoved { .. }
             | Fact::Parked(_)
             | Fact::Unparked { .. }
+            | Fact::Emitted(_)
+            | Fact::SignalTaken { .. }
             | Fact::Noted { .. } => None,
         })
         .collect();

@@ -74,6 +74,8 @@ impl Teller {
                 format!("{agent} parked until @{} ({why})", until.0)
             }
             Fact::Unparked { agent } => format!("{agent} no longer parked"),
+            Fact::Emitted(signal) => format!("event {} emitted", signal.name),
+            Fact::SignalTaken { number } => format!("event {number} taken"),
             Fact::Noted { about, text } => {
                 format!("noted about {}: {text}", self.name(&AttemptId::new(about.as_str())))
             }
@@ -114,6 +116,25 @@ fn run_fact(fact: &RunFact) -> Option<String> {
         RunFact::Ended { outcome, root_cause: Some(cause) } => {
             format!("run ended: {outcome} because {cause}")
         }
+        RunFact::TaskWaiting { task, .. } => format!("{task} waiting"),
+        RunFact::TaskRequeued { task, .. } => format!("{task} requeued"),
+        RunFact::TaskReset { task } => format!("{task} to be done again"),
+        RunFact::TaskMapped { task, items } => format!("{task} has {} items", items.len()),
+        RunFact::TaskSpawned { lead, definition } => {
+            format!("{lead} asked for {}", definition["id"].as_str().unwrap_or("?"))
+        }
+        RunFact::TaskStalled { task, .. } => format!("{task} is late"),
+        RunFact::TaskReported { task, report, .. } => {
+            format!("{task} reported a {}: {}", report.kind, report.text)
+        }
+        RunFact::TaskSpent { task, spent, .. } => {
+            format!("{task} used {} tokens", spent.tokens())
+        }
+        RunFact::Messaged(message) => format!("{} told {}", message.from, message.to),
+        RunFact::Asked(ask) => format!("asked {}: {}", ask.id, ask.question),
+        RunFact::Answered { ask, answer, by } => format!("{ask} answered {answer} by {by}"),
+        RunFact::Adjusted { .. } => "plan adjusted".to_owned(),
+        RunFact::Reopened => "run reopened".to_owned(),
         RunFact::TaskQueued { task } => format!("{task} queued"),
         // The attempt says the same.
         RunFact::TaskStarting { .. } | RunFact::TaskRunning { .. } => return None,

@@ -151,6 +151,8 @@ impl Laws {
                 | Fact::GroupRemoved { .. }
                 | Fact::Parked(_)
                 | Fact::Unparked { .. }
+                | Fact::Emitted(_)
+                | Fact::SignalTaken { .. }
                 | Fact::Noted { .. } => {}
             }
         }

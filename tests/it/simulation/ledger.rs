@@ -57,7 +57,7 @@ impl Ledger {
                 Fact::GroupRemoved { name } => {
                     self.groups.remove(name);
                 }
-                Fact::Noted { .. } => {}
+                Fact::Emitted(_) | Fact::SignalTaken { .. } | Fact::Noted { .. } => {}
             }
         }
     }
@@ -91,6 +91,19 @@ impl Ledger {
             | RunFact::Moved { .. }
             | RunFact::TaskQueued { .. }
             | RunFact::TaskRunning { .. }
+            | RunFact::TaskWaiting { .. }
+            | RunFact::TaskRequeued { .. }
+            | RunFact::TaskReset { .. }
+            | RunFact::TaskMapped { .. }
+            | RunFact::TaskSpawned { .. }
+            | RunFact::TaskStalled { .. }
+            | RunFact::TaskReported { .. }
+            | RunFact::TaskSpent { .. }
+            | RunFact::Messaged(_)
+            | RunFact::Asked(_)
+            | RunFact::Answered { .. }
+            | RunFact::Adjusted { .. }
+            | RunFact::Reopened
             | RunFact::CancelRequested
             | RunFact::Ended { .. } => {}
         }

@@ -35,7 +35,12 @@ impl Ranks {
             Fact::Group(row) => self.group(entry.at, row, groups),
             Fact::Attempt { attempt, fact } => self.attempt(entry.at, attempt, fact, groups),
             Fact::GroupRemoved { name } => drop(self.restarts.remove(name)),
-            Fact::Run { .. } | Fact::Parked(_) | Fact::Unparked { .. } | Fact::Noted { .. } => {}
+            Fact::Run { .. }
+            | Fact::Parked(_)
+            | Fact::Unparked { .. }
+            | Fact::Emitted(_)
+            | Fact::SignalTaken { .. }
+            | Fact::Noted { .. } => {}
         }
     }
 

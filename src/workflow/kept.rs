@@ -1,0 +1,75 @@
+//! What a run keeps beside the states of its tasks: questions and answers, what agents reported,
+//! told each other and used.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Ask, AttemptId, Message, Moment, RunFact, Spent, TaskId, WorkReport};
+
+/// What was told about a run and asked.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// All questions by id, each with its answer and who gave it.
+    pub asks: BTreeMap<String, Question>,
+    /// What agents reported, by task, in order.
+    pub reports: BTreeMap<TaskId, Vec<(AttemptId, WorkReport)>>,
+    /// What agents told each other, in order.
+    pub messages: Vec<Message>,
+    /// What each attempt used, added up.
+    pub spent: BTreeMap<AttemptId, (TaskId, Spent)>,
+    /// The attempts that were told to be late.
+    pub stalled: BTreeMap<AttemptId, Moment>,
+}
+
+/// A question and what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// The question.
+    pub ask: Ask,
+    /// When it was asked.
+    pub at: Moment,
+    /// The answer, and who gave it.
+    pub answer: Option<(String, String)>,
+}
+
+impl Kept {
+    /// The questions that nobody has answered, by id.
+    pub fn open(&self) -> impl Iterator<Item = &Question> {
+        self.asks.values().filter(|question| question.answer.is_none())
+    }
+
+    /// What the whole run used.
+    pub fn total(&self) -> Spent {
+        let mut total = Spent::default();
+        self.spent.values().for_each(|(_, spent)| total.add(spent));
+        total
+    }
+
+    /// Takes in a fact that moves no task.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the facts that move something")]
+    pub(super) fn take(&mut self, at: Moment, fact: &RunFact) {
+        match fact {
+            RunFact::Asked(ask) => {
+                let question = Question { ask: ask.clone(), at, answer: None };
+                self.asks.insert(ask.id.clone(), question);
+            }
+            RunFact::Answered { ask, answer, by } => {
+                if let Some(question) = self.asks.get_mut(ask) {
+                    question.answer.get_or_insert((answer.clone(), by.clone()));
+                }
+            }
+            RunFact::TaskReported { task, attempt, report } => {
+                let reports = self.reports.entry(task.clone()).or_default();
+                reports.push((attempt.clone(), report.clone()));
+            }
+            RunFact::Messaged(message) => self.messages.push(message.clone()),
+            RunFact::TaskSpent { task, attempt, spent } => {
+                let fresh = || (task.clone(), Spent::default());
+                self.spent.entry(attempt.clone()).or_insert_with(fresh).1.add(spent);
+            }
+            RunFact::TaskStalled { attempt, .. } => {
+                self.stalled.insert(attempt.clone(), at);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! How the facts of a task move it: the table of states, live and on replay.
+
+use crate::model::{AttemptId, Moment, Outcome, RunFact, SkipReason, StartReason, TaskState};
+
+use super::run::Task;
+
+impl Task {
+    /// Moves the task; false when its state does not allow it.
+    pub(super) fn apply(&mut self, at: Moment, fact: &RunFact) -> bool {
+        use TaskState as S;
+        match (self.state, fact) {
+            (S::Blocked | S::RetryWait, RunFact::TaskQueued { .. }) => {
+                self.state = S::Queued;
+                self.queued = Some(at);
+                self.not_before = None;
+            }
+            (S::Queued, RunFact::TaskStarting { attempt, n, agent, agent_index, .. }) => {
+                self.state = S::Starting;
+                self.attempt = Some(attempt.clone());
+                self.n = *n;
+                self.agent = Some(agent.clone());
+                self.go_to(*agent_index);
+                self.started.get_or_insert(at);
+            }
+            (S::Starting, RunFact::TaskRunning { attempt, .. }) if self.waits_for(attempt) => {
+                self.state = S::Running;
+            }
+            (
+                S::Starting | S::Running,
+                RunFact::TaskRetrying { attempt, error, not_before, agent_index, reason, .. },
+            ) if self.waits_for(attempt) => {
+                self.state = S::RetryWait;
+                self.count_failure(error.outcome, *reason);
+                self.go_to(*agent_index);
+                self.error = Some(error.clone());
+                self.not_before = Some(*not_before);
+                self.reason = *reason;
+            }
+            (S::Blocked | S::Queued, RunFact::TaskWaiting { run, .. })
+            | (S::Waiting, RunFact::TaskWaiting { run: run @ Some(_), .. }) => {
+                self.state = S::Waiting;
+                self.started.get_or_insert(at);
+                self.child.clone_from(run);
+            }
+            (S::Starting | S::Running, RunFact::TaskRequeued { attempt, .. })
+                if self.waits_for(attempt) =>
+            {
+                self.state = S::Blocked;
+            }
+            (
+                S::Success | S::Failed | S::Timeout | S::Skipped | S::Cancelled,
+                RunFact::TaskReset { .. },
+            ) => self.start_over(),
+            _ => return self.end(at, fact),
+        }
+        true
+    }
+
+    /// Ends the task; false when its state does not allow it.
+    fn end(&mut self, at: Moment, fact: &RunFact) -> bool {
+        use TaskState as S;
+        match (self.state, fact) {
+            (
+                S::Starting | S::Running | S::Blocked | S::Queued | S::Waiting,
+                RunFact::TaskSucceeded { attempt, output, .. },
+            ) if self.may_end_by(attempt.as_ref()) => {
+                self.state = S::Success;
+                self.output = Some(output.clone());
+                self.error = None;
+                self.ended = Some(at);
+            }
+            (
+                S::Blocked | S::Queued | S::Starting | S::Running | S::Waiting | S::RetryWait,
+                RunFact::TaskFailed { attempt, error, .. },
+            ) if self.may_end_by(attempt.as_ref()) => {
+                let timed_out = error.outcome == Outcome::Timeout;
+                self.state = if timed_out { S::Timeout } else { S::Failed };
+                self.error = Some(error.clone());
+                self.ended = Some(at);
+            }
+            (
+                S::Blocked | S::Queued | S::RetryWait | S::Waiting,
+                RunFact::TaskSkipped { reason, .. },
+            )
+            | (
+                S::Failed | S::Timeout,
+                RunFact::TaskSkipped { reason: reason @ SkipReason::Optional, .. },
+            ) => {
+                self.leave(at, S::Skipped, *reason);
+            }
+            (
+                S::Blocked | S::Queued | S::Starting | S::Running | S::RetryWait | S::Waiting,
+                RunFact::TaskCancelled { reason, .. },
+            ) => self.leave(at, S::Cancelled, *reason),
+            _ => return false,
+        }
+        true
+    }
+
+    /// It will not be done. What it waited for does not come, so that nobody is woken for it.
+    fn leave(&mut self, at: Moment, state: TaskState, reason: SkipReason) {
+        self.state = state;
+        self.skip = Some(reason);
+        self.not_before = None;
+        self.ended = Some(at);
+    }
+
+    /// It is to be done again. Its attempts are counted on, their errors forgotten.
+    fn start_over(&mut self) {
+        let (attempt, n, started) = (self.attempt.take(), self.n, self.started);
+        *self = Self { attempt, n, started, reason: StartReason::Manual, ..Self::blocked() };
+    }
+
+    /// An attempt must be the one that is waited for; work without attempts ends while it is not
+    /// live.
+    fn may_end_by(&self, attempt: Option<&AttemptId>) -> bool {
+        match attempt {
+            Some(attempt) => self.is_live() && self.waits_for(attempt),
+            None => !self.is_live(),
+        }
+    }
+
+    fn waits_for(&self, attempt: &AttemptId) -> bool {
+        self.attempt.as_ref() == Some(attempt)
+    }
+
+    /// A lost attempt uses no retry, nor does a usage limit, nor what a rule does not count;
+    /// everything else does.
+    fn count_failure(&mut self, outcome: Outcome, next: StartReason) {
+        let ignored = next == StartReason::Restart;
+        let lost = outcome == Outcome::Lost;
+        self.lost_in_row = if lost { self.lost_in_row + 1 } else { 0 };
+        self.ignored_in_row = if ignored { self.ignored_in_row + 1 } else { 0 };
+        if lost || ignored || outcome == Outcome::RateLimited {
+            return;
+        }
+        self.used += 1;
+        if outcome == Outcome::Timeout {
+            self.timeouts += 1;
+        }
+    }
+
+    /// The next agent starts afresh.
+    fn go_to(&mut self, agent: usize) {
+        if agent != self.agent_index {
+            (self.used, self.timeouts, self.lost_in_row, self.ignored_in_row) = (0, 0, 0, 0);
+        }
+        self.agent_index = agent;
+    }
+}

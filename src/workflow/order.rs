@@ -1,0 +1,177 @@
+//! Writes the order of an attempt: what is run, with which prompt or arguments, within which limits.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::model::{
+    EnvFilter, Limits, Order, Outcome, Owner, PromptBy, ResultRule, StartReason, TaskError, TaskId,
+    window_label,
+};
+use crate::plan::{
+    self, DependsCause, DependsOn, InputUse, OutputAs, Template, Work, as_text, resolve_input,
+    resolve_text,
+};
+use crate::policy::{Identity, Policy};
+
+use super::values::Values;
+use super::{Run, failover, prompt};
+
+pub(super) fn order(
+    run: &Run,
+    plan: &plan::Task,
+    agent_index: usize,
+    identity: Identity,
+) -> Result<Order, TaskError> {
+    let values = Values(run);
+    let cwd = working_directory(&run.submission.cwd, plan.cwd.as_deref());
+    let mut order = match &plan.work {
+        Work::Agent { .. } => {
+            let name = run.plan.agent_at(plan, agent_index).unwrap_or_default();
+            let agent = run.plan.agents.get(name).ok_or_else(|| {
+                unusable(format!("agent `{name}` is missing from the frozen plan"))
+            })?;
+            let mut order = agent.order(identity, cwd);
+            order.handover = handed_over(run, plan, &order);
+            order.prompt = Some(agent_prompt(run, plan, &values, &order)?);
+            order
+        }
+        Work::Command { run: argv } => command_order(plan, argv, &values, identity, cwd)?,
+        Work::Reduce(_)
+        | Work::Approve { .. }
+        | Work::Wait { .. }
+        | Work::Emit { .. }
+        | Work::Plan(_) => {
+            let kind = plan.work.word();
+            return Err(unusable(format!("a task of kind `{kind}` has no attempts")));
+        }
+    };
+    order.schema.clone_from(&plan.output);
+    let reported = plan.output_as == OutputAs::Report;
+    order.result_required |= plan.output.is_some() || (!reported && is_read(run, &plan.id));
+    // The checker has worked the agent's own limit in; none is a plan's word too.
+    order.limits.run_ms = plan.timeout_ms;
+    order.limits.idle_ms = plan.idle_timeout_ms.or(order.limits.idle_ms);
+    order.env.insert("MUXVISOR_RUN".to_owned(), run.id.to_string());
+    order.env.insert("MUXVISOR_TASK".to_owned(), plan.id.to_string());
+    Ok(order)
+}
+
+/// Whether another task waits for the output of this one, which then must exist.
+fn is_read(run: &Run, task: &TaskId) -> bool {
+    let reads =
+        |need: &DependsOn| need.task == *task && need.hard && need.cause == DependsCause::Reference;
+    run.plan.tasks.iter().any(|reader| reader.needs.iter().any(reads))
+}
+
+fn handed_over(run: &Run, plan: &plan::Task, order: &Order) -> Option<String> {
+    let task = run.task(&plan.id).filter(|_| order.reason == StartReason::Failover)?;
+    failover::told(task, &order.agent, &order.cwd.to_string_lossy())
+}
+
+fn working_directory(submitter: &Path, own: Option<&str>) -> PathBuf {
+    own.map_or_else(|| submitter.to_owned(), |own| submitter.join(own))
+}
+
+fn agent_prompt(
+    run: &Run,
+    plan: &plan::Task,
+    values: &Values<'_>,
+    order: &Order,
+) -> Result<String, TaskError> {
+    let state = run.task(&plan.id).expect("the plan's tasks are the run's");
+    let description = text(&plan.description, values)?;
+    let constraints: Result<Vec<String>, TaskError> =
+        plan.constraints.iter().map(|constraint| text(constraint, values)).collect();
+    // Typed prompts are echoed by the terminal, so their result tag carries the attempt's letters.
+    let typed = order.prompt_by == PromptBy::Type;
+    let entry = plan.entry_point.as_ref();
+    let entry = entry.map(|entry| Ok((entry.kind.as_str(), text(&entry.value, values)?)));
+    Ok(prompt::render(&prompt::Parts {
+        task: plan,
+        entry: entry.transpose()?,
+        description: &description,
+        constraints: &constraints?,
+        inputs: &inputs(&plan.inputs, values)?,
+        handover: order.handover.as_deref(),
+        previous: state.error.as_ref().map(|error| (state.n, error)),
+        result: order.result,
+        tag: typed.then(|| order.token.tag()),
+    }))
+}
+
+/// A program without model: no window, pipes, its inputs are environment variables.
+fn command_order(
+    plan: &plan::Task,
+    argv: &[Template],
+    values: &Values<'_>,
+    identity: Identity,
+    cwd: PathBuf,
+) -> Result<Order, TaskError> {
+    let argv: Result<Vec<String>, TaskError> = argv.iter().map(|word| text(word, values)).collect();
+    let inputs = inputs(&plan.inputs, values)?;
+    let env = inputs.into_iter().map(|(name, value)| (name, as_text(&value))).collect();
+    let (session, label) = match &identity.owner {
+        Owner::Task { run, task } => {
+            let parts = ["wf", run.as_str(), task.as_str(), "command"];
+            (run.to_string(), window_label(&parts, &identity.attempt))
+        }
+        Owner::Instance { name } => (name.clone(), name.clone()),
+    };
+    // A program that nobody configured lives by the policy of an agent that says nothing.
+    let policy = Policy::default();
+    Ok(Order {
+        attempt: identity.attempt,
+        token: identity.token,
+        owner: identity.owner,
+        n: identity.n,
+        reason: identity.reason,
+        agent: "command".to_owned(),
+        label,
+        session,
+        windowed: false,
+        argv: argv?,
+        env,
+        cwd,
+        prompt: None,
+        prompt_by: PromptBy::None,
+        terminal: false,
+        result: if plan.output.is_some() { ResultRule::Stdout } else { ResultRule::None },
+        result_required: plan.output.is_some(),
+        schema: None,
+        env_filter: EnvFilter::default(),
+        success_codes: policy.success_codes,
+        success_signals: policy.success_signals,
+        stop: policy.stop,
+        limits: Limits { start_ms: policy.start_timeout_ms, run_ms: None, idle_ms: None },
+        oom_score_adjust: policy.oom_score_adjust,
+        resources: policy.resources,
+        care: policy.care,
+        handover: None,
+    })
+}
+
+fn inputs(uses: &[InputUse], values: &Values<'_>) -> Result<Vec<(String, Value)>, TaskError> {
+    uses.iter()
+        .map(|input| {
+            let value = resolve_input(&input.value, values);
+            value.map(|value| (input.name.clone(), value)).map_err(|e| unusable(e.to_string()))
+        })
+        .collect()
+}
+
+fn text(template: &Template, values: &Values<'_>) -> Result<String, TaskError> {
+    resolve_text(template, values).map_err(|missing| unusable(missing.to_string()))
+}
+
+/// What a reader lacks fails the reader before anything is spawned (research 5.3).
+fn unusable(message: String) -> TaskError {
+    TaskError {
+        outcome: Outcome::Malformed,
+        message,
+        exit_code: None,
+        signal: None,
+        tail: String::new(),
+        log: None,
+    }
+}

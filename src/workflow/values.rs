@@ -1,0 +1,62 @@
+//! What the references of a task see: the outputs and states of the other tasks of its run.
+
+use serde_json::Value;
+
+use crate::model::TaskId;
+use crate::plan::Lookup;
+
+use super::Run;
+
+/// What references see.
+pub(super) struct Values<'a>(pub(super) &'a Run);
+
+impl Lookup for Values<'_> {
+    fn output(&self, task: &TaskId) -> Option<Value> {
+        self.0.task(task)?.output.as_ref().map(|output| output.value.clone())
+    }
+
+    fn status(&self, task: &TaskId) -> Option<String> {
+        self.0.task(task).map(|task| task.state.to_string())
+    }
+
+    fn error(&self, task: &TaskId) -> Option<String> {
+        self.0.task(task)?.error.as_ref().map(|error| error.message.clone())
+    }
+
+    fn input(&self, name: &str) -> Option<Value> {
+        self.0.plan.inputs.get(name).cloned()
+    }
+
+    fn phase_outputs(&self, phase: &str) -> Option<Vec<Value>> {
+        self.0.plan.phase(phase)?;
+        let tasks = self.0.tasks().filter(|(plan, _)| plan.phase == phase);
+        let outputs = tasks.filter_map(|(_, task)| task.output.as_ref());
+        Some(outputs.map(|output| output.value.clone()).collect())
+    }
+
+    fn results(&self, _task: &TaskId) -> Option<Vec<Value>> {
+        None
+    }
+
+    fn failed(&self, _task: &TaskId) -> Option<Vec<Value>> {
+        None
+    }
+
+    fn item(&self) -> Option<(Value, usize)> {
+        None
+    }
+
+    fn run(&self, field: &str) -> Option<String> {
+        match field {
+            "id" => Some(self.0.id.to_string()),
+            "name" => Some(self.0.plan.name.clone()),
+            "goal" => Some(self.0.plan.goal.clone()),
+            "status" => Some(self.0.state.to_string()),
+            _ => None,
+        }
+    }
+
+    fn event(&self) -> Option<Value> {
+        None
+    }
+}
