@@ -1,4 +1,4 @@
-//! `plan check` and `plan show`. Neither needs a daemon.
+//! `plan check`, `plan show` and `plan schema`. None of them needs a daemon.
 
 use std::path::PathBuf;
 
@@ -19,6 +19,8 @@ pub(crate) enum Verb {
     Check(Check),
     /// Print a plan as it would be approved: tasks, dependencies, order
     Show(Show),
+    /// Print the JSON Schema of plan files, for editors
+    Schema,
 }
 
 /// Which plans to check.
@@ -58,6 +60,7 @@ impl Verb {
         match self {
             Verb::Check(args) => args.json,
             Verb::Show(args) => args.json,
+            Verb::Schema => true,
         }
     }
 }
@@ -67,6 +70,10 @@ pub(crate) fn run(verb: &Verb, desk: &Desk) -> Result<u8, Failure> {
     match verb {
         Verb::Check(args) => check(args, desk),
         Verb::Show(args) => show(args, desk),
+        Verb::Schema => {
+            desk.voice.document(&plan::editor_schema())?;
+            Ok(COMPLETED)
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use super::reference::Piece;
 use super::surroundings::Surroundings;
 use super::text::InputText;
 use super::{
-    Plan, advice, assemble, compare, depend, ids, outside, pattern, read, shapes_of, staff, stock,
-    values,
+    Plan, advice, assemble, compare, counsel, depend, ids, outside, pattern, read, shapes_of,
+    staff, stock, values,
 };
 use crate::document::{Document, Findings, Source, did_you_mean};
 use crate::model::Finding;
@@ -56,11 +56,15 @@ fn compile(
     outside::check(&draft, findings);
     compare::check(&draft, findings);
     stock::check(&draft, findings);
-    pattern::check(&draft, &dependencies.phases, findings);
+    let has_shape = pattern::check(&draft, &dependencies.phases, findings);
     let staff = staff::check(&draft, surroundings, findings);
     let inputs = values::of_inputs(&draft, &reader);
     let nested = nested(&draft, surroundings, findings, nest);
-    advice::give(&draft, &dependencies, &inputs, findings);
+    advice::give(&draft, &dependencies, findings);
+    counsel::give(&draft, &inputs, findings);
+    if has_shape {
+        counsel::about_pattern(&draft, &dependencies, findings);
+    }
     let declared = draft.inputs.iter().map(|(name, input)| {
         let must = input.required && input.default.is_none();
         (name.clone(), (input.kind, must))

@@ -46,7 +46,7 @@ pub(crate) struct Settings {
     pub(crate) queue_timeout: Option<Option<u64>>,
     pub(crate) total_timeout: Option<Option<u64>>,
     pub(crate) cache: Option<Option<u64>>,
-    pub(crate) effects: Option<bool>,
+    pub(crate) effects: Option<Spanned<bool>>,
     pub(crate) idempotency: Option<String>,
     pub(crate) budget: Option<Budget>,
     /// What follows it; those of its phase and of the defaults are added to its own.
@@ -90,7 +90,7 @@ impl Settings {
             queue_timeout: positive(table, "queue_timeout").map(|span| span.value),
             total_timeout: positive(table, "total_timeout").map(|span| span.value),
             cache: amounts::cache(table),
-            effects: table.flag("effects").map(|flag| flag.value),
+            effects: table.flag("effects"),
             idempotency: plain_text(table, "idempotency"),
             budget: amounts::budget(table),
             hooks: hook::read(table),

@@ -144,12 +144,10 @@ fn means_something(table: &mut Table<'_>, kind: Kind) {
         if !there || kind.takes(key) {
             continue;
         }
-        let (article, word) = (if kind == Kind::Agent { "an" } else { "a" }, kind.word());
         let of: Vec<_> = kinds.iter().map(|kind| kind.word()).collect();
-        let message = match (key, kind) {
-            ("run", _) => "`run` is for tasks that are commands".to_owned(),
-            (key, Kind::Approve) => format!("`{key}` means nothing in an {word} task"),
-            (key, _) => format!("`{key}` means nothing in {article} {word} task"),
+        let message = match key {
+            "run" => "`run` is for tasks that are commands".to_owned(),
+            key => format!("`{key}` means nothing in {} task", kind.with_article()),
         };
         table
             .findings()
