@@ -97,20 +97,20 @@ impl Settings {
         }
     }
 
-    /// Fills in what is not said. Keys about prompts and output reach agent tasks only; the
-    /// entries of `input_context` are joined.
+    /// Fills in what is not said. Keys about attempts reach tasks that make some, keys about
+    /// prompts and output those of agents; the entries of `input_context` are joined.
     pub(crate) fn fill(&mut self, defaults: &Settings, kind: TaskKind) {
         fn or<T: Clone>(own: &mut Option<T>, default: &Option<T>) {
             if own.is_none() {
                 own.clone_from(default);
             }
         }
-        or(&mut self.expected, &defaults.expected);
         or(&mut self.priority, &defaults.priority);
         or(&mut self.optional, &defaults.optional);
         if !kind.makes_attempts() {
             return;
         }
+        or(&mut self.expected, &defaults.expected);
         or(&mut self.uses, &defaults.uses);
         or(&mut self.queue_timeout, &defaults.queue_timeout);
         or(&mut self.total_timeout, &defaults.total_timeout);
