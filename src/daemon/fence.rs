@@ -9,6 +9,7 @@ use std::io;
 use std::path::Path;
 
 use crate::cgroup::Leaf;
+use crate::failpoint;
 use crate::model::{Confinement, Order, ProcessMark, ProcessStat, Spec, Started, Token, files};
 
 use super::process::{self, Signal};
@@ -56,16 +57,17 @@ pub(super) fn sweep(traces: &Traces, boot_id: &str) -> io::Result<Vec<ProcessMar
             break;
         }
         // At once for the whole group, so that nobody forks faster than we look.
-        let _ = group.map(Leaf::kill);
+        let _ = group.map(|leaf| failpoint::io("fence.kill-group", || leaf.kill()));
         for mark in &left {
-            process::signal(mark, boot_id, Signal::KILL);
+            failpoint::step("fence.kill", || process::signal(mark, boot_id, Signal::KILL));
             // A process that dies is waited for by its own handle, so the next look is not idle.
             process::gone_within(mark, boot_id, 100);
         }
         left = members(traces, boot_id)?;
     }
     if left.is_empty() {
-        traces.leaf.iter().for_each(Leaf::remove);
+        let leaf = traces.leaf.iter();
+        leaf.for_each(|leaf| failpoint::step("fence.remove-group", || leaf.remove()));
     }
     Ok(left)
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::failpoint;
 use crate::model::{AttemptId, AttemptRow, Order, Outcome, ProcessMark, ServerMark};
 use crate::shim;
 use crate::supervisor::Event;
@@ -131,7 +132,8 @@ impl Engine {
         tokio::spawn(async move {
             let outcome = wish.grant(&tmux).await;
             let server = tmux.server().clone();
-            inbox.put(Incoming::Windows(WindowNews::Given { attempt, server, tries, outcome }));
+            let news = WindowNews::Given { attempt, server, tries, outcome };
+            failpoint::step("window.report", || inbox.put(Incoming::Windows(news)));
         });
     }
 
@@ -185,7 +187,8 @@ impl Engine {
         let inbox = self.inbox.clone();
         tokio::spawn(async move {
             // Not to know is no reason to do anything.
-            if let Ok(windows) = tmux.windows_being_watched().await {
+            let looked = failpoint::future("window.look", tmux.windows_being_watched()).await;
+            if let Ok(windows) = looked {
                 inbox.put(Incoming::Windows(WindowNews::Looked(windows)));
             }
         });

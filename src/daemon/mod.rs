@@ -5,6 +5,7 @@
 
 mod adopt;
 mod archive;
+mod bound;
 mod callers;
 mod calls;
 mod config_source;

@@ -155,7 +155,8 @@ impl Engine {
         let inbox = self.inbox.clone();
         tokio::spawn(async move {
             // Not to know who looks is no reason to close anything.
-            let watched = tmux.windows_being_watched().await;
+            let watched = tmux.windows_being_watched();
+            let watched = failpoint::future("window.look-before", watched).await;
             if matches!(watched, Err(tmux::Error::ServerGone { .. })) {
                 return;
             }
@@ -262,7 +263,7 @@ async fn start(
 
 /// A creation whose answer was lost is never sent again blindly: it is looked for by its mark.
 async fn find(tmux: &Tmux, order: &Order) -> Result<Option<PaneSeen>, tmux::Error> {
-    let panes = tmux.list().await?;
+    let panes = failpoint::future("launch.find-window", tmux.list()).await?;
     Ok(panes.into_iter().find(|pane| pane.token.as_ref() == Some(&order.token)))
 }
 

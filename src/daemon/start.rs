@@ -42,7 +42,7 @@ struct Last {
 }
 
 pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
-    let log = log_to_file(&settings)?;
+    let log = failpoint::step("start.open-log", || log_to_file(&settings))?;
     let home = settings.home.clone();
     let system = |doing| move |source| Error::System { doing, source };
     tracing::info!(pid = std::process::id(), home = %home.state().display(), "starting");
@@ -50,7 +50,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let inbox = Inbox(sender);
     // From here on signals wait for the loop: one that comes during the start must not end it.
     hear_signals(inbox.clone()).map_err(system("catch signals"))?;
-    let ground = settle(&settings);
+    let ground = failpoint::step("start.settle-ground", || settle(&settings));
     let start = Start::begin(home.state());
     let (ledger, memory) = failpoint::step("start.open-ledger", || Ledger::open(&home.ledger()))?;
     let clock = Clock::start(memory.clock.as_ref()).map_err(system("start the clock"))?;
@@ -100,15 +100,15 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         outage: None,
         held: Vec::new(),
     };
-    engine.watch_runtime()?;
-    engine.watch_config();
+    failpoint::step("start.watch-runtime", || engine.watch_runtime())?;
+    failpoint::step("start.watch-config", || engine.watch_config());
     engine.resume(last, &panes).await?;
-    start.done();
+    failpoint::step("start.forget-crashes", || start.done());
     tracing::info!("serving");
     let herald = engine.settings.herald.clone();
-    herald::tell(herald.as_deref(), "READY=1");
+    failpoint::step("start.tell-ready", || herald::tell(herald.as_deref(), "READY=1"));
     let result = engine.serve(Ears { incoming, calls }).await;
-    herald::tell(herald.as_deref(), "STOPPING=1");
+    failpoint::step("leave.tell-stopping", || herald::tell(herald.as_deref(), "STOPPING=1"));
     tracing::info!(?result, "ended");
     result
 }
@@ -221,7 +221,9 @@ impl Engine {
         }
         failpoint::step("start.adopt", || self.take_up(left, panes, last.rebooted));
         failpoint::step("start.sweep-windows", || self.sweep_windows(panes));
-        leftovers::sweep(self.settings.home.runtime(), &self.reader);
+        failpoint::step("start.sweep-sockets", || {
+            leftovers::sweep(self.settings.home.runtime(), &self.reader);
+        });
         self.give_windows();
         if self.tmux.is_none() {
             self.connect_tmux(Duration::ZERO);

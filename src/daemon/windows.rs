@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::failpoint;
 use crate::model::{AttemptId, Order, ProcessMark, ServerMark, files};
 use crate::shim;
 use crate::tmux::{OpenWindow, Opened, PaneSeen, Tmux};
@@ -116,7 +117,9 @@ impl Wish {
     /// Asks the shim whether it needs a window, and opens one.
     pub(super) async fn grant(&self, tmux: &Tmux) -> Given {
         let socket = self.socket.clone();
-        let asked = move || shim::ask(&socket, &shim::Request::Status);
+        let asked = move || {
+            failpoint::step("window.ask-shim", || shim::ask(&socket, &shim::Request::Status))
+        };
         let status = match tokio::task::spawn_blocking(asked).await {
             Ok(Ok(shim::Reply::Status(status))) => status,
             Ok(Ok(shim::Reply::Done | shim::Reply::Refused { .. })) => return Given::Unneeded,
@@ -135,7 +138,8 @@ impl Wish {
         if status.windowed || status.views > 0 {
             return self.find(tmux).await;
         }
-        match tmux.open_window(&self.window(tmux.server())).await {
+        let window = self.window(tmux.server());
+        match failpoint::future("window.open", tmux.open_window(&window)).await {
             Ok(opened) => Given::Window(opened),
             // A later try finds out whether it was opened.
             Err(error) => Given::NotYet(error.to_string()),
@@ -150,14 +154,17 @@ impl Wish {
             session: self.order.session.clone(),
             name: self.order.label.clone(),
             token: self.order.token.clone(),
-            argv: vec![program, "view".to_owned(), adopt::VIEWER.to_owned(), mark, dir],
+            argv: [program, "view".to_owned(), adopt::VIEWER.to_owned(), mark, dir]
+                .into_iter()
+                .chain(failpoint::words())
+                .collect(),
             cwd: PathBuf::from("/"),
         }
     }
 
     /// It is in a window already; which one, is found by its mark.
     async fn find(&self, tmux: &Tmux) -> Given {
-        let panes = match tmux.list().await {
+        let panes = match failpoint::future("window.find", tmux.list()).await {
             Ok(panes) => panes,
             Err(error) => return Given::NotYet(error.to_string()),
         };
