@@ -10,11 +10,11 @@ use crate::failpoint;
 use crate::model::{AttemptId, AttemptRow, Order, Outcome, ProcessMark, ServerMark};
 use crate::shim;
 use crate::supervisor::Event;
-use crate::tmux::{Opened, PaneSeen};
+use crate::tmux::{Opened, PaneSeen, Tmux};
 
 use super::adopt::{self, Place};
 use super::engine::Engine;
-use super::windows::{Given, WindowNews, Wish, pause};
+use super::windows::{Given, UNSEEN_TRIES, WindowNews, Wish, pause};
 use super::{Inbox, Incoming, Input};
 
 impl Engine {
@@ -33,14 +33,25 @@ impl Engine {
                 self.windows.wanted.remove(&attempt);
                 self.give_window(&attempt, tries);
             }
+            WindowNews::Left { server, window, success } if self.is_current(&server) => {
+                self.decide(Input::Supervisor(Event::WindowLeft { window, success }));
+            }
             // What was done in a server that died meanwhile is gone with it.
-            WindowNews::Listed { .. } | WindowNews::Given { .. } | WindowNews::Again { .. } => {}
+            WindowNews::Listed { .. }
+            | WindowNews::Given { .. }
+            | WindowNews::Again { .. }
+            | WindowNews::Left { .. } => {}
             WindowNews::Looked(windows) => self.looked(&windows),
         }
     }
 
     fn is_current(&self, server: &ServerMark) -> bool {
-        self.tmux.as_ref().is_some_and(|tmux| tmux.server() == server)
+        self.server() == Some(server)
+    }
+
+    /// The tmux server, while there is one.
+    pub(super) fn server(&self) -> Option<&ServerMark> {
+        self.tmux.as_ref().map(Tmux::server)
     }
 
     fn launched(
@@ -80,6 +91,7 @@ impl Engine {
             }
             self.drop_dead_views(panes, &row.order, &dir);
         }
+        self.sweep_windows(panes);
         self.finish_outage();
     }
 
@@ -140,7 +152,8 @@ impl Engine {
     fn given(&mut self, attempt: AttemptId, tries: u32, outcome: Given) {
         match outcome {
             Given::Window(opened) => self.keep_given(&attempt, opened),
-            Given::Unneeded => {}
+            Given::Unseen if tries < UNSEEN_TRIES => return self.give_again(attempt, tries),
+            Given::Unneeded | Given::Unseen => {}
             Given::NotYet(why) => {
                 if tries == 0 {
                     tracing::warn!("attempt {attempt} has no window yet: {why}");

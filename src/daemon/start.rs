@@ -292,10 +292,12 @@ impl Engine {
 
     /// Windows of attempts that have ended are closed after their time; panes without our mark are
     /// never touched.
-    fn sweep_windows(&mut self, panes: &[PaneSeen]) {
+    pub(super) fn sweep_windows(&mut self, panes: &[PaneSeen]) {
         for pane in panes.iter().filter(|pane| pane.dead && pane.token.is_some()) {
-            let Some((_, id)) = pane.name.rsplit_once('_') else { continue };
-            let found = self.reader.attempt(&crate::model::AttemptId::new(id)).ok().flatten();
+            let Some(id) = adopt::attempt_of(pane, &self.settings.home.attempts()) else {
+                continue;
+            };
+            let found = self.reader.attempt(&id).ok().flatten();
             let end = found.and_then(|record| record.row.end);
             let Some(end) = end else { continue };
             let success = end.outcome == Outcome::Success;

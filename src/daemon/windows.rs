@@ -19,6 +19,9 @@ use super::adopt::{self, Place};
 const AGAIN_FIRST: Duration = Duration::from_millis(50);
 const AGAIN_LAST: Duration = Duration::from_secs(5);
 
+/// How often a window that is not to be seen is looked for: for some seconds.
+pub(super) const UNSEEN_TRIES: u32 = 8;
+
 /// What the loop hears about windows.
 pub(super) enum WindowNews {
     /// A shim was launched, in a window of this server if it has a place.
@@ -59,6 +62,15 @@ pub(super) enum WindowNews {
         /// How often it was tried.
         tries: u32,
     },
+    /// A window could not be closed now.
+    Left {
+        /// Of which server.
+        server: ServerMark,
+        /// Which.
+        window: String,
+        /// Whether its attempt succeeded.
+        success: bool,
+    },
     /// The windows that people look at.
     Looked(Vec<String>),
 }
@@ -67,8 +79,11 @@ pub(super) enum WindowNews {
 pub(super) enum Given {
     /// It is in this one, just opened or found.
     Window(Opened),
-    /// It needs none: it is about to end, or stands in one that is not ours to see.
+    /// It needs none: it is about to end.
     Unneeded,
+    /// Its shim says that it stands in one, which is not to be seen: that was just closed, and its
+    /// shim has not heard of it, or it stands in a server that is not ours.
+    Unseen,
     /// Not now.
     NotYet(String),
 }
@@ -172,7 +187,7 @@ impl Wish {
             Some(PaneSeen { pane, window, pid, .. }) => {
                 Given::Window(Opened { pane: pane.clone(), window: window.clone(), pid: *pid })
             }
-            None => Given::Unneeded,
+            None => Given::Unseen,
         }
     }
 }
