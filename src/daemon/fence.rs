@@ -14,6 +14,10 @@ use crate::model::{Confinement, Order, ProcessMark, ProcessStat, Spec, Started, 
 
 use super::process::{self, Signal};
 
+/// How often a group is tried to be removed whose members are gone, and how long between.
+const REMOVE_TRIES: u32 = 50;
+const REMOVE_AGAIN_MS: u32 = 10;
+
 /// What the processes of an attempt are known by.
 #[derive(Clone, Debug)]
 pub(super) struct Traces {
@@ -66,10 +70,19 @@ pub(super) fn sweep(traces: &Traces, boot_id: &str) -> io::Result<Vec<ProcessMar
         left = members(traces, boot_id)?;
     }
     if left.is_empty() {
-        let leaf = traces.leaf.iter();
-        leaf.for_each(|leaf| failpoint::step("fence.remove-group", || leaf.remove()));
+        traces.leaf.iter().for_each(remove);
     }
     Ok(left)
+}
+
+/// Removes a group whose last member may not be out of it yet.
+fn remove(leaf: &Leaf) {
+    for _ in 0..REMOVE_TRIES {
+        if failpoint::step("fence.remove-group", || leaf.remove()) {
+            return;
+        }
+        process::pause(REMOVE_AGAIN_MS);
+    }
 }
 
 fn members(traces: &Traces, boot_id: &str) -> io::Result<Vec<ProcessMark>> {

@@ -77,7 +77,11 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let (calls_in, calls) = mpsc::channel(CALLS_WAITING_MAX);
     let mut engine = Engine {
         started_wall_ms: clock.wall_ms(),
-        standing: Standing::new(settings.config_source.first()),
+        standing: Standing::new(
+            settings.config_source.first(),
+            settings.kept.clone(),
+            clock.wall_ms(),
+        ),
         reader: Arc::new(ledger.reader()?),
         settings,
         core,
@@ -102,6 +106,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     };
     failpoint::step("start.watch-runtime", || engine.watch_runtime())?;
     failpoint::step("start.watch-config", || engine.watch_config());
+    engine.begin_with_config();
     engine.resume(last, &panes).await?;
     failpoint::step("start.forget-crashes", || start.done());
     tracing::info!("serving");

@@ -131,6 +131,8 @@ pub const ALL: &[&str] = &[
     "submit.check",
     "reload.read",
     "reload.apply",
+    "config.write-good",
+    "config.name-good",
     "reconcile.mend",
     "reconcile.restore-socket",
     "dump.reopen-log",

@@ -115,7 +115,7 @@ const PARTS: &[&[&str]] = &[
     &["start"],
     &["turn", "ledger"],
     &["launch", "ask", "submit"],
-    &["follow", "fence", "reload", "reconcile", "dump", "archive", "leave"],
+    &["follow", "fence", "reload", "config", "reconcile", "dump", "archive", "leave"],
     &["window", "probe"],
     &["tmux"],
     &["shim", "view"],

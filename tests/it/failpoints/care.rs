@@ -3,14 +3,17 @@
 
 use std::fs;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::play::{Play, Plot};
-use crate::stage::Stage;
+use crate::stage::{Stage, end};
 use crate::wait::wait_for;
 
 /// It.
 pub(super) const CARE: Plot = Plot { name: "care", prepare, act };
+
+const NAMES: [&str; 5] = ["deaf", "first", "one", "two", "three"];
 
 const CONFIG: &str = r#"
 [daemon]
@@ -100,7 +103,7 @@ const PROBE: &str = "echo looked >> looks; [ -e hang ] && exec sleep 1000; exit 
 fn prepare(stage: &Stage) {
     stage.file("agent.sh", AGENT);
     stage.file("probe.sh", PROBE);
-    stage.configure(&CONFIG.replace("DESK", &stage.desk().display().to_string()));
+    stage.configure(&config(stage));
 }
 
 fn act(play: &Play) -> Vec<String> {
@@ -120,15 +123,39 @@ fn act(play: &Play) -> Vec<String> {
         why["health"]["probes"][0]["state"] == "failing"
     });
     until(play, "the handover", || lines(play, "handed") > 0);
-    let names = ["deaf", "first", "one", "two", "three"];
-    for name in names {
+    for name in NAMES {
         play.insist(&["wait", name, "--for", "running"]);
     }
+    break_and_mend(play);
     play.insist(&["down"]);
-    for name in names {
+    for name in NAMES {
         play.insist(&["wait", name, "--for", "stopped"]);
     }
     Vec::new()
+}
+
+/// The file is broken, the daemon dies, the next one goes on with the last good one; then the file
+/// is mended, and says more than before.
+fn break_and_mend(play: &Play) {
+    let good = config(&play.stage);
+    play.stage.configure(&good.replace("[agent.one]", "[agent.one"));
+    until(play, "the mistake to be seen", || problem(play).is_some());
+    end(play.daemon(), Signal::SIGKILL);
+    play.daemon();
+    assert!(problem(play).is_none_or(|problem| problem.contains("configuration")));
+    play.stage.configure(&good.replace("100ms", "110ms"));
+    until(play, "the mended file", || {
+        let kept = fs::read_to_string(play.stage.at("config.good")).unwrap_or_default();
+        kept.contains("110ms") && problem(play).is_none() && !play.ps().is_null()
+    });
+}
+
+fn problem(play: &Play) -> Option<String> {
+    play.ps()["configuration"]["problem"].as_str().map(str::to_owned)
+}
+
+fn config(stage: &Stage) -> String {
+    CONFIG.replace("DESK", &stage.desk().display().to_string())
 }
 
 fn until(play: &Play, what: &str, mut holds: impl FnMut() -> bool) {

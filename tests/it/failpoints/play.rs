@@ -112,13 +112,16 @@ impl Play {
         wait_for("a daemon", || {
             let said = self.ask(&["runs"]);
             if said.code == 0 {
-                let ps = self.ask(&["ps", "--json"]).out;
-                let ps: Value = serde_json::from_str(&ps).unwrap_or_default();
-                found = pid_of(&ps["daemon"]["pid"]);
+                found = pid_of(&self.ps()["daemon"]["pid"]);
             }
             found.is_some()
         });
         found.unwrap()
+    }
+
+    /// What lives; null when nobody answers.
+    pub(super) fn ps(&self) -> Value {
+        serde_json::from_str(&self.ask(&["ps", "--json"]).out).unwrap_or_default()
     }
 
     /// Starts a daemon if the last one died, and something is still waited for.

@@ -149,8 +149,7 @@ fn states(play: &Play) -> Vec<String> {
 
 /// All instances as `ps` shows them; none while no daemon answers.
 fn all(play: &Play) -> Vec<Value> {
-    let ps: Value = serde_json::from_str(&play.ask(&["ps", "--json"]).out).unwrap_or_default();
-    ps["instances"].as_array().cloned().unwrap_or_default()
+    play.ps()["instances"].as_array().cloned().unwrap_or_default()
 }
 
 fn seen(play: &Play, name: &str) -> Value {
