@@ -20,6 +20,8 @@ mod giving;
 mod health_view;
 mod herald;
 mod home;
+mod inside;
+mod items;
 mod launch;
 mod leftovers;
 mod load;
