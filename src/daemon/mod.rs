@@ -5,6 +5,7 @@
 
 mod adopt;
 mod archive;
+mod bound;
 mod callers;
 mod calls;
 mod config_source;
@@ -22,6 +23,7 @@ mod herald;
 mod home;
 mod inside;
 mod items;
+mod last_good;
 mod launch;
 mod leftovers;
 mod load;
@@ -57,6 +59,7 @@ use tokio::sync::mpsc;
 pub use self::config_source::ConfigSource;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
+pub use self::last_good::{Kept, LastGood};
 use crate::failpoint;
 use crate::model::{Ending, Order};
 use crate::policy::Config;
@@ -73,6 +76,8 @@ pub struct Settings {
     pub config: Config,
     /// How it is read again.
     pub config_source: ConfigSource,
+    /// Why it is not what the file says, if that is so.
+    pub kept: Option<Kept>,
     /// This program, to be started as shim.
     pub program: PathBuf,
     /// The daemon's environment, which instances inherit.
