@@ -157,12 +157,18 @@ const fn patience(request: &Request) -> Option<Duration> {
         | Request::Down { .. }
         | Request::Stop { .. }
         | Request::Restart { .. }
+        | Request::Cleanup { .. }
         | Request::Shutdown { .. } => None,
         Request::Hello
         | Request::Ps
         | Request::Submit(_)
         | Request::Approve { .. }
         | Request::Cancel { .. }
+        | Request::Pause { .. }
+        | Request::Resume { .. }
+        | Request::Answer { .. }
+        | Request::Retry { .. }
+        | Request::Emit { .. }
         | Request::Runs { .. }
         | Request::Show { .. }
         | Request::Results { .. }

@@ -14,6 +14,7 @@ pub mod message;
 mod peer;
 mod server;
 mod socket;
+pub mod steer;
 pub mod view;
 
 pub use client::{Client, ClientError, Line, Step};

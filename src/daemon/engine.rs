@@ -47,6 +47,8 @@ pub(super) struct Engine {
     pub(super) door: Door,
     pub(super) log: LogFile,
     pub(super) watchers: BTreeMap<RunId, Vec<Responder>>,
+    /// When those who watch a long run were told last how it goes.
+    pub(super) updated: BTreeMap<RunId, Moment>,
     pub(super) waiters: Vec<Waiter>,
     pub(super) started_wall_ms: i64,
     /// The day of the last run id and its number.
@@ -127,6 +129,7 @@ impl Engine {
                     let turn = self.core.deadline_reached(now);
                     self.keep_turn(now, turn);
                     self.wake_waiters(now);
+                    self.update_watchers(now);
                     self.look_at_config(now);
                 }
             }
@@ -136,7 +139,8 @@ impl Engine {
     fn next_due(&self) -> Option<Moment> {
         let waiters = self.waiters.iter().filter_map(|waiter| waiter.until).min();
         let config = self.standing.look_at;
-        [self.core.next_deadline(), waiters, config].into_iter().flatten().min()
+        let update = self.next_update();
+        [self.core.next_deadline(), waiters, config, update].into_iter().flatten().min()
     }
 
     /// A deadline that was overslept shows that the daemon stood still: suspended, stopped, or
@@ -159,6 +163,7 @@ impl Engine {
             Incoming::TmuxConnected(result) => self.tmux_connected(result),
             Incoming::Windows(news) => self.windows_said(news),
             Incoming::ConfigTouched => self.config_touched(),
+            Incoming::Cleanup(cleanup) => self.clean(*cleanup),
             Incoming::Removal => self.file_removed(),
             Incoming::Fault(text) => tracing::error!("{text}"),
         }
@@ -180,6 +185,7 @@ impl Engine {
             self.pending.entries.push(Entry { at: now, wall_ms, fact });
         }
         self.pending.effects.extend(turn.effects);
+        self.hand_in(turn.submits);
     }
 
     /// Writes down something that changes nothing.

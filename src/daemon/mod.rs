@@ -7,6 +7,7 @@ mod adopt;
 mod archive;
 mod callers;
 mod calls;
+mod cleanup;
 mod config_source;
 mod config_watch;
 mod core;
@@ -41,6 +42,8 @@ mod signalled;
 mod standing;
 mod start;
 mod status;
+mod steer;
+mod update;
 mod views;
 mod waiter;
 mod watch;
@@ -164,6 +167,8 @@ enum Incoming {
     Windows(windows::WindowNews),
     /// The configuration file may have changed.
     ConfigTouched,
+    /// A cleanup goes on.
+    Cleanup(Box<cleanup::Cleanup>),
     /// A file vanished from the runtime directory.
     Removal,
     /// Something that must not happen did, without harm.

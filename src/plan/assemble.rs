@@ -49,6 +49,7 @@ pub(crate) fn plan(
         pattern: draft.pattern.as_ref().map(|pattern| pattern.value.word().to_owned()),
         max_parallel: max_parallel.clamp(1, MAX_PARALLEL),
         approval: draft.approval,
+        approval_expiry: None,
         phases: (0..draft.phases.len()).map(|at| phase(draft, at, dependencies)).collect(),
         tasks,
         agents,

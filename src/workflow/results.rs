@@ -67,7 +67,10 @@ fn phase(run: &Run, phase: &plan::Phase, end: Moment) -> Value {
     let successful = of(TaskState::Success);
     let left_out = tasks.iter().filter(|(_, t)| task_status(t.state) == "skipped").count();
     // What failed and was optional leaves its phase whole.
-    let spared = tasks.iter().filter(|(_, t)| t.skip == Some(SkipReason::Optional)).count();
+    let spared = tasks
+        .iter()
+        .filter(|(_, t)| matches!(t.skip, Some(SkipReason::Optional | SkipReason::WhenFalse)))
+        .count();
     let at_work = tasks.iter().any(|(_, t)| !t.state.is_end() && t.started.is_some());
     let status = match () {
         () if successful == tasks.len() => "completed",
