@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::control::{Reply, Responder};
 use crate::failpoint;
 use crate::ledger::{Ledger, Reader};
-use crate::model::{AttemptId, Entry, Fact, Moment, RunId};
+use crate::model::{AttemptId, Entry, Fact, Moment, RunId, ServerMark};
 use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
 
@@ -78,7 +78,8 @@ pub(super) enum Leaving {
 #[derive(Default)]
 pub(super) struct Pending {
     entries: Vec<Entry>,
-    effects: Vec<Effect>,
+    /// With the tmux server whose windows were known when it was decided.
+    effects: Vec<(Effect, Option<ServerMark>)>,
     replies: Vec<(Responder, Reply)>,
 }
 
@@ -179,7 +180,11 @@ impl Engine {
             }
             self.pending.entries.push(Entry { at: now, wall_ms, fact });
         }
-        self.pending.effects.extend(turn.effects);
+        let server =
+            |effect: &Effect| self.server().filter(|_| effect.is_about_a_window()).cloned();
+        let effects = turn.effects.into_iter().map(|effect| (server(&effect), effect));
+        let effects: Vec<_> = effects.map(|(server, effect)| (effect, server)).collect();
+        self.pending.effects.extend(effects);
     }
 
     /// Writes down something that changes nothing.
@@ -206,8 +211,8 @@ impl Engine {
             tracing::debug!(at = entry.at.0, fact = ?entry.fact, "recorded");
         }
         failpoint::step("turn.publish", || self.publish(&entries));
-        for effect in effects {
-            failpoint::step("turn.perform", || self.perform(effect));
+        for (effect, server) in effects {
+            failpoint::step("turn.perform", || self.perform(effect, server.as_ref()));
         }
         for (responder, reply) in replies {
             failpoint::step("turn.reply", || responder.reply(reply));

@@ -59,7 +59,9 @@ pub(super) fn write_spec(order: &Order, around: &Surroundings<'_>) -> io::Result
         return Ok(dir);
     }
     if let Some(handover) = &order.handover {
-        write_private(&dir.join(files::HANDOVER), handover.as_bytes())?;
+        failpoint::io("launch.write-handover", || {
+            write_private(&dir.join(files::HANDOVER), handover.as_bytes())
+        })?;
     }
     let spec = serde_json::to_vec_pretty(&spec(order, around, &dir))?;
     let partial = dir.join("spec.json.tmp");

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod archive;
+mod bound;
 mod callers;
 mod calls;
 mod config_source;
@@ -20,6 +21,7 @@ mod giving;
 mod health_view;
 mod herald;
 mod home;
+mod last_good;
 mod launch;
 mod leftovers;
 mod load;
@@ -56,6 +58,7 @@ use tokio::sync::mpsc;
 pub use self::config_source::ConfigSource;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
+pub use self::last_good::{Kept, LastGood};
 pub use self::shelf::{library, shelf};
 use crate::failpoint;
 use crate::model::{Ending, Order};
@@ -73,6 +76,8 @@ pub struct Settings {
     pub config: Config,
     /// How it is read again.
     pub config_source: ConfigSource,
+    /// Why it is not what the file says, if that is so.
+    pub kept: Option<Kept>,
     /// This program, to be started as shim.
     pub program: PathBuf,
     /// The daemon's environment, which instances inherit.
