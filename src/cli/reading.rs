@@ -68,6 +68,7 @@ impl PlanFile {
                 demo: look.demo,
                 max_parallel: look.max_parallel,
                 base_dir,
+                template: &crate::plan::no_templates,
             },
         ))
     }

@@ -154,6 +154,7 @@ impl Engine {
                 demo: submit.demo,
                 max_parallel: submit.max_parallel,
                 base_dir: &base,
+                template: &crate::plan::no_templates,
             },
         );
         let Some(plan) = checked.plan else {

@@ -328,6 +328,16 @@ pub enum DependsCause {
     Sequential,
 }
 
+impl OnPartialFailure {
+    /// As it is written.
+    pub const fn word(self) -> &'static str {
+        match self {
+            OnPartialFailure::Continue => "continue",
+            OnPartialFailure::Abort => "abort",
+        }
+    }
+}
+
 impl Plan {
     /// The task of that id.
     pub fn task(&self, id: &TaskId) -> Option<&Task> {

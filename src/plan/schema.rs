@@ -173,12 +173,20 @@ fn examples(items: &Value) -> Vec<Value> {
 /// # Errors
 /// The first step that leads nowhere.
 pub(crate) fn follow(schema: &Value, path: &[Value]) -> Result<(), NoSuchField> {
+    at(schema, path).map(|_| ())
+}
+
+/// What stands at the end of a path; `None` where nobody knows.
+///
+/// # Errors
+/// The first step that leads nowhere.
+pub(crate) fn at<'s>(schema: &'s Value, path: &[Value]) -> Result<Option<&'s Value>, NoSuchField> {
     let mut here = schema;
     for (step, key) in path.iter().enumerate() {
         let wrong = |why, fields| Err(NoSuchField { step, why, fields });
         let next = match (kind(here), key) {
             (Some("object"), Value::String(name)) => {
-                let Some(properties) = here["properties"].as_object() else { return Ok(()) };
+                let Some(properties) = here["properties"].as_object() else { return Ok(None) };
                 match properties.get(name) {
                     Some(next) => next,
                     None => return wrong(Why::NoField, properties.keys().cloned().collect()),
@@ -187,15 +195,15 @@ pub(crate) fn follow(schema: &Value, path: &[Value]) -> Result<(), NoSuchField> 
             (Some("array"), Value::Number(_)) => &here["items"],
             (Some("array"), _) => return wrong(Why::IsList, Vec::new()),
             (Some(_), _) => return wrong(Why::IsPlain, Vec::new()),
-            (None, _) => return Ok(()),
+            (None, _) => return Ok(None),
         };
         here = next;
     }
-    Ok(())
+    Ok(Some(here))
 }
 
 /// The one type of a schema, `null` aside.
-fn kind(schema: &Value) -> Option<&str> {
+pub(crate) fn kind(schema: &Value) -> Option<&str> {
     match schema.get("type")? {
         Value::String(word) => Some(word),
         Value::Array(words) => match words.as_slice() {

@@ -38,6 +38,7 @@ fn plan(text: &str) -> Plan {
         demo: false,
         max_parallel: None,
         base_dir: Path::new("."),
+        template: &crate::plan::no_templates,
     };
     let checked = check(&Source::new("plan.toml", text), &surroundings);
     checked.plan.unwrap_or_else(|| panic!("{:#?}", checked.findings))

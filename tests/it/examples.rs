@@ -66,6 +66,7 @@ fn check_plan(
         demo: false,
         max_parallel: None,
         base_dir,
+        template: &muxvisor::plan::no_templates,
     };
     plan::check(source, &surroundings).findings
 }
