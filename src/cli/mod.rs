@@ -6,6 +6,7 @@
 mod approve;
 mod attach;
 mod autostart;
+mod catalogue;
 mod check;
 mod columns;
 mod configuration;
@@ -13,6 +14,7 @@ mod daemon;
 mod deadline;
 mod desk;
 mod doctor;
+mod drafting;
 mod examined;
 mod failure;
 mod follow;

@@ -59,7 +59,7 @@ pub use self::config_source::ConfigSource;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
 pub use self::last_good::{Kept, LastGood};
-pub use self::shelf::{library, shelf};
+pub use self::shelf::{Templates, library, shelf};
 use crate::failpoint;
 use crate::model::{Ending, Order};
 use crate::policy::Config;

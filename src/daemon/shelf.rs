@@ -1,12 +1,16 @@
 //! What a person keeps beside the configuration file: templates and plans, by name.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::control::{Failure, FailureKind};
 use crate::document::Source;
+use crate::plan::{TemplateOutput, TemplateParts};
 use crate::template::Library;
 
 /// Longer files are no templates.
@@ -65,4 +69,49 @@ fn read(path: &Path) -> io::Result<String> {
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(FailureKind::Usage, format!("failed to read {}: {error}", path.display()))
+}
+
+/// The templates for a plan that is checked; they are read when the first is asked for.
+#[derive(Debug)]
+pub struct Templates<'a> {
+    config: &'a Path,
+    library: OnceCell<Result<Library, String>>,
+}
+
+impl<'a> Templates<'a> {
+    /// Those that go with a configuration file.
+    pub fn beside(config: &'a Path) -> Self {
+        Self { config, library: OnceCell::new() }
+    }
+
+    /// What a template makes of values.
+    ///
+    /// # Errors
+    /// Why it makes nothing, as a sentence.
+    pub fn parts(
+        &self,
+        name: &str,
+        set: &BTreeMap<String, String>,
+    ) -> Result<TemplateParts, String> {
+        let library = self.library.get_or_init(|| library(self.config).map_err(|why| told(&why)));
+        let template = library.as_ref()?.find(name).map_err(|error| error.to_string())?;
+        let values = set.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+        let parts = template.render(&values.collect()).map_err(|problems| {
+            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            told.join("; ")
+        })?;
+        Ok(TemplateParts {
+            description: parts.description(),
+            role: parts.role,
+            constraints: parts.constraints,
+            output: parts.output.map(TemplateOutput::Short),
+        })
+    }
+}
+
+/// A failure in one line; the rest of it `templates list` tells.
+fn told(failure: &Failure) -> String {
+    let first = failure.findings.first();
+    let first = first.map(|it| format!(": line {}: {}", it.line, it.message));
+    format!("{}{}", failure.message, first.unwrap_or_default())
 }
