@@ -20,7 +20,10 @@ mod failure;
 mod follow;
 mod harvest;
 mod home;
+mod inside;
 mod logs;
+mod msg;
+mod note;
 mod notify;
 mod plan;
 mod progress;
@@ -34,6 +37,7 @@ mod scope;
 mod shell;
 mod show;
 mod soundness;
+mod spawn;
 mod submit;
 mod templates;
 mod units;
@@ -64,8 +68,8 @@ Exit codes:
   70  internal error
  130  Ctrl-C: `run` watches no longer, the run goes on
 
-Commands that need the daemon start it. `ps`, `doctor`, `check`, `plan check`, `templates`,
-`submit` and `notify` never do.
+Commands that need the daemon start it. `ps`, `doctor`, `check`, `plan` (but `plan draft`),
+`templates`, `submit`, `notify`, `note`, `msg` and `spawn` never do.
 With --json the document stands alone on standard output, errors as {\"error\": ...} too.";
 
 /// Supervises fleets of AI coding agents; its process table is tmux.
@@ -135,6 +139,13 @@ enum Verb {
     Submit(submit::Args),
     /// Say how it is (inside an agent, or a hook of it)
     Notify(notify::Args),
+    /// Report what was made, tested, found or used, or ask for a yes (inside an agent)
+    Note(note::Args),
+    /// Write to another agent, or read what was written (inside an agent)
+    #[command(subcommand)]
+    Msg(msg::Verb),
+    /// Have a worker do something (inside the agent of a lead)
+    Spawn(Box<spawn::Args>),
 }
 
 /// Runs the command that the arguments name, the program's own name first.
@@ -196,6 +207,9 @@ impl Verb {
             Verb::Daemon(args) => daemon::run(args, desk),
             Verb::Submit(args) => submit::run(args, desk),
             Verb::Notify(args) => notify::run(args, desk),
+            Verb::Note(args) => note::run(args, desk),
+            Verb::Msg(verb) => msg::run(verb, desk),
+            Verb::Spawn(args) => spawn::run(args, desk),
         }
     }
 
@@ -223,6 +237,9 @@ impl Verb {
             Verb::Doctor(args) => args.json,
             Verb::Daemon(_) | Verb::Notify(_) | Verb::View(_) => false,
             Verb::Submit(args) => args.json,
+            Verb::Note(args) => args.json,
+            Verb::Msg(verb) => verb.json(),
+            Verb::Spawn(args) => args.json,
         }
     }
 }

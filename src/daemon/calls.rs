@@ -81,6 +81,8 @@ impl Engine {
                     archive::logs(reader, &home, &live, &target, attempt)
                 });
             }
+            Request::Inside(inside) => self.inside(peer, *inside, responder),
+            Request::Items(ask) => self.items(*ask, responder),
             Request::Shutdown { stop_agents } => {
                 if stop_agents {
                     self.stop_all();

@@ -18,6 +18,7 @@ use crate::tmux::{self, Tmux};
 
 use super::door::Door;
 use super::ears::{Ears, Outage};
+use super::inside::Asker;
 use super::log::LogFile;
 use super::notices::Notices;
 use super::standing::Standing;
@@ -48,6 +49,8 @@ pub(super) struct Engine {
     pub(super) log: LogFile,
     pub(super) watchers: BTreeMap<RunId, Vec<Responder>>,
     pub(super) waiters: Vec<Waiter>,
+    /// Agents that wait for something that they asked for.
+    pub(super) askers: Vec<Asker>,
     pub(super) started_wall_ms: i64,
     /// The day of the last run id and its number.
     pub(super) last_run: (String, u32),
@@ -136,8 +139,9 @@ impl Engine {
 
     fn next_due(&self) -> Option<Moment> {
         let waiters = self.waiters.iter().filter_map(|waiter| waiter.until).min();
+        let askers = self.askers.iter().map(|asker| asker.until).min();
         let config = self.standing.look_at;
-        [self.core.next_deadline(), waiters, config].into_iter().flatten().min()
+        [self.core.next_deadline(), waiters, askers, config].into_iter().flatten().min()
     }
 
     /// A deadline that was overslept shows that the daemon stood still: suspended, stopped, or

@@ -21,6 +21,8 @@ mod giving;
 mod health_view;
 mod herald;
 mod home;
+mod inside;
+mod items;
 mod last_good;
 mod launch;
 mod leftovers;

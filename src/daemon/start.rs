@@ -97,6 +97,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         log,
         watchers: BTreeMap::new(),
         waiters: Vec::new(),
+        askers: Vec::new(),
         last_run: (String::new(), 0),
         leaving: Leaving::No,
         refusals: BTreeSet::new(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::model::{
-    AttemptEnd, AttemptId, Fact, Moment, Order, RunId, StopCause, Submission, Then,
+    AttemptEnd, AttemptId, Fact, Moment, Order, RunFact, RunId, StopCause, Submission, Then,
 };
 
 /// Something happened.
@@ -48,6 +48,14 @@ pub enum Event {
         tail: String,
         /// Its log.
         log: PathBuf,
+    },
+    /// An agent, or a person in its place, said something that was judged just now. What no longer
+    /// fits is dropped.
+    Said {
+        /// Which run.
+        run: RunId,
+        /// What follows from it.
+        facts: Vec<RunFact>,
     },
     /// An agent is not to be started before a usage limit has passed.
     AgentParked {

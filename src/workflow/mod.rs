@@ -15,8 +15,12 @@ mod results;
 mod retry;
 mod run;
 mod settle;
+mod slots;
+mod spawn;
+mod talk;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +29,8 @@ pub use event::{Action, Event};
 pub use kept::{Kept, Question};
 pub use results::{document, finals};
 pub use run::{IllegalFact, Run, Task};
+pub use spawn::{Hired, Refusal};
+pub use talk::{Denial, TIER_MAX};
 
 use crate::model::{
     AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState,
@@ -44,6 +50,9 @@ pub struct Workflow {
     stopping: BTreeSet<RunId>,
     /// Agents that wait for a usage limit to pass; the supervisor says so.
     parked: failover::Parked,
+    /// Attempts of workers that were told to stop because their lead is over. Lost with the
+    /// daemon, which then tells them once more.
+    released: BTreeSet<AttemptId>,
 }
 
 /// A run that cannot be taken up again.
@@ -60,7 +69,8 @@ impl Workflow {
     /// A workflow without runs.
     pub fn new(live_max: usize, mint: Mint) -> Self {
         let (runs, stopping) = (BTreeMap::new(), BTreeSet::new());
-        Self { runs, mint, live_max, stopping, parked: BTreeMap::new() }
+        let (parked, released) = (BTreeMap::new(), BTreeSet::new());
+        Self { runs, mint, live_max, stopping, parked, released }
     }
 
     /// How many attempts of tasks may be live at once, from now on. What lives goes on; the next
@@ -105,6 +115,7 @@ impl Workflow {
                 let report = Report { attempt, end, then, value, tail, log };
                 self.attempt_ended(now, &run, report, &mut out);
             }
+            Event::Said { run, facts } => self.said(now, &run, facts, &mut out),
             Event::AgentParked { agent, until } => {
                 self.parked.insert(agent, until);
             }
@@ -242,6 +253,16 @@ impl Workflow {
         run.tasks.iter().find(|(_, task)| waits(task)).map(|(id, _)| id.clone())
     }
 
+    /// Writes down what was said, as far as it still fits.
+    fn said(&mut self, now: Moment, id: &RunId, facts: Vec<RunFact>, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get_mut(id) else { return };
+        for fact in facts {
+            if run.apply(now, &fact).is_ok() {
+                out.push(Action::Record(Fact::Run { run: id.clone(), fact }));
+            }
+        }
+    }
+
     /// Moves a run and writes that down.
     fn record(&mut self, now: Moment, id: &RunId, fact: RunFact, out: &mut Vec<Action>) {
         let run = self.runs.get_mut(id).expect("facts are only made for runs that exist");
@@ -318,7 +339,7 @@ impl Run {
             let failed = matches!(task.state, TaskState::Failed | TaskState::Timeout);
             let phase = self.plan.phase(&plan.phase);
             failed
-                && !plan.optional
+                && !plan.is_spared()
                 && phase.is_some_and(|phase| phase.on_partial_failure == OnPartialFailure::Abort)
         })
     }

@@ -193,10 +193,10 @@ impl Run {
                 self.kept.take(at, fact);
                 Ok(())
             }
-            RunFact::TaskMapped { .. }
-            | RunFact::TaskSpawned { .. }
-            | RunFact::Adjusted { .. }
-            | RunFact::Reopened => Err(self.illegal("run", self.state.word(), fact)),
+            RunFact::TaskSpawned { lead, definition } => self.take_worker(lead, definition, fact),
+            RunFact::TaskMapped { .. } | RunFact::Adjusted { .. } | RunFact::Reopened => {
+                Err(self.illegal("run", self.state.word(), fact))
+            }
             RunFact::CancelRequested => Err(self.illegal("run", self.state.word(), fact)),
             RunFact::Ended { outcome, root_cause } => self.end(at, *outcome, root_cause, fact),
             RunFact::TaskQueued { .. } | RunFact::TaskStarting { .. }

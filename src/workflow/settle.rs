@@ -45,6 +45,7 @@ impl Workflow {
         if run.takes_work() {
             self.open_tasks(now, id, out);
         }
+        self.release_workers(now, id, out);
         self.finish(now, id, out);
     }
 
@@ -149,7 +150,7 @@ fn outcome(run: &Run) -> (RunOutcome, Option<String>) {
     if run.cancelling {
         return (RunOutcome::Cancelled, None);
     }
-    let required = || run.tasks().filter(|(plan, _)| !plan.optional);
+    let required = || run.tasks().filter(|(plan, _)| !plan.is_spared());
     let whole = required().all(|(_, task)| task.state == TaskState::Success);
     let some = run.tasks().any(|(_, task)| task.state == TaskState::Success);
     // Where everything was optional and everything failed, nothing was completed.

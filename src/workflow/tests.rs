@@ -5,6 +5,8 @@ mod moves;
 mod prompts;
 mod retrying;
 mod slots;
+mod talk;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
