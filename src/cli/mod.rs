@@ -5,6 +5,7 @@
 
 mod attach;
 mod autostart;
+mod catalogue;
 mod check;
 mod cleanup;
 mod columns;
@@ -13,6 +14,7 @@ mod daemon;
 mod deadline;
 mod desk;
 mod doctor;
+mod drafting;
 mod examined;
 mod failure;
 mod follow;
@@ -39,6 +41,7 @@ mod soundness;
 mod spawn;
 mod steer;
 mod submit;
+mod templates;
 mod units;
 mod view;
 mod voice;
@@ -67,8 +70,8 @@ Exit codes:
   70  internal error
  130  Ctrl-C: `run` watches no longer, the run goes on
 
-Commands that need the daemon start it. `ps`, `doctor`, `check`, `plan`, `submit`, `notify`,
-`note`, `msg` and `spawn` never do.
+Commands that need the daemon start it. `ps`, `doctor`, `check`, `plan` (but `plan draft`),
+`templates`, `submit`, `notify`, `note`, `msg` and `spawn` never do.
 With --json the document stands alone on standard output, errors as {\"error\": ...} too.";
 
 /// Supervises fleets of AI coding agents; its process table is tmux.
@@ -89,6 +92,9 @@ enum Verb {
     /// Check or show a plan without running it
     #[command(subcommand)]
     Plan(plan::Verb),
+    /// List the templates of prompts, or see what one makes of values
+    #[command(subcommand)]
+    Templates(templates::Verb),
     /// List instances and live attempts
     Ps(ps::Args),
     /// Go into the tmux window of an instance, run or task
@@ -193,6 +199,7 @@ impl Verb {
         match self {
             Verb::Run(args) => run::run(args, desk),
             Verb::Plan(verb) => plan::run(verb, desk),
+            Verb::Templates(verb) => templates::run(verb, desk),
             Verb::Ps(args) => ps::run(args, desk),
             Verb::Attach(args) => attach::run(args, desk),
             Verb::View(args) => view::run(args, desk),
@@ -234,6 +241,7 @@ impl Verb {
         match self {
             Verb::Run(args) => args.json,
             Verb::Plan(verb) => verb.json(),
+            Verb::Templates(verb) => verb.json(),
             Verb::Ps(args) => args.json,
             Verb::Attach(args) => args.json,
             Verb::Logs(args) => args.json,

@@ -68,6 +68,7 @@ impl Engine {
                         home: &settings.home,
                         env: &env,
                         cwd: &settings.cwd,
+                        program: &settings.program,
                         server,
                         confinement,
                     };
