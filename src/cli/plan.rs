@@ -1,10 +1,12 @@
-//! `plan check`, `plan show` and `plan schema`. None of them needs a daemon.
+//! `plan`: check, show, schema, list, new and draft. Only `draft` needs a daemon.
 
 use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::catalogue;
 use super::desk::Desk;
+use super::drafting;
 use super::failure::{COMPLETED, invalid, stops};
 use super::reading::{Look, PlanFile, input, inputs};
 use crate::control::{Failure, FailureKind};
@@ -21,6 +23,12 @@ pub(crate) enum Verb {
     Show(Show),
     /// Print the JSON Schema of plan files, for editors
     Schema,
+    /// List the plans that are there by name
+    List(catalogue::List),
+    /// Make a new plan of a pattern, a composition, or a plan of yours
+    New(catalogue::New),
+    /// Have an agent draft a plan for a goal; it is shown, and never run unasked
+    Draft(drafting::Args),
 }
 
 /// Which plans to check.
@@ -61,6 +69,9 @@ impl Verb {
             Verb::Check(args) => args.json,
             Verb::Show(args) => args.json,
             Verb::Schema => true,
+            Verb::List(args) => args.json,
+            Verb::New(args) => args.json,
+            Verb::Draft(args) => args.json,
         }
     }
 }
@@ -74,6 +85,9 @@ pub(crate) fn run(verb: &Verb, desk: &Desk) -> Result<u8, Failure> {
             desk.voice.document(&plan::editor_schema())?;
             Ok(COMPLETED)
         }
+        Verb::List(_) => catalogue::list(desk),
+        Verb::New(args) => catalogue::new(args, desk),
+        Verb::Draft(args) => drafting::draft(args, desk),
     }
 }
 

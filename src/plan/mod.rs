@@ -93,7 +93,7 @@ pub use compiled::{
 };
 pub use editor::editor_schema;
 pub use resolve::{Lookup, MissingField, as_text, resolve, resolve_input, resolve_text};
-pub use schema::example;
+pub use schema::{example, schema_of};
 pub use show::{show, show_json};
 pub use surroundings::{Surroundings, TemplateSource, no_templates};
 pub use template::{Comparison, Condition, Edge, InputUse, InputValue, Template, TemplatePart};

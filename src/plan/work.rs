@@ -318,6 +318,14 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// The lead's task, for a worker.
+    pub const fn lead(&self) -> Option<&crate::model::TaskId> {
+        match self {
+            Origin::Worker { of } => Some(of),
+            Origin::Item { .. } | Origin::Hook { .. } | Origin::Finish => None,
+        }
+    }
+
     /// The task that a hook follows, and whether the hook's failure is the task's.
     pub const fn hook_of(&self) -> Option<(&crate::model::TaskId, bool)> {
         match self {
