@@ -134,8 +134,12 @@ pub enum Request {
         #[serde(default)]
         restart_stale: bool,
     },
-    /// The agents that the daemon knows. Answer: [`super::view::AgentsReply`].
-    Agents,
+    /// The agents that the daemon knows. Answer: [`super::agent_view::AgentsReply`].
+    Agents {
+        /// Only those that are to be asked for this, the first choice first.
+        #[serde(default)]
+        capability: Option<String>,
+    },
     /// End the daemon. Answered with `ok` before it goes.
     Shutdown {
         /// Stop all agents first; otherwise they live on.

@@ -190,7 +190,7 @@ fn about(request: &Request) -> (&'static str, About<'_>) {
         Request::ResetFailed { .. } => ("reset-failed", About::Others),
         Request::Attach { .. } => ("attach", About::Others),
         Request::Reload { .. } => ("reload", About::Others),
-        Request::Agents => ("agents", About::Others),
+        Request::Agents { .. } => ("agents", About::Others),
         Request::Shutdown { .. } => ("shutdown", About::Others),
     }
 }

@@ -4,17 +4,20 @@
 //! orders attempts and hears how they ended; who runs them, and where, it does not know (design
 //! §14). Runs are logged: [`Workflow::replay`] replays their facts through [`Run::apply`].
 
+mod choose;
 mod dispatch;
 mod event;
 mod failover;
 mod kept;
 mod moves;
 mod order;
+mod pools;
 mod prompt;
 mod results;
 mod retry;
 mod run;
 mod settle;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -25,12 +28,13 @@ pub use event::{Action, Event};
 pub use kept::{Kept, Question};
 pub use results::{document, finals};
 pub use run::{IllegalFact, Run, Task};
+pub use standing::{PastAttempt, Standing};
 
 use crate::model::{
     AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState,
     SkipReason, StopCause, Submission, TaskError, TaskId, TaskState, Then, signal_name,
 };
-use crate::plan::{Approval, OnPartialFailure, OutputAs};
+use crate::plan::{self, Approval, OnPartialFailure, OutputAs};
 
 /// All runs that have not ended.
 #[derive(Clone, Debug)]
@@ -44,6 +48,12 @@ pub struct Workflow {
     stopping: BTreeSet<RunId>,
     /// Agents that wait for a usage limit to pass; the supervisor says so.
     parked: failover::Parked,
+    /// How agents do.
+    standings: standing::Standings,
+    /// What was started when, for rates.
+    starts: pools::Starts,
+    /// When a rate has room again that a task waits for.
+    wake: Option<Moment>,
 }
 
 /// A run that cannot be taken up again.
@@ -60,7 +70,16 @@ impl Workflow {
     /// A workflow without runs.
     pub fn new(live_max: usize, mint: Mint) -> Self {
         let (runs, stopping) = (BTreeMap::new(), BTreeSet::new());
-        Self { runs, mint, live_max, stopping, parked: BTreeMap::new() }
+        Self {
+            runs,
+            mint,
+            live_max,
+            stopping,
+            parked: BTreeMap::new(),
+            standings: standing::Standings::default(),
+            starts: pools::Starts::default(),
+            wake: None,
+        }
     }
 
     /// How many attempts of tasks may be live at once, from now on. What lives goes on; the next
@@ -89,6 +108,31 @@ impl Workflow {
     /// Takes up a run that an earlier daemon left.
     pub fn adopt(&mut self, run: Run) {
         self.runs.insert(run.id.clone(), run);
+    }
+
+    /// Remembers attempts that an earlier daemon made, the oldest first: how agents do, and what
+    /// rates have counted, outlives a restart.
+    pub fn remember(&mut self, past: &[PastAttempt]) {
+        for attempt in past {
+            self.starts.add(attempt.started, &attempt.agent, attempt.pools.iter().cloned());
+            if let Some((at, outcome)) = attempt.ended {
+                self.standings.ended(at, &attempt.agent, outcome);
+            }
+        }
+    }
+
+    /// How an agent does.
+    pub fn standing(&self, agent: &str) -> Standing {
+        self.standings.of(agent)
+    }
+
+    /// How many tasks wait for a slot of that agent, or of one that does equally well.
+    pub fn waiting_for(&self, agent: &str) -> usize {
+        let waits = |run: &Run| {
+            let queued = run.tasks().filter(|(_, task)| task.state == TaskState::Queued);
+            queued.filter(|(plan, task)| run.may_be_given(plan, task, agent)).count()
+        };
+        self.runs.values().map(waits).sum()
     }
 
     /// Takes one event and says what to do about it.
@@ -120,7 +164,8 @@ impl Workflow {
     /// The next moment at which [`Event::DeadlineReached`] is wanted: the end of a retry wait.
     pub fn next_deadline(&self) -> Option<Moment> {
         let waits = |run: &Run| run.tasks.values().filter_map(|task| task.not_before).min();
-        self.runs.values().filter(|run| run.state == RunState::Running).filter_map(waits).min()
+        let running = self.runs.values().filter(|run| run.state == RunState::Running);
+        running.filter_map(waits).chain(self.wake).min()
     }
 
     /// The run, if it has not ended.
@@ -209,6 +254,10 @@ impl Workflow {
             task.is_some_and(|task| task.state == TaskState::Starting)
         };
         if let Some(task) = self.waiting_task(id, attempt).filter(starting) {
+            let found = self.runs.get(id).and_then(|run| run.task(&task)?.agent.clone());
+            if let Some(agent) = found {
+                self.standings.runs(&agent);
+            }
             let attempt = attempt.clone();
             self.record(now, id, RunFact::TaskRunning { task, attempt }, out);
         }
@@ -223,6 +272,9 @@ impl Workflow {
         let random = self.mint.number();
         let run = self.runs.get(id).expect("its task was found");
         let outcome = report.end.outcome;
+        if let Some(agent) = run.task(&task).and_then(|task| task.agent.as_deref()) {
+            self.standings.ended(now, agent, outcome);
+        }
         let fact = if outcome == Outcome::Success {
             let output = Output::of(output_value(run, &task, &report));
             RunFact::TaskSucceeded { task, attempt: Some(report.attempt), output }
@@ -305,6 +357,15 @@ impl Run {
     /// Whether tasks may be queued and started.
     fn takes_work(&self) -> bool {
         self.state == RunState::Running && !self.winding_down()
+    }
+
+    /// Whether a queued task may be given to that agent next.
+    fn may_be_given(&self, plan: &plan::Task, task: &Task, agent: &str) -> bool {
+        let able = plan.work.alternatives();
+        if task.tried.is_empty() && task.agent_index < able {
+            return plan.work.agents().iter().take(able).any(|it| it.name == agent);
+        }
+        self.plan.agent_at(plan, task.agent_index) == Some(agent)
     }
 
     /// Whether nothing new is to be started, because the end was asked for or the plan said abort.

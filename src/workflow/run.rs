@@ -10,7 +10,7 @@
 //!            ─> completing ─> completed | failed | cancelled
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::kept::Kept;
 use crate::model::{
@@ -82,6 +82,8 @@ pub struct Task {
     pub skip: Option<SkipReason>,
     /// The run that it waits for, if it is one.
     pub child: Option<RunId>,
+    /// The places of the agents that had an attempt at it.
+    pub(super) tried: BTreeSet<usize>,
     /// Failures that count against the retries of the present agent.
     pub(super) used: u32,
     /// Timeouts among them.
@@ -123,6 +125,7 @@ impl Task {
             error: None,
             skip: None,
             child: None,
+            tried: BTreeSet::new(),
             used: 0,
             timeouts: 0,
             lost_in_row: 0,
