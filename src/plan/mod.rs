@@ -69,10 +69,11 @@ mod text;
 mod values;
 mod work;
 
+pub use crate::policy::Rate;
 pub use check::{Checked, check};
 pub use compiled::{
     Approval, Budget, DependsCause, DependsOn, EntryPoint, Lead, Mode, OnExceed, OnPartialFailure,
-    OutputAs, Phase, Plan, Pool, Rate, RetryWait, Task, Trigger,
+    OutputAs, Phase, Plan, Pool, RetryWait, Task, Trigger,
 };
 pub use resolve::{Lookup, MissingField, as_text, resolve, resolve_input, resolve_text};
 pub use schema::{example, schema_of};
