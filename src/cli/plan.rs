@@ -111,13 +111,18 @@ pub(crate) fn report(what: &str, findings: Vec<Finding>, desk: &Desk) -> Result<
         desk.voice.document(&json!({ "ok": true, "findings": findings }))?;
         return Ok(COMPLETED);
     }
-    for finding in &findings {
-        desk.voice.say(&format!("{}\n", document::render(finding)));
-    }
+    tell(&findings, |text| desk.voice.say(text));
     let tally =
         if findings.is_empty() { "no problems".to_owned() } else { document::tally(&findings) };
     desk.voice.say(&format!("{what}: {tally}"));
     Ok(if stops { FailureKind::Invalid.exit_code() } else { COMPLETED })
+}
+
+/// Tells each finding.
+pub(crate) fn tell(findings: &[Finding], say: impl Fn(&str)) {
+    for finding in findings {
+        say(&format!("{}\n", document::render(finding)));
+    }
 }
 
 fn show(args: &Show, desk: &Desk) -> Result<u8, Failure> {

@@ -86,10 +86,11 @@ mod values;
 mod words;
 mod work;
 
+pub use crate::policy::Rate;
 pub use check::{Checked, check};
 pub use compiled::{
     Approval, Budget, DependsCause, DependsOn, EntryPoint, Lead, Mode, OnExceed, OnPartialFailure,
-    OutputAs, Phase, Plan, Pool, Rate, RetryWait, Task, Trigger,
+    OutputAs, Phase, Plan, Pool, RetryWait, Task, Trigger,
 };
 pub use editor::editor_schema;
 pub use resolve::{Lookup, MissingField, as_text, resolve, resolve_input, resolve_text};

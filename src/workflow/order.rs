@@ -12,7 +12,7 @@ use crate::plan::{
     self, DependsCause, DependsOn, InputUse, OutputAs, Template, Work, as_text, resolve_input,
     resolve_text,
 };
-use crate::policy::{Identity, Policy};
+use crate::policy::{Agent, Identity, Policy};
 
 use super::values::Values;
 use super::{Run, failover, prompt, tools};
@@ -33,7 +33,7 @@ pub(super) fn order(
             })?;
             let mut order = agent.order(identity, cwd);
             order.handover = handed_over(run, plan, &order);
-            order.prompt = Some(agent_prompt(run, plan, &values, &order)?);
+            order.prompt = Some(agent_prompt(run, plan, agent, &values, &order)?);
             order
         }
         Work::Command { run: argv } => command_order(plan, argv, &values, identity, cwd)?,
@@ -78,6 +78,7 @@ fn working_directory(submitter: &Path, own: Option<&str>) -> PathBuf {
 fn agent_prompt(
     run: &Run,
     plan: &plan::Task,
+    agent: &Agent,
     values: &Values<'_>,
     order: &Order,
 ) -> Result<String, TaskError> {
@@ -91,6 +92,7 @@ fn agent_prompt(
     let entry = entry.map(|entry| Ok((entry.kind.as_str(), text(&entry.value, values)?)));
     Ok(prompt::render(&prompt::Parts {
         task: plan,
+        agent: &agent.traits,
         entry: entry.transpose()?,
         description: &description,
         constraints: &constraints?,
