@@ -2,10 +2,10 @@
 //! that it starts is checked in the same way.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
-use super::draft::{Doing, Draft, DraftSubPlan, InputKind};
+use super::draft::{Draft, DraftSubPlan, InputKind};
 use super::nested::{Nest, Nested, NestedPlans};
 use super::reader::Reader;
 use super::reference::Piece;
@@ -84,16 +84,7 @@ fn nested(
     findings: &Findings<'_>,
     nest: &Nest,
 ) -> NestedPlans {
-    let of_tasks = draft.tasks.iter().filter_map(|task| match &task.doing {
-        Doing::Plan(plan) => Some(plan),
-        Doing::Agent
-        | Doing::Command(_)
-        | Doing::Reduce(_)
-        | Doing::Approve { .. }
-        | Doing::Wait { .. }
-        | Doing::Emit { .. }
-        | Doing::Unknown => None,
-    });
+    let of_tasks = draft.tasks.iter().filter_map(|task| task.doing.sub_plan());
     let mut found = BTreeMap::new();
     let mut bytes = 0;
     for plan in of_tasks.chain(draft.triggers.iter().map(|trigger| &trigger.start)) {
@@ -117,7 +108,7 @@ fn nested(
 /// Reads and checks a plan that this one starts.
 fn look_into(
     plan: &DraftSubPlan,
-    file: &PathBuf,
+    file: &Path,
     surroundings: &Surroundings<'_>,
     findings: &Findings<'_>,
     nest: &Nest,

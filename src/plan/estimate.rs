@@ -32,7 +32,12 @@ impl Estimate {
             (None, None) if task.work.makes_attempts() => Estimate::Unknown,
             (None, None) => match &task.work {
                 Work::Plan(inner) => Self::of_inner(&inner.plan),
-                _ => Estimate::About(0),
+                Work::Agent { .. }
+                | Work::Command { .. }
+                | Work::Reduce(_)
+                | Work::Approve { .. }
+                | Work::Wait { .. }
+                | Work::Emit { .. } => Estimate::About(0),
             },
         }
     }

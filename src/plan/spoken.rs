@@ -136,10 +136,7 @@ fn of_stages(plan: &Plan) -> Vec<(usize, &Task, Option<&str>, String)> {
             let names = task.work.agents().iter().take(task.work.alternatives());
             let names: Vec<&str> = names.map(|agent| agent.name.as_str()).collect();
             let who = names.join(" or ");
-            let capability = match &task.work {
-                Work::Agent { capability, .. } => capability.as_ref().map(|it| it.name.as_str()),
-                _ => None,
-            };
+            let capability = task.work.capability().map(|it| it.name.as_str());
             (at, task, capability, who)
         })
         .collect()
@@ -190,7 +187,10 @@ pub(crate) fn condition(it: &Condition) -> String {
         Condition::All(parts) => join(parts, " && "),
         Condition::Not(inner) => match &**inner {
             Condition::Truthy(it) => format!("!{}", value(it)),
-            inner => format!("!({})", condition(inner)),
+            Condition::Any(_)
+            | Condition::All(_)
+            | Condition::Not(_)
+            | Condition::Compare { .. } => format!("!({})", condition(inner)),
         },
         Condition::Compare { left, by, right } => {
             format!("{} {} {}", value(left), sign(*by), value(right))
