@@ -3,11 +3,11 @@
 //! It reads arguments, asks the daemon, and shows answers; it decides nothing about agents. Exit
 //! codes and JSON shapes are a contract (`docs/command-line.md`).
 
-mod approve;
 mod attach;
 mod autostart;
 mod catalogue;
 mod check;
+mod cleanup;
 mod columns;
 mod configuration;
 mod daemon;
@@ -18,6 +18,7 @@ mod drafting;
 mod examined;
 mod failure;
 mod follow;
+mod graph;
 mod harvest;
 mod home;
 mod inside;
@@ -38,6 +39,7 @@ mod shell;
 mod show;
 mod soundness;
 mod spawn;
+mod steer;
 mod submit;
 mod templates;
 mod units;
@@ -109,10 +111,24 @@ enum Verb {
     Results(results::Args),
     /// Wait until a run is over, or something is in a state
     Wait(wait::Args),
-    /// Approve or reject a run that waits for a person
-    Approve(approve::Approve),
+    /// Draw who waits for whom in a run
+    Graph(graph::Args),
+    /// Start nothing more of a run; `resume` goes on
+    Pause(steer::Pause),
+    /// Go on with a paused run
+    Resume(steer::Run),
+    /// Approve or reject a run, phase or task that waits for a person
+    Approve(steer::Approve),
+    /// Answer what a run asks: after too many failures `retry`, `adjust` or `accept`
+    Decide(steer::Decide),
+    /// Do again what failed, or what is named; also in a run that is over
+    Retry(steer::Retry),
+    /// Emit an event that tasks and triggers wait for
+    Emit(steer::Emit),
     /// Stop a run's agents and end it
-    Cancel(approve::Cancel),
+    Cancel(steer::Run),
+    /// Delete runs that ended long ago
+    Cleanup(cleanup::Args),
     /// Want instances running, those that start by themselves or those named
     Up(units::Any),
     /// Want instances stopped, all or those named; it stays so
@@ -192,8 +208,15 @@ impl Verb {
             Verb::Show(args) => show::run(args, desk),
             Verb::Results(args) => results::run(args, desk),
             Verb::Wait(args) => wait::run(args, desk),
-            Verb::Approve(args) => approve::approve(args, desk),
-            Verb::Cancel(args) => approve::cancel(args, desk),
+            Verb::Graph(args) => graph::run(args, desk),
+            Verb::Pause(args) => steer::pause(args, desk),
+            Verb::Resume(args) => steer::resume(args, desk),
+            Verb::Approve(args) => steer::approve(args, desk),
+            Verb::Decide(args) => steer::decide(args, desk),
+            Verb::Retry(args) => steer::retry(args, desk),
+            Verb::Emit(args) => steer::emit(args, desk),
+            Verb::Cancel(args) => steer::cancel(args, desk),
+            Verb::Cleanup(args) => cleanup::run(args, desk),
             Verb::Up(args) => units::up(args, desk),
             Verb::Down(args) => units::down(args, desk),
             Verb::Start(args) => units::start(args, desk),
@@ -226,8 +249,13 @@ impl Verb {
             Verb::Show(args) => args.json,
             Verb::Results(args) => args.json,
             Verb::Wait(args) => args.json,
+            Verb::Pause(args) => args.json,
+            Verb::Resume(args) | Verb::Cancel(args) => args.json,
             Verb::Approve(args) => args.json,
-            Verb::Cancel(args) => args.json,
+            Verb::Decide(args) => args.json,
+            Verb::Retry(args) => args.json,
+            Verb::Emit(args) => args.json,
+            Verb::Cleanup(args) => args.json,
             Verb::Up(args) | Verb::Down(args) => args.json,
             Verb::Start(args) | Verb::Stop(args) | Verb::Restart(args) => args.json,
             Verb::ResetFailed(args) => args.json,
@@ -235,7 +263,7 @@ impl Verb {
             Verb::Reload(args) => args.json,
             Verb::Check(args) => args.json,
             Verb::Doctor(args) => args.json,
-            Verb::Daemon(_) | Verb::Notify(_) | Verb::View(_) => false,
+            Verb::Daemon(_) | Verb::Notify(_) | Verb::View(_) | Verb::Graph(_) => false,
             Verb::Submit(args) => args.json,
             Verb::Note(args) => args.json,
             Verb::Msg(verb) => verb.json(),

@@ -82,7 +82,7 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
     desk.voice.say(&format!("{run} is submitted"));
     match Follower::new(desk, run.clone(), interrupt).follow(daemon)? {
         End::Over { results } => present(desk, &run, &results),
-        End::Waiting => Err(waiting(&run)),
+        End::Waiting => Err(waiting(desk, &run)),
         End::Interrupted => Ok(interrupted(desk, &run, &args.plan)),
     }
 }
@@ -146,10 +146,20 @@ fn detach(desk: &Desk, submitted: &RunReply) -> Result<u8, Failure> {
 }
 
 /// The run stays where it is; only a person's word is missing.
-fn waiting(run: &RunId) -> Failure {
-    let failure = Failure::new(FailureKind::Waiting, format!("{run} waits for approval"));
+fn waiting(desk: &Desk, run: &RunId) -> Failure {
+    let view: Option<RunView> = desk.ask(&Request::Show { run: run.clone() }).ok();
+    let asks = view.map(|view| view.steering.asks).unwrap_or_default();
+    let asked = asks.iter().find(|ask| ask.id != crate::workflow::PLAN);
+    let failure = match asked {
+        None => Failure::new(FailureKind::Waiting, format!("{run} waits for approval"))
+            .hint(format!("muxvisor approve {run}; or run with --yes")),
+        Some(ask) => {
+            let message = format!("{run} waits for a person: {}", ask.question);
+            Failure::new(FailureKind::Waiting, message).hint(ask.how.clone())
+        }
+    };
     debug_assert_eq!(failure.kind.exit_code(), WAITING, "design §11");
-    failure.hint(format!("muxvisor approve {run}; or run with --yes"))
+    failure
 }
 
 fn interrupted(desk: &Desk, run: &RunId, plan: &Path) -> u8 {

@@ -16,6 +16,7 @@ pub mod message;
 mod peer;
 mod server;
 mod socket;
+pub mod steer;
 pub mod view;
 
 pub use client::{Client, ClientError, Line, Step};

@@ -8,6 +8,7 @@ mod archive;
 mod bound;
 mod callers;
 mod calls;
+mod cleanup;
 mod config_source;
 mod config_watch;
 mod core;
@@ -46,6 +47,8 @@ mod signalled;
 mod standing;
 mod start;
 mod status;
+mod steer;
+mod update;
 mod views;
 mod waiter;
 mod watch;
@@ -173,6 +176,8 @@ enum Incoming {
     Windows(windows::WindowNews),
     /// The configuration file may have changed.
     ConfigTouched,
+    /// A cleanup goes on.
+    Cleanup(Box<cleanup::Cleanup>),
     /// A file vanished from the runtime directory.
     Removal,
     /// Something that must not happen did, without harm.

@@ -117,6 +117,7 @@ impl Engine {
             | Incoming::Tmux(_)
             | Incoming::TmuxConnected(_)
             | Incoming::Windows(_)
+            | Incoming::Cleanup(_)
             | Incoming::ConfigTouched => self.held.push(incoming),
         }
     }
@@ -159,6 +160,12 @@ impl Engine {
             Request::Submit(_)
             | Request::Approve { .. }
             | Request::Cancel { .. }
+            | Request::Pause { .. }
+            | Request::Resume { .. }
+            | Request::Answer { .. }
+            | Request::Retry { .. }
+            | Request::Emit { .. }
+            | Request::Cleanup { .. }
             | Request::Up { .. }
             | Request::Down { .. }
             | Request::Start { .. }

@@ -25,6 +25,9 @@ pub struct Plan {
     pub max_parallel: u32,
     /// When a person must say yes.
     pub approval: Approval,
+    /// Until when the question about the whole plan waits; for ever when absent.
+    #[serde(default)]
+    pub approval_expiry: Option<super::Expiry>,
     /// Phases, in the order of the file.
     pub phases: Vec<Phase>,
     /// Tasks, in the order of the file. Dependencies point at them by id.

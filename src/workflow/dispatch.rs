@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{Moment, Owner, RunFact, RunId, StartReason, TaskId, TaskState};
+use crate::model::{Moment, Owner, RunFact, RunId, RunState, StartReason, TaskId, TaskState};
 use crate::plan;
 use crate::policy::Identity;
 
@@ -62,12 +62,12 @@ impl Workflow {
     fn candidates(&self, now: Moment) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::new();
         for run in self.runs.values() {
-            if !run.takes_work() {
+            if run.state != RunState::Running {
                 continue;
             }
             let remaining = remaining_ms(run);
             for (plan, task) in run.tasks() {
-                if task.state != TaskState::Queued {
+                if task.state != TaskState::Queued || !run.may_start(plan) {
                     continue;
                 }
                 let queued = task.queued.unwrap_or(now);
@@ -95,7 +95,7 @@ impl Workflow {
         let for_worker =
             run.plan.task(&candidate.task).is_some_and(|plan| plan.worker_of().is_some());
         // A candidate before it may have failed and so ended its run.
-        if !run.takes_work()
+        if !run.plan.task(&candidate.task).is_some_and(|plan| run.may_start(plan))
             || live.all(for_worker) >= self.live_max
             || live.of_run(&run.id, for_worker) >= run.plan.max_parallel as usize
         {

@@ -168,7 +168,7 @@ fn text(template: &Template, values: &Values<'_>) -> Result<String, TaskError> {
 }
 
 /// What a reader lacks fails the reader before anything is spawned (research 5.3).
-fn unusable(message: String) -> TaskError {
+pub(super) fn unusable(message: String) -> TaskError {
     TaskError {
         outcome: Outcome::Malformed,
         message,

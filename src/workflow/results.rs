@@ -73,7 +73,8 @@ fn phase(run: &Run, phase: &plan::Phase, end: Moment) -> Value {
         .iter()
         .filter(|(plan, t)| {
             let not_done = t.state.is_end() && t.state != TaskState::Success;
-            t.skip == Some(SkipReason::Optional) || (plan.worker_of().is_some() && not_done)
+            matches!(t.skip, Some(SkipReason::Optional | SkipReason::WhenFalse))
+                || (plan.worker_of().is_some() && not_done)
         })
         .count();
     let at_work = tasks.iter().any(|(_, t)| !t.state.is_end() && t.started.is_some());

@@ -1,6 +1,8 @@
 //! What this room decides, part by part. Plans come from the real checker.
 
 mod documents;
+mod events;
+mod flow;
 mod moves;
 mod prompts;
 mod retrying;
@@ -72,13 +74,15 @@ struct Bench {
     orders: BTreeMap<String, Order>,
     facts: Vec<Fact>,
     stops: usize,
+    /// Runs that were asked for.
+    asked: Vec<Submission>,
 }
 
 impl Bench {
     fn new(live_max: usize) -> Self {
         let workflow = Workflow::new(live_max, Mint::new([3; 32]));
         let (orders, facts) = (BTreeMap::new(), Vec::new());
-        Self { workflow, now: Moment(1_000), orders, facts, stops: 0 }
+        Self { workflow, now: Moment(1_000), orders, facts, stops: 0, asked: Vec::new() }
     }
 
     /// One run of this plan, submitted.
@@ -102,6 +106,7 @@ impl Bench {
                     self.orders.insert(task.to_string(), *order);
                 }
                 Action::Stop { .. } => self.stops += 1,
+                Action::Submit(submission) => self.asked.push(*submission),
             }
         }
     }
