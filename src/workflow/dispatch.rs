@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{Moment, Owner, RunFact, RunId, StartReason, TaskId, TaskState};
-use crate::plan;
+use crate::model::{Moment, Owner, RunFact, RunId, StartReason, TaskId};
 use crate::policy::Identity;
 
 use super::order::order;
@@ -19,6 +18,7 @@ const AGEING: Duration = Duration::from_secs(60);
 struct Candidate {
     run: RunId,
     task: TaskId,
+    phase: String,
     priority: i64,
     remaining_ms: u64,
     queued: Moment,
@@ -39,6 +39,7 @@ struct Choice {
 struct Live {
     all: usize,
     of_run: BTreeMap<RunId, usize>,
+    of_phase: BTreeMap<(RunId, String), usize>,
     of_agent: BTreeMap<String, usize>,
 }
 
@@ -46,21 +47,26 @@ impl Live {
     fn count<'a>(runs: impl Iterator<Item = &'a Run>) -> Self {
         let mut live = Self::default();
         for run in runs {
-            for task in run.tasks.values().filter(|task| task.is_live()) {
-                live.add(&run.id, task.agent.as_deref());
+            for (plan, task) in run.census.live().filter_map(|at| run.at(at)) {
+                live.add(&run.id, &plan.phase, task.agent.as_deref());
             }
         }
         live
     }
 
-    fn add(&mut self, run: &RunId, agent: Option<&str>) {
+    fn add(&mut self, run: &RunId, phase: &str, agent: Option<&str>) {
         self.all += 1;
+        *self.of_phase.entry((run.clone(), phase.to_owned())).or_default() += 1;
         *self.of_run.entry(run.clone()).or_default() += 1;
         *self.of_agent.entry(agent.unwrap_or_default().to_owned()).or_default() += 1;
     }
 
     fn of_run(&self, run: &RunId) -> usize {
         self.of_run.get(run).copied().unwrap_or(0)
+    }
+
+    fn of_phase(&self, run: &RunId, phase: &str) -> usize {
+        self.of_phase.get(&(run.clone(), phase.to_owned())).copied().unwrap_or(0)
     }
 
     fn of_agent(&self, agent: &str) -> usize {
@@ -74,13 +80,13 @@ impl Workflow {
         if live.all >= self.live_max {
             return;
         }
-        for candidate in self.candidates(now) {
+        for candidate in self.candidates(now, &live) {
             let Some(choice) = self.choose(now, &candidate) else { continue };
             if !self.has_room(&candidate, choice.agent.as_deref(), &live) {
                 continue;
             }
             if self.start(now, &candidate.run, &candidate.task, &choice, out) {
-                live.add(&candidate.run, choice.agent.as_deref());
+                live.add(&candidate.run, &candidate.phase, choice.agent.as_deref());
             }
         }
     }
@@ -88,30 +94,30 @@ impl Workflow {
     /// Who is to start a candidate; none while its agents are parked.
     fn choose(&self, now: Moment, candidate: &Candidate) -> Option<Choice> {
         let run = self.runs.get(&candidate.run)?;
-        let (plan, task) = (run.plan.task(&candidate.task)?, run.task(&candidate.task)?);
+        let (plan, task) = (run.definition(&candidate.task)?, run.task(&candidate.task)?);
         let (index, reason) = failover::choose(now, run, plan, task, &self.parked)?;
         Some(Choice { agent: run.plan.agent_at(plan, index).map(str::to_owned), index, reason })
     }
 
-    /// Larger priority first, then the longer way still to go, then the longer wait.
-    fn candidates(&self, now: Moment) -> Vec<Candidate> {
+    /// Larger priority first, then the longer way still to go, then the longer wait. Of items that
+    /// wait for the same, only as many are looked at as could start.
+    fn candidates(&self, now: Moment, live: &Live) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::new();
         for run in self.runs.values() {
-            if !run.takes_work() {
+            let free = (run.plan.max_parallel as usize).saturating_sub(live.of_run(&run.id));
+            if free == 0 || !run.takes_work() {
                 continue;
             }
-            let remaining = remaining_ms(run);
-            for (plan, task) in run.tasks() {
-                if task.state != TaskState::Queued {
-                    continue;
-                }
+            for at in run.census.heads(free.min(self.live_max)) {
+                let Some((plan, task)) = run.at(at) else { continue };
                 let queued = task.queued.unwrap_or(now);
                 let aged = now.since(queued).as_secs() / AGEING.as_secs();
                 found.push(Candidate {
                     run: run.id.clone(),
                     task: plan.id.clone(),
+                    phase: plan.phase.clone(),
                     priority: plan.priority.saturating_add_unsigned(aged),
-                    remaining_ms: remaining[&plan.id],
+                    remaining_ms: run.census.remaining_ms(at),
                     queued,
                 });
             }
@@ -124,7 +130,7 @@ impl Workflow {
         found
     }
 
-    /// The three limits: of the daemon, of the run, of the agent.
+    /// The limits: of the daemon, of the run, of the phase, of the agent.
     fn has_room(&self, candidate: &Candidate, agent: Option<&str>, live: &Live) -> bool {
         let run = &self.runs[&candidate.run];
         // A candidate before it may have failed and so ended its run.
@@ -132,6 +138,10 @@ impl Workflow {
             || live.all >= self.live_max
             || live.of_run(&run.id) >= run.plan.max_parallel as usize
         {
+            return false;
+        }
+        let of_phase = run.plan.phase(&candidate.phase).and_then(|phase| phase.max_parallel);
+        if of_phase.is_some_and(|most| live.of_phase(&run.id, &candidate.phase) >= most as usize) {
             return false;
         }
         let Some(agent) = agent else { return true };
@@ -149,7 +159,7 @@ impl Workflow {
         out: &mut Vec<Action>,
     ) -> bool {
         let run = &self.runs[id];
-        let plan = run.plan.task(task).expect("candidates come from the plan");
+        let plan = run.definition(task).expect("candidates come from the plan");
         let state = run.task(task).expect("candidates come from the run");
         let owner = Owner::Task { run: id.clone(), task: task.clone() };
         let identity = Identity::mint(&mut self.mint, owner, state.n + 1, choice.reason);
@@ -172,34 +182,4 @@ impl Workflow {
         out.push(Action::Order(Box::new(order)));
         true
     }
-}
-
-/// The longest expected way from each task to the end of its run.
-fn remaining_ms(run: &Run) -> BTreeMap<TaskId, u64> {
-    let mut readers: BTreeMap<&TaskId, Vec<&plan::Task>> = BTreeMap::new();
-    for reader in &run.plan.tasks {
-        for need in &reader.needs {
-            readers.entry(&need.task).or_default().push(reader);
-        }
-    }
-    let mut known = BTreeMap::new();
-    for task in &run.plan.tasks {
-        walk(task, &readers, &mut known);
-    }
-    known
-}
-
-fn walk(
-    task: &plan::Task,
-    readers: &BTreeMap<&TaskId, Vec<&plan::Task>>,
-    known: &mut BTreeMap<TaskId, u64>,
-) -> u64 {
-    if let Some(ms) = known.get(&task.id) {
-        return *ms;
-    }
-    let beyond = readers.get(&task.id).into_iter().flatten();
-    let beyond = beyond.map(|reader| walk(reader, readers, known)).max().unwrap_or(0);
-    let ms = task.expected_ms.unwrap_or(1).saturating_add(beyond);
-    known.insert(task.id.clone(), ms);
-    ms
 }

@@ -4,17 +4,26 @@
 //! orders attempts and hears how they ended; who runs them, and where, it does not know (design
 //! §14). Runs are logged: [`Workflow::replay`] replays their facts through [`Run::apply`].
 
+mod census;
 mod dispatch;
 mod event;
 mod failover;
+mod fold;
+mod gather;
+mod hooks;
+mod items;
 mod kept;
+mod map;
+mod mapped;
 mod moves;
 mod order;
 mod prompt;
+mod reduce;
 mod results;
 mod retry;
 mod run;
 mod settle;
+mod sight;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -30,7 +39,7 @@ use crate::model::{
     AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState,
     SkipReason, StopCause, Submission, TaskError, TaskId, TaskState, Then, signal_name,
 };
-use crate::plan::{Approval, OnPartialFailure, OutputAs};
+use crate::plan::{Approval, OutputAs};
 
 /// All runs that have not ended.
 #[derive(Clone, Debug)]
@@ -42,6 +51,8 @@ pub struct Workflow {
     /// Runs whose live attempts were already told to stop because the plan says abort. Lost with
     /// the daemon, which then tells them once more.
     stopping: BTreeSet<RunId>,
+    /// Circles of tasks whose time is up. Lost with the daemon, which finds them late again.
+    late: BTreeSet<map::Late>,
     /// Agents that wait for a usage limit to pass; the supervisor says so.
     parked: failover::Parked,
 }
@@ -59,8 +70,8 @@ pub struct Unreadable {
 impl Workflow {
     /// A workflow without runs.
     pub fn new(live_max: usize, mint: Mint) -> Self {
-        let (runs, stopping) = (BTreeMap::new(), BTreeSet::new());
-        Self { runs, mint, live_max, stopping, parked: BTreeMap::new() }
+        let (runs, stopping, late) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { runs, mint, live_max, stopping, late, parked: BTreeMap::new() }
     }
 
     /// How many attempts of tasks may be live at once, from now on. What lives goes on; the next
@@ -117,10 +128,12 @@ impl Workflow {
         out
     }
 
-    /// The next moment at which [`Event::DeadlineReached`] is wanted: the end of a retry wait.
+    /// The next moment at which [`Event::DeadlineReached`] is wanted: the end of a retry wait, or
+    /// of the time that items or a phase have.
     pub fn next_deadline(&self) -> Option<Moment> {
-        let waits = |run: &Run| run.tasks.values().filter_map(|task| task.not_before).min();
-        self.runs.values().filter(|run| run.state == RunState::Running).filter_map(waits).min()
+        let running = self.runs.values().filter(|run| run.state == RunState::Running);
+        let retry = running.filter_map(|run| run.census.next_due()).min();
+        [retry, self.next_late()].into_iter().flatten().min()
     }
 
     /// The run, if it has not ended.
@@ -180,10 +193,12 @@ impl Workflow {
     /// written off when its attempt is proven gone.
     fn stop_all(&mut self, now: Moment, id: &RunId, reason: SkipReason, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
+        // What waits for its items is not stopped by the plan: it gathers what there is of them.
+        let stays = |id: &TaskId| reason == SkipReason::Stopped && run.gathers(id);
         let open: Vec<(TaskId, Option<AttemptId>)> = run
             .tasks
             .iter()
-            .filter(|(_, task)| !task.state.is_end())
+            .filter(|(id, task)| !task.state.is_end() && !stays(id))
             .map(|(id, task)| (id.clone(), task.attempt.clone().filter(|_| task.is_live())))
             .collect();
         for (task, live) in open {
@@ -230,16 +245,16 @@ impl Workflow {
             let reason = if run.cancelling { SkipReason::Cancelled } else { SkipReason::Stopped };
             RunFact::TaskCancelled { task, reason }
         } else {
-            after_failure(now, run, task, report, random, &self.parked)
+            let late = run.definition(&task).is_some_and(|plan| self.is_late(id, plan));
+            after_failure(now, run, task, report, random, &self.parked, late)
         };
         self.record(now, id, fact, out);
     }
 
     /// The live task that waits for this attempt; none for a stale report.
     fn waiting_task(&self, id: &RunId, attempt: &AttemptId) -> Option<TaskId> {
-        let waits = |task: &Task| task.is_live() && task.attempt.as_ref() == Some(attempt);
         let run = self.runs.get(id)?;
-        run.tasks.iter().find(|(_, task)| waits(task)).map(|(id, _)| id.clone())
+        run.census.of_attempt(attempt).and_then(|at| run.at(at)).map(|(plan, _)| plan.id.clone())
     }
 
     /// Moves a run and writes that down.
@@ -258,10 +273,11 @@ fn after_failure(
     report: Report,
     random: u64,
     parked: &failover::Parked,
+    late: bool,
 ) -> RunFact {
-    let plan = run.plan.task(&task).expect("facts fit the plan");
+    let plan = run.definition(&task).expect("facts fit the plan");
     let error = report.error();
-    let next = if run.winding_down() {
+    let next = if late || run.winding_down() {
         retry::Next::GiveUp
     } else {
         let (outcome, code, then) = (error.outcome, report.end.code, report.then);
@@ -312,21 +328,18 @@ impl Run {
         self.cancelling || self.aborted()
     }
 
-    /// Whether a task failed in a phase that says abort.
+    /// Whether a task failed in a phase that says abort, and that cannot do without it.
     fn aborted(&self) -> bool {
-        self.tasks().any(|(plan, task)| {
-            let failed = matches!(task.state, TaskState::Failed | TaskState::Timeout);
-            let phase = self.plan.phase(&plan.phase);
-            failed
-                && !plan.optional
-                && phase.is_some_and(|phase| phase.on_partial_failure == OnPartialFailure::Abort)
+        self.census.ending().any(|at| {
+            let phase = self.plan.tasks.get(at).and_then(|task| self.plan.phase(&task.phase));
+            phase.is_none_or(|phase| !gather::may_suffice(self, phase))
         })
     }
 }
 
 /// The output of a task: its result, or how a command ended.
 fn output_value(run: &Run, task: &TaskId, report: &Report) -> serde_json::Value {
-    let plan = run.plan.task(task).expect("facts fit the plan");
+    let plan = run.definition(task).expect("facts fit the plan");
     match plan.output_as {
         OutputAs::Report => serde_json::json!({
             "exit_code": report.end.code,

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Moment, Outcome, RunFact, RunId, RunOutcome, RunState, SkipReason, TaskError, TaskId, TaskState,
+    Moment, RunFact, RunId, RunOutcome, RunState, SkipReason, TaskError, TaskId, TaskState,
 };
-use crate::plan::{self, DependsOn};
+use crate::plan::{self, DependsOn, Origin, Work};
 
-use super::{Action, Run, Task, Workflow};
+use super::{Action, Run, Task, Workflow, fold, gather, map};
 
 /// What the dependencies of a blocked task say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Readiness {
     /// Something it waits for is not over.
     Waits,
@@ -19,6 +19,8 @@ enum Readiness {
     Ready,
     /// Something it needs was not done.
     Never,
+    /// It is an item that is to be done again, and its task, this one, is over.
+    Alone(TaskId),
 }
 
 impl Workflow {
@@ -41,8 +43,12 @@ impl Workflow {
         if run.state == RunState::Running && run.aborted() && !run.cancelling {
             self.abort(now, id, out);
         }
+        self.gather(now, id, out);
+        self.stop_late(now, id, out);
         let Some(run) = self.runs.get(id) else { return };
         if run.takes_work() {
+            self.follow_hooks(now, id, out);
+            self.break_ties(now, id, out);
             self.open_tasks(now, id, out);
         }
         self.finish(now, id, out);
@@ -55,40 +61,47 @@ impl Workflow {
         }
     }
 
+    /// Ends the votes that a person has decided.
+    fn break_ties(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        let waiting = run.census.in_state(TaskState::Waiting).filter_map(|at| run.at(at));
+        let facts: Vec<RunFact> =
+            waiting.filter_map(|(plan, _)| fold::decided(run, plan)).collect();
+        for fact in facts {
+            self.record(now, id, fact, out);
+        }
+    }
+
     fn open_tasks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let run = self.runs.get(id).expect("the caller found it");
-        let mut facts = Vec::new();
-        for (plan, task) in run.tasks() {
-            let task_id = plan.id.clone();
-            match task.state {
-                TaskState::Blocked => match readiness(run, &plan.needs) {
-                    Readiness::Waits => {}
-                    Readiness::Ready => facts.push(RunFact::TaskQueued { task: task_id }),
-                    Readiness::Never => facts
-                        .push(RunFact::TaskSkipped { task: task_id, reason: SkipReason::Upstream }),
-                },
-                TaskState::RetryWait
-                    if task.not_before.is_none_or(|at| at <= now)
-                        || self.limit_is_over(run, plan, task) =>
-                {
-                    facts.push(RunFact::TaskQueued { task: task_id });
+        let census = &run.census;
+        let mut facts: Vec<RunFact> = Vec::new();
+        for (plan, _) in census.in_state(TaskState::Blocked).filter_map(|at| run.at(at)) {
+            let task = plan.id.clone();
+            match readiness(run, plan) {
+                Readiness::Waits => {}
+                Readiness::Ready => facts.extend(opened(run, plan)),
+                Readiness::Never => {
+                    facts.push(RunFact::TaskSkipped { task, reason: SkipReason::Upstream });
                 }
-                // Told as a failure first, so that the reason is on record.
-                TaskState::Failed | TaskState::Timeout if plan.optional => {
-                    facts.push(RunFact::TaskSkipped { task: task_id, reason: SkipReason::Optional })
+                Readiness::Alone(parent) => {
+                    let again = RunFact::TaskReset { task: parent };
+                    if !facts.contains(&again) {
+                        facts.push(again);
+                    }
                 }
-                TaskState::RetryWait
-                | TaskState::Ready
-                | TaskState::Queued
-                | TaskState::Starting
-                | TaskState::Running
-                | TaskState::Waiting
-                | TaskState::Success
-                | TaskState::Failed
-                | TaskState::Timeout
-                | TaskState::Skipped
-                | TaskState::Cancelled => {}
             }
+        }
+        let due: BTreeSet<usize> = (census.due(now))
+            .chain(census.limited().filter(|at| self.limit_is_over(run, *at)))
+            .collect();
+        for (plan, _) in due.into_iter().filter_map(|at| run.at(at)) {
+            facts.push(RunFact::TaskQueued { task: plan.id.clone() });
+        }
+        // Told as a failure first, so that the reason is on record.
+        for (plan, _) in census.spared().filter_map(|at| run.at(at)) {
+            let (task, reason) = (plan.id.clone(), SkipReason::Optional);
+            facts.push(RunFact::TaskSkipped { task, reason });
         }
         for fact in facts {
             self.record(now, id, fact, out);
@@ -96,18 +109,16 @@ impl Workflow {
     }
 
     /// Whether a task waits for a usage limit of an agent that is no longer parked.
-    fn limit_is_over(&self, run: &Run, plan: &plan::Task, task: &Task) -> bool {
-        let limited = |error: &TaskError| error.outcome == Outcome::RateLimited;
+    fn limit_is_over(&self, run: &Run, at: usize) -> bool {
+        let Some((plan, task)) = run.at(at) else { return false };
         let name = run.plan.agent_at(plan, task.agent_index);
-        task.error.as_ref().is_some_and(limited)
-            && name.is_none_or(|name| !self.parked.contains_key(name))
+        name.is_none_or(|name| !self.parked.contains_key(name))
     }
 
     /// Ends a run whose tasks are all over.
     fn finish(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
-        let over = run.tasks.values().all(|task| task.state.is_end());
-        if run.state.is_end() || !over {
+        if run.state.is_end() || !run.census.all_over() {
             return;
         }
         let (outcome, root_cause) = outcome(run);
@@ -117,6 +128,7 @@ impl Workflow {
         }
         self.record(now, id, RunFact::Ended { outcome, root_cause }, out);
         self.stopping.remove(id);
+        self.late.retain(|(run, ..)| run != id);
     }
 
     /// Fails a task before any attempt, because what it needs cannot be given to it.
@@ -132,15 +144,59 @@ impl Workflow {
     }
 }
 
+/// What follows when nothing is missing any more.
+fn opened(run: &Run, plan: &plan::Task) -> Vec<RunFact> {
+    match (&plan.for_each, &plan.work) {
+        (Some(for_each), _) => map::open(run, plan, for_each),
+        (None, Work::Reduce(work)) => fold::begin(run, plan, work),
+        (
+            None,
+            Work::Agent { .. }
+            | Work::Command { .. }
+            | Work::Approve { .. }
+            | Work::Wait { .. }
+            | Work::Emit { .. }
+            | Work::Plan(_),
+        ) => vec![RunFact::TaskQueued { task: plan.id.clone() }],
+    }
+}
+
 /// A hard dependency must have succeeded; a soft one must only be over. Nothing is given up
 /// before all of them are over, so that order also holds among tasks that are skipped.
-fn readiness(run: &Run, needs: &[DependsOn]) -> Readiness {
-    let state = |need: &DependsOn| run.task(&need.task).map(|task| task.state);
-    if needs.iter().any(|need| state(need).is_some_and(|state| !state.is_end())) {
+fn readiness(run: &Run, plan: &plan::Task) -> Readiness {
+    let state = |id: &TaskId| run.task(id).map(|task| task.state);
+    match &plan.origin {
+        // An item that is done again is a part of what its task gives.
+        Some(Origin::Item { of, .. }) => match state(of) {
+            Some(TaskState::Waiting) => {}
+            Some(over) if over.is_end() => return Readiness::Alone(of.clone()),
+            _ => return Readiness::Waits,
+        },
+        Some(Origin::Hook { of, .. }) => match state(of) {
+            Some(TaskState::Success) => {}
+            Some(over) if over.is_end() => return Readiness::Never,
+            _ => return Readiness::Waits,
+        },
+        Some(Origin::Worker { .. } | Origin::Finish) | None => {}
+    }
+    let own = matches!(plan.origin, Some(Origin::Hook { .. }));
+    let is_open = |need: &DependsOn| {
+        let open = state(&need.task).is_some_and(|state| !state.is_end());
+        open || !own && !run.census.hooks_are_over(&need.task)
+    };
+    if plan.needs.iter().any(is_open) {
         return Readiness::Waits;
     }
-    let missing = |need: &DependsOn| need.hard && state(need) != Some(TaskState::Success);
-    if needs.iter().any(missing) { Readiness::Never } else { Readiness::Ready }
+    let missing = |need: &DependsOn| {
+        need.hard && state(&need.task) != Some(TaskState::Success) || is_short(run, plan, need)
+    };
+    if plan.needs.iter().any(missing) { Readiness::Never } else { Readiness::Ready }
+}
+
+/// Whether a task is of another phase that was done by too few.
+fn is_short(run: &Run, plan: &plan::Task, need: &DependsOn) -> bool {
+    let phase = run.definition(&need.task).map(|earlier| &earlier.phase);
+    phase.is_some_and(|phase| *phase != plan.phase && gather::falls_short(run, phase))
 }
 
 /// How a run ended (features K6, K19): all that had to succeed did; or nothing did, or the plan
@@ -149,11 +205,12 @@ fn outcome(run: &Run) -> (RunOutcome, Option<String>) {
     if run.cancelling {
         return (RunOutcome::Cancelled, None);
     }
-    let required = || run.tasks().filter(|(plan, _)| !plan.optional);
+    let counting = || run.tasks().filter(|(plan, _)| counts(plan));
+    let required = || counting().filter(|(plan, _)| !is_optional(run, plan));
     let whole = required().all(|(_, task)| task.state == TaskState::Success);
-    let some = run.tasks().any(|(_, task)| task.state == TaskState::Success);
+    let some = counting().any(|(_, task)| task.state == TaskState::Success);
     // Where everything was optional and everything failed, nothing was completed.
-    if whole && (some || !run.tasks().any(|(_, task)| has_failed(task))) {
+    if whole && (some || !counting().any(|(_, task)| has_failed(task))) {
         return (RunOutcome::Completed, None);
     }
     if some && !run.aborted() {
@@ -162,10 +219,23 @@ fn outcome(run: &Run) -> (RunOutcome, Option<String>) {
     (RunOutcome::Failed, root_cause(run))
 }
 
+/// Whether it is a task of the result document.
+fn counts(plan: &plan::Task) -> bool {
+    plan.origin.as_ref().is_none_or(Origin::counts)
+}
+
+/// Whether its failure leaves its phase whole; an item is as optional as its task.
+fn is_optional(run: &Run, plan: &plan::Task) -> bool {
+    match &plan.origin {
+        Some(Origin::Item { of, .. }) => run.definition(of).is_some_and(|task| task.optional),
+        Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) | None => plan.optional,
+    }
+}
+
 /// The first error in the order of dependencies, and among those that do not depend on each other
 /// in the order of the plan.
 fn root_cause(run: &Run) -> Option<String> {
-    let failed = run.tasks().filter(|(_, task)| has_failed(task));
+    let failed = run.tasks().filter(|(plan, task)| counts(plan) && has_failed(task));
     let (plan, task) = failed.into_iter().find(|(plan, _)| !is_behind_a_failure(run, plan))?;
     let error = task.error.as_ref()?;
     Some(format!("{}: {}", plan.id, error.message))
@@ -185,7 +255,7 @@ fn is_behind_a_failure(run: &Run, plan: &plan::Task) -> bool {
         if run.task(id).is_some_and(has_failed) {
             return true;
         }
-        if let Some(earlier) = run.plan.task(id).filter(|_| seen.insert(id)) {
+        if let Some(earlier) = run.definition(id).filter(|_| seen.insert(id)) {
             way.extend(earlier.needs.iter().map(|need| &need.task));
         }
     }

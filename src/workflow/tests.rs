@@ -1,8 +1,10 @@
 //! What this room decides, part by part. Plans come from the real checker.
 
 mod documents;
+mod mapping;
 mod moves;
 mod prompts;
+mod reducing;
 mod retrying;
 mod slots;
 
