@@ -95,11 +95,17 @@ impl Run {
         let maps = self.waiting_maps().filter_map(|(plan, for_each, since)| {
             Some((Circle::Items(plan.id.clone()), since, for_each.gather_timeout_ms?))
         });
+        // Where all the time of the task itself is up, that of its items is too.
+        let ended = self.maps.iter().filter_map(|(of, mapped)| {
+            let timed_out = self.task(of)?.state == TaskState::Timeout;
+            timed_out.then(|| (Circle::Items(of.clone()), mapped.since, 0))
+        });
         let phases = self.plan.phases.iter().filter_map(|phase| {
             let since = *self.began.get(&phase.id)?;
             Some((Circle::Phase(phase.id.clone()), since, phase.gather_timeout_ms?))
         });
-        maps.chain(phases)
+        maps.chain(ended)
+            .chain(phases)
             .filter(|(circle, ..)| self.census.of_circle(circle).open > 0)
             .map(|(circle, since, ms)| (circle, since, since + Duration::from_millis(ms)))
     }
@@ -129,6 +135,22 @@ impl Workflow {
             over.map(|(plan, for_each, _)| gather::end(run, plan, for_each)).collect();
         for fact in facts {
             self.record(now, id, fact, out);
+        }
+    }
+
+    /// Has a `for_each` task gather again whose items are to be done again: they are a part of
+    /// what it gives.
+    pub(super) fn join_again(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        let over = |of: &TaskId| run.task(of).is_some_and(|task| task.state.is_end());
+        let begins = |of: &TaskId| {
+            let open = run.census.of_circle(&Circle::Items(of.clone())).open > 0;
+            open && gather::items(run, of).any(|(_, item)| item.state == TaskState::Blocked)
+        };
+        let again: Vec<TaskId> =
+            run.maps.keys().filter(|of| over(of) && begins(of)).cloned().collect();
+        for task in again {
+            self.record(now, id, RunFact::TaskReset { task }, out);
         }
     }
 

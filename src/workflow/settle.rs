@@ -11,7 +11,7 @@ use crate::plan::{self, DependsOn, Origin, Work};
 use super::{Action, Run, Task, Workflow, fold, gather, map};
 
 /// What the dependencies of a blocked task say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Readiness {
     /// Something it waits for is not over.
     Waits,
@@ -19,8 +19,6 @@ enum Readiness {
     Ready,
     /// Something it needs was not done.
     Never,
-    /// It is an item that is to be done again, and its task, this one, is over.
-    Alone(TaskId),
 }
 
 impl Workflow {
@@ -47,6 +45,7 @@ impl Workflow {
         self.stop_late(now, id, out);
         let Some(run) = self.runs.get(id) else { return };
         if run.takes_work() {
+            self.join_again(now, id, out);
             self.follow_hooks(now, id, out);
             self.break_ties(now, id, out);
             self.open_tasks(now, id, out);
@@ -83,12 +82,6 @@ impl Workflow {
                 Readiness::Ready => facts.extend(opened(run, plan)),
                 Readiness::Never => {
                     facts.push(RunFact::TaskSkipped { task, reason: SkipReason::Upstream });
-                }
-                Readiness::Alone(parent) => {
-                    let again = RunFact::TaskReset { task: parent };
-                    if !facts.contains(&again) {
-                        facts.push(again);
-                    }
                 }
             }
         }
@@ -166,10 +159,9 @@ fn opened(run: &Run, plan: &plan::Task) -> Vec<RunFact> {
 fn readiness(run: &Run, plan: &plan::Task) -> Readiness {
     let state = |id: &TaskId| run.task(id).map(|task| task.state);
     match &plan.origin {
-        // An item that is done again is a part of what its task gives.
+        // Until the list is read nobody knows whether the item is still in it.
         Some(Origin::Item { of, .. }) => match state(of) {
             Some(TaskState::Waiting) => {}
-            Some(over) if over.is_end() => return Readiness::Alone(of.clone()),
             _ => return Readiness::Waits,
         },
         Some(Origin::Hook { of, .. }) => match state(of) {
