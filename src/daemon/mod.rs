@@ -5,8 +5,10 @@
 
 mod adopt;
 mod archive;
+mod bound;
 mod callers;
 mod calls;
+mod cleanup;
 mod config_source;
 mod config_watch;
 mod core;
@@ -20,6 +22,9 @@ mod giving;
 mod health_view;
 mod herald;
 mod home;
+mod inside;
+mod items;
+mod last_good;
 mod launch;
 mod leftovers;
 mod load;
@@ -37,10 +42,13 @@ mod sample;
 mod scope;
 mod screen;
 mod server_death;
+mod shelf;
 mod signalled;
 mod standing;
 mod start;
 mod status;
+mod steer;
+mod update;
 mod views;
 mod waiter;
 mod watch;
@@ -55,6 +63,8 @@ use tokio::sync::mpsc;
 pub use self::config_source::ConfigSource;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
+pub use self::last_good::{Kept, LastGood};
+pub use self::shelf::{Templates, library, shelf};
 use crate::failpoint;
 use crate::model::{Ending, Order};
 use crate::policy::Config;
@@ -71,6 +81,8 @@ pub struct Settings {
     pub config: Config,
     /// How it is read again.
     pub config_source: ConfigSource,
+    /// Why it is not what the file says, if that is so.
+    pub kept: Option<Kept>,
     /// This program, to be started as shim.
     pub program: PathBuf,
     /// The daemon's environment, which instances inherit.
@@ -164,6 +176,8 @@ enum Incoming {
     Windows(windows::WindowNews),
     /// The configuration file may have changed.
     ConfigTouched,
+    /// A cleanup goes on.
+    Cleanup(Box<cleanup::Cleanup>),
     /// A file vanished from the runtime directory.
     Removal,
     /// Something that must not happen did, without harm.

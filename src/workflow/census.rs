@@ -59,6 +59,13 @@ pub(super) struct Census {
     tallies: BTreeMap<Circle, Tally>,
     circles: Vec<Option<Circle>>,
     line_of: Vec<usize>,
+    workers: Vec<usize>,
+    finish: Option<usize>,
+    timed: Vec<usize>,
+    /// Tasks that stand alone by where they stand.
+    alone: BTreeMap<TaskState, BTreeSet<usize>>,
+    is_alone: Vec<bool>,
+    open: usize,
     /// Tasks whose failure may end the run, and those among them that have failed.
     can_end: Vec<bool>,
     ending: BTreeSet<usize>,
@@ -99,10 +106,19 @@ impl Census {
             can_end: plan
                 .tasks
                 .iter()
-                .map(|task| stands_alone(task) && !task.optional && aborts.contains(&*task.phase))
+                .map(|task| {
+                    task.origin.is_none() && !task.optional && aborts.contains(&*task.phase)
+                })
                 .collect(),
             optional: plan.tasks.iter().map(|task| task.optional).collect(),
             hooks: hooks(plan),
+            workers: places(plan, |task| task.worker_of().is_some()),
+            finish: places(plan, |task| matches!(task.origin, Some(Origin::Finish))).pop(),
+            timed: places(plan, |task| {
+                task.for_each.is_none()
+                    && (task.queue_timeout_ms.is_some() || task.total_timeout_ms.is_some())
+            }),
+            is_alone: plan.tasks.iter().map(stands_alone).collect(),
             read: needs.map(|need| need.task.clone()).collect(),
             remaining_ms: remaining(plan, &at),
             seen: vec![Seen::blocked(); plan.tasks.len()],
@@ -130,6 +146,8 @@ impl Census {
     fn leave(&mut self, at: usize) {
         let seen = self.seen[at].clone();
         self.by_state.entry(seen.state).or_default().remove(&at);
+        self.alone.entry(seen.state).or_default().remove(&at);
+        self.open -= usize::from(!seen.state.is_end());
         if let Some(attempt) = &seen.attempt {
             self.by_attempt.remove(attempt);
         }
@@ -152,6 +170,10 @@ impl Census {
     fn enter(&mut self, at: usize) {
         let seen = self.seen[at].clone();
         self.by_state.entry(seen.state).or_default().insert(at);
+        if self.is_alone[at] {
+            self.alone.entry(seen.state).or_default().insert(at);
+        }
+        self.open += usize::from(!seen.state.is_end());
         if let Some(attempt) = seen.attempt {
             self.by_attempt.insert(attempt, at);
         }
@@ -208,14 +230,34 @@ impl Census {
         self.by_state.get(&state).into_iter().flatten().copied().inspect(|_| look())
     }
 
-    /// Whether any task is in that state.
-    pub(super) fn any(&self, state: TaskState) -> bool {
-        self.by_state.get(&state).is_some_and(|tasks| !tasks.is_empty())
+    /// The same without items, hooks and the like.
+    pub(super) fn alone_in_state(&self, state: TaskState) -> impl Iterator<Item = usize> + '_ {
+        self.alone.get(&state).into_iter().flatten().copied().inspect(|_| look())
+    }
+
+    /// How many tasks are not over.
+    pub(super) const fn open(&self) -> usize {
+        self.open
     }
 
     /// Whether every task is over.
-    pub(super) fn all_over(&self) -> bool {
-        TaskState::ALL.iter().all(|state| state.is_end() || !self.any(*state))
+    pub(super) const fn all_over(&self) -> bool {
+        self.open == 0
+    }
+
+    /// The workers of all leads.
+    pub(super) fn workers(&self) -> impl Iterator<Item = usize> + '_ {
+        self.workers.iter().copied().inspect(|_| look())
+    }
+
+    /// The command of `[on_finish]`.
+    pub(super) const fn finish(&self) -> Option<usize> {
+        self.finish
+    }
+
+    /// The tasks that may wait, or last with all of their attempts, only so long.
+    pub(super) fn limited_in_time(&self) -> impl Iterator<Item = usize> + '_ {
+        self.timed.iter().copied().inspect(|_| look())
     }
 
     /// The tasks with a live attempt.
@@ -288,6 +330,10 @@ impl Census {
     pub(super) fn remaining_ms(&self, at: usize) -> u64 {
         self.remaining_ms[at]
     }
+}
+
+fn places(plan: &Plan, wanted: impl Fn(&plan::Task) -> bool) -> Vec<usize> {
+    (0..plan.tasks.len()).filter(|at| wanted(&plan.tasks[*at])).collect()
 }
 
 fn hooks(plan: &Plan) -> BTreeMap<TaskId, Vec<usize>> {

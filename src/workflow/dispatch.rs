@@ -1,14 +1,14 @@
 //! Gives free slots to queued tasks and writes their orders. Slots are counted from live tasks,
 //! never held in a counter, so a crash cannot leak one.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{Moment, Owner, RunFact, RunId, StartReason, TaskId};
+use crate::model::{Moment, Owner, RunFact, RunId, RunState, StartReason, TaskId};
 use crate::policy::Identity;
 
 use super::order::order;
-use super::{Action, Run, Workflow, failover};
+use super::slots::Live;
+use super::{Action, Workflow, failover};
 
 /// A queued task gains one point of priority for each such span it has waited (feature J1), so
 /// that nothing starves.
@@ -34,59 +34,17 @@ struct Choice {
     reason: StartReason,
 }
 
-/// How many attempts of tasks live, counted afresh for each dispatch.
-#[derive(Default)]
-struct Live {
-    all: usize,
-    of_run: BTreeMap<RunId, usize>,
-    of_phase: BTreeMap<(RunId, String), usize>,
-    of_agent: BTreeMap<String, usize>,
-}
-
-impl Live {
-    fn count<'a>(runs: impl Iterator<Item = &'a Run>) -> Self {
-        let mut live = Self::default();
-        for run in runs {
-            for (plan, task) in run.census.live().filter_map(|at| run.at(at)) {
-                live.add(&run.id, &plan.phase, task.agent.as_deref());
-            }
-        }
-        live
-    }
-
-    fn add(&mut self, run: &RunId, phase: &str, agent: Option<&str>) {
-        self.all += 1;
-        *self.of_phase.entry((run.clone(), phase.to_owned())).or_default() += 1;
-        *self.of_run.entry(run.clone()).or_default() += 1;
-        *self.of_agent.entry(agent.unwrap_or_default().to_owned()).or_default() += 1;
-    }
-
-    fn of_run(&self, run: &RunId) -> usize {
-        self.of_run.get(run).copied().unwrap_or(0)
-    }
-
-    fn of_phase(&self, run: &RunId, phase: &str) -> usize {
-        self.of_phase.get(&(run.clone(), phase.to_owned())).copied().unwrap_or(0)
-    }
-
-    fn of_agent(&self, agent: &str) -> usize {
-        self.of_agent.get(agent).copied().unwrap_or(0)
-    }
-}
-
 impl Workflow {
     pub(super) fn dispatch(&mut self, now: Moment, out: &mut Vec<Action>) {
         let mut live = Live::count(self.runs.values());
-        if live.all >= self.live_max {
-            return;
-        }
         for candidate in self.candidates(now, &live) {
             let Some(choice) = self.choose(now, &candidate) else { continue };
             if !self.has_room(&candidate, choice.agent.as_deref(), &live) {
                 continue;
             }
             if self.start(now, &candidate.run, &candidate.task, &choice, out) {
-                live.add(&candidate.run, &candidate.phase, choice.agent.as_deref());
+                let agent = choice.agent.as_deref();
+                live.add(&candidate.run, &candidate.phase, agent);
             }
         }
     }
@@ -104,12 +62,15 @@ impl Workflow {
     fn candidates(&self, now: Moment, live: &Live) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::new();
         for run in self.runs.values() {
-            let free = (run.plan.max_parallel as usize).saturating_sub(live.of_run(&run.id));
-            if free == 0 || !run.takes_work() {
+            let free = (run.plan.max_parallel as usize).saturating_sub(live.of_run(&run.id, true));
+            if free == 0 || run.state != RunState::Running {
                 continue;
             }
             for at in run.census.heads(free.min(self.live_max)) {
                 let Some((plan, task)) = run.at(at) else { continue };
+                if !run.may_start(plan) {
+                    continue;
+                }
                 let queued = task.queued.unwrap_or(now);
                 let aged = now.since(queued).as_secs() / AGEING.as_secs();
                 found.push(Candidate {
@@ -133,20 +94,23 @@ impl Workflow {
     /// The limits: of the daemon, of the run, of the phase, of the agent.
     fn has_room(&self, candidate: &Candidate, agent: Option<&str>, live: &Live) -> bool {
         let run = &self.runs[&candidate.run];
+        let for_worker =
+            run.definition(&candidate.task).is_some_and(|plan| plan.worker_of().is_some());
         // A candidate before it may have failed and so ended its run.
-        if !run.takes_work()
-            || live.all >= self.live_max
-            || live.of_run(&run.id) >= run.plan.max_parallel as usize
+        if !run.definition(&candidate.task).is_some_and(|plan| run.may_start(plan))
+            || live.all(for_worker) >= self.live_max
+            || live.of_run(&run.id, for_worker) >= run.plan.max_parallel as usize
         {
             return false;
         }
         let of_phase = run.plan.phase(&candidate.phase).and_then(|phase| phase.max_parallel);
-        if of_phase.is_some_and(|most| live.of_phase(&run.id, &candidate.phase) >= most as usize) {
+        let in_phase = live.of_phase(&run.id, &candidate.phase, for_worker);
+        if of_phase.is_some_and(|most| in_phase >= most as usize) {
             return false;
         }
         let Some(agent) = agent else { return true };
         let most = run.plan.agents.get(agent).and_then(|agent| agent.max_parallel);
-        most.is_none_or(|most| live.of_agent(agent) < most as usize)
+        most.is_none_or(|most| live.of_agent(agent, for_worker) < most as usize)
     }
 
     /// Orders an attempt; false when the task failed instead, because what it needs is not there.

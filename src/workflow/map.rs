@@ -182,7 +182,7 @@ impl Workflow {
     }
 
     /// Whether a task belongs to a circle whose time is up, so that no attempt follows.
-    pub(super) fn is_late(&self, run: &RunId, plan: &plan::Task) -> bool {
+    pub(super) fn is_overdue(&self, run: &RunId, plan: &plan::Task) -> bool {
         self.late.iter().filter(|(of, ..)| of == run).any(|(_, circle, since)| {
             let Some(run) = self.runs.get(run) else { return false };
             match circle {

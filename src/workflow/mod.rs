@@ -4,9 +4,16 @@
 //! orders attempts and hears how they ended; who runs them, and where, it does not know (design
 //! §14). Runs are logged: [`Workflow::replay`] replays their facts through [`Run::apply`].
 
+mod again;
+mod asking;
+mod begin;
+mod breaker;
 mod census;
+mod clocks;
+mod conditions;
 mod dispatch;
 mod event;
+mod events;
 mod failover;
 mod fold;
 mod gather;
@@ -17,6 +24,7 @@ mod map;
 mod mapped;
 mod moves;
 mod order;
+mod pause;
 mod prompt;
 mod reduce;
 mod results;
@@ -24,19 +32,30 @@ mod retry;
 mod run;
 mod settle;
 mod sight;
+mod slots;
+mod spawn;
+mod sub_plan;
+mod talk;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use again::{Edit, NotAgain, edit, what_again};
+pub use asking::{ACCEPT, ADJUST, APPROVE, PLAN, REJECT, RETRY};
+pub use breaker::FAILURES;
 pub use event::{Action, Event};
 pub use kept::{Kept, Question};
+pub use pause::{LIMIT, PARENT, PARENT_STOP, USER, USER_STOP};
 pub use results::{document, finals};
 pub use run::{IllegalFact, Run, Task};
+pub use spawn::{Hired, Refusal};
+pub use talk::{Denial, TIER_MAX};
 
 use crate::model::{
-    AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState,
+    AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState, Signal,
     SkipReason, StopCause, Submission, TaskError, TaskId, TaskState, Then, signal_name,
 };
 use crate::plan::{Approval, OutputAs};
@@ -55,6 +74,18 @@ pub struct Workflow {
     late: BTreeSet<map::Late>,
     /// Agents that wait for a usage limit to pass; the supervisor says so.
     parked: failover::Parked,
+    /// Attempts of workers that were told to stop because their lead is over. Lost with the
+    /// daemon, which then tells them once more.
+    released: BTreeSet<AttemptId>,
+    /// Events that nobody has taken, and those whose keys are remembered, by number.
+    signals: BTreeMap<u64, Signal>,
+    /// The number of the last event.
+    last_signal: u64,
+    /// The tasks for which a run was asked for that is not there yet.
+    asked_for: BTreeSet<(RunId, TaskId)>,
+    /// Attempts that were told to stop because their task is out of time. Lost with the daemon,
+    /// which then tells them once more.
+    told: BTreeSet<AttemptId>,
 }
 
 /// A run that cannot be taken up again.
@@ -70,8 +101,19 @@ pub struct Unreadable {
 impl Workflow {
     /// A workflow without runs.
     pub fn new(live_max: usize, mint: Mint) -> Self {
-        let (runs, stopping, late) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        Self { runs, mint, live_max, stopping, late, parked: BTreeMap::new() }
+        Self {
+            runs: BTreeMap::new(),
+            mint,
+            live_max,
+            stopping: BTreeSet::new(),
+            late: BTreeSet::new(),
+            parked: BTreeMap::new(),
+            released: BTreeSet::new(),
+            signals: BTreeMap::new(),
+            last_signal: 0,
+            asked_for: BTreeSet::new(),
+            told: BTreeSet::new(),
+        }
     }
 
     /// How many attempts of tasks may be live at once, from now on. What lives goes on; the next
@@ -108,6 +150,17 @@ impl Workflow {
         match event {
             Event::Submitted(submission) => self.submitted(now, *submission, &mut out),
             Event::Approved { run, yes } => self.approved(now, &run, yes, &mut out),
+            Event::Answered { run, ask, answer, by } => {
+                self.answer(now, &run, &ask, &answer, &by, &mut out);
+            }
+            Event::PauseAsked { run, stop } => self.pause(now, &run, stop, false, &mut out),
+            Event::ResumeAsked { run } => self.resume(now, &run, &mut out),
+            Event::AgainAsked { run, tasks } => self.do_again(now, &run, &tasks, &mut out),
+            Event::Adjusted { run, text, edit } => self.adjust(now, &run, text, &edit, &mut out),
+            Event::Emitted { name, data, dedup } => self.emit(name, data, dedup, &mut out),
+            Event::SubmitFailed { parent, why } => {
+                self.child_refused(now, &parent, why, &mut out);
+            }
             Event::CancelAsked { run } => self.cancel(now, &run, &mut out),
             Event::AttemptRunning { run, attempt } => {
                 self.attempt_running(now, &run, &attempt, &mut out);
@@ -116,6 +169,7 @@ impl Workflow {
                 let report = Report { attempt, end, then, value, tail, log };
                 self.attempt_ended(now, &run, report, &mut out);
             }
+            Event::Said { run, facts } => self.said(now, &run, facts, &mut out),
             Event::AgentParked { agent, until } => {
                 self.parked.insert(agent, until);
             }
@@ -129,11 +183,12 @@ impl Workflow {
     }
 
     /// The next moment at which [`Event::DeadlineReached`] is wanted: the end of a retry wait, or
-    /// of the time that items or a phase have.
+    /// of anything else that has a time.
     pub fn next_deadline(&self) -> Option<Moment> {
         let running = self.runs.values().filter(|run| run.state == RunState::Running);
-        let retry = running.filter_map(|run| run.census.next_due()).min();
-        [retry, self.next_late()].into_iter().flatten().min()
+        let retries = running.filter_map(|run| run.census.next_due());
+        let dues = self.runs.values().filter_map(|run| self.next_due(run));
+        retries.chain(dues).chain(self.next_late()).min()
     }
 
     /// The run, if it has not ended.
@@ -165,25 +220,27 @@ impl Workflow {
         self.record(now, &id, planning, out);
         let state = if asks { RunState::AwaitingApproval } else { RunState::Running };
         self.record(now, &id, RunFact::Moved { state, why: None }, out);
+        if asks {
+            self.ask_about_plan(now, &id, out);
+        }
+        if let Some(parent) = self.runs[&id].submission.parent.clone() {
+            self.tie_to_parent(now, &id, &parent, out);
+            self.follow_parent(now, &id, &parent, out);
+        }
     }
 
     fn approved(&mut self, now: Moment, id: &RunId, yes: bool, out: &mut Vec<Action>) {
-        let Some(run) = self.runs.get(id) else { return };
-        if run.state != RunState::AwaitingApproval {
-            return;
-        }
-        if yes {
-            let fact = RunFact::Moved { state: RunState::Running, why: None };
-            self.record(now, id, fact, out);
-        } else {
-            self.cancel(now, id, out);
-        }
+        let answer = if yes { APPROVE } else { REJECT };
+        self.answer(now, id, PLAN, answer, "person", out);
     }
 
     fn cancel(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
-        if run.state.is_end() || run.cancelling {
+        if run.state.is_end() {
             return;
+        }
+        if run.cancelling {
+            return self.stop_last(id, out);
         }
         self.record(now, id, RunFact::CancelRequested, out);
         self.stop_all(now, id, SkipReason::Cancelled, out);
@@ -192,15 +249,21 @@ impl Workflow {
     /// Ends what has not ended: what waits at once, what runs by a stop. A task that runs is
     /// written off when its attempt is proven gone.
     fn stop_all(&mut self, now: Moment, id: &RunId, reason: SkipReason, out: &mut Vec<Action>) {
+        let children = self.live_children(id);
         let Some(run) = self.runs.get(id) else { return };
-        // What waits for its items is not stopped by the plan: it gathers what there is of them.
+        // A task whose run goes on is over when that is; one that waits for its items is not
+        // stopped by the plan: it gathers what there is of them.
+        let ends = |task: &Task| task.child.as_ref().is_some_and(|child| children.contains(child));
         let stays = |id: &TaskId| reason == SkipReason::Stopped && run.gathers(id);
         let open: Vec<(TaskId, Option<AttemptId>)> = run
-            .tasks
-            .iter()
-            .filter(|(id, task)| !task.state.is_end() && !stays(id))
-            .map(|(id, task)| (id.clone(), task.attempt.clone().filter(|_| task.is_live())))
+            .tasks()
+            .filter(|(plan, task)| !task.state.is_end() && !is_last(plan) && !ends(task))
+            .filter(|(plan, _)| !stays(&plan.id))
+            .map(|(plan, task)| (plan.id.clone(), task.attempt.clone().filter(|_| task.is_live())))
             .collect();
+        for child in &children {
+            self.cancel(now, child, out);
+        }
         for (task, live) in open {
             match live {
                 Some(attempt) => out.push(Action::Stop { attempt, cause: StopCause::Cancelled }),
@@ -241,11 +304,13 @@ impl Workflow {
         let fact = if outcome == Outcome::Success {
             let output = Output::of(output_value(run, &task, &report));
             RunFact::TaskSucceeded { task, attempt: Some(report.attempt), output }
+        } else if outcome == Outcome::Cancelled && run.was_halted(&task) && !run.winding_down() {
+            RunFact::TaskRequeued { task, attempt: report.attempt }
         } else if outcome == Outcome::Cancelled {
             let reason = if run.cancelling { SkipReason::Cancelled } else { SkipReason::Stopped };
             RunFact::TaskCancelled { task, reason }
         } else {
-            let late = run.definition(&task).is_some_and(|plan| self.is_late(id, plan));
+            let late = run.definition(&task).is_some_and(|plan| self.is_overdue(id, plan));
             after_failure(now, run, task, report, random, &self.parked, late)
         };
         self.record(now, id, fact, out);
@@ -255,6 +320,26 @@ impl Workflow {
     fn waiting_task(&self, id: &RunId, attempt: &AttemptId) -> Option<TaskId> {
         let run = self.runs.get(id)?;
         run.census.of_attempt(attempt).and_then(|at| run.at(at)).map(|(plan, _)| plan.id.clone())
+    }
+
+    /// Writes down what was said, as far as it still fits.
+    fn said(&mut self, now: Moment, id: &RunId, facts: Vec<RunFact>, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get_mut(id) else { return };
+        for fact in facts {
+            if run.apply(now, &fact).is_ok() {
+                out.push(Action::Record(Fact::Run { run: id.clone(), fact }));
+            }
+        }
+    }
+
+    /// A second wish for the end also ends the last command.
+    fn stop_last(&mut self, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        let last = run.tasks().filter(|(plan, task)| is_last(plan) && task.is_live());
+        out.extend(
+            last.filter_map(|(_, task)| task.attempt.clone())
+                .map(|attempt| Action::Stop { attempt, cause: StopCause::Cancelled }),
+        );
     }
 
     /// Moves a run and writes that down.
@@ -277,7 +362,7 @@ fn after_failure(
 ) -> RunFact {
     let plan = run.definition(&task).expect("facts fit the plan");
     let error = report.error();
-    let next = if late || run.winding_down() {
+    let next = if late || run.winding_down() || run.is_out_of_time(now, plan) {
         retry::Next::GiveUp
     } else {
         let (outcome, code, then) = (error.outcome, report.end.code, report.then);
@@ -325,7 +410,12 @@ impl Run {
 
     /// Whether nothing new is to be started, because the end was asked for or the plan said abort.
     fn winding_down(&self) -> bool {
-        self.cancelling || self.aborted()
+        self.cancelling || self.closing || self.aborted()
+    }
+
+    /// Whether a task may be queued and started; the last command may when everything else is over.
+    fn may_start(&self, plan: &crate::plan::Task) -> bool {
+        self.takes_work() || (self.state == RunState::Running && is_last(plan))
     }
 
     /// Whether a task failed in a phase that says abort, and that cannot do without it.
@@ -335,6 +425,11 @@ impl Run {
             phase.is_none_or(|phase| !gather::may_suffice(self, phase))
         })
     }
+}
+
+/// Whether it is the command of `[on_finish]`.
+fn is_last(plan: &crate::plan::Task) -> bool {
+    matches!(plan.origin, Some(crate::plan::Origin::Finish))
 }
 
 /// The output of a task: its result, or how a command ended.

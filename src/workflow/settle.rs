@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use crate::model::{
     Moment, RunFact, RunId, RunOutcome, RunState, SkipReason, TaskError, TaskId, TaskState,
 };
-use crate::plan::{self, DependsOn, Origin, Work};
+use crate::plan::{self, DependsOn, Origin};
 
-use super::{Action, Run, Task, Workflow, fold, gather, map};
+use super::{Action, Run, Task, Workflow, fold, gather};
 
 /// What the dependencies of a blocked task say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,11 @@ impl Workflow {
             for id in &ids {
                 self.settle_run(now, id, out);
             }
+            self.deliver(now, out);
             self.dispatch(now, out);
+            for id in &ids {
+                self.hold_at_limit(now, id, out);
+            }
             if out.len() == before {
                 return;
             }
@@ -43,13 +47,19 @@ impl Workflow {
         }
         self.gather(now, id, out);
         self.stop_late(now, id, out);
-        let Some(run) = self.runs.get(id) else { return };
-        if run.takes_work() {
+        self.leave_limit(now, id, out);
+        self.look_at_children(now, id, out);
+        self.look_at_clocks(now, id, out);
+        self.follow_hooks(now, id, out);
+        self.close_tasks(now, id, out);
+        self.look_at_failures(now, id, out);
+        if self.runs.get(id).is_some_and(Run::takes_work) {
             self.join_again(now, id, out);
-            self.follow_hooks(now, id, out);
             self.break_ties(now, id, out);
             self.open_tasks(now, id, out);
         }
+        self.release_workers(now, id, out);
+        self.look_at_last(now, id, out);
         self.finish(now, id, out);
     }
 
@@ -71,33 +81,51 @@ impl Workflow {
         }
     }
 
-    fn open_tasks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
-        let run = self.runs.get(id).expect("the caller found it");
-        let census = &run.census;
-        let mut facts: Vec<RunFact> = Vec::new();
-        for (plan, _) in census.in_state(TaskState::Blocked).filter_map(|at| run.at(at)) {
-            let task = plan.id.clone();
-            match readiness(run, plan) {
-                Readiness::Waits => {}
-                Readiness::Ready => facts.extend(opened(run, plan)),
-                Readiness::Never => {
-                    facts.push(RunFact::TaskSkipped { task, reason: SkipReason::Upstream });
-                }
+    /// Writes off what cannot be done any more. Nothing is started by that, so it is done in a
+    /// pause too.
+    fn close_tasks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        if run.state.is_end() || run.state == RunState::AwaitingApproval {
+            return;
+        }
+        let mut facts = Vec::new();
+        let blocked = run.census.in_state(TaskState::Blocked).filter_map(|at| run.at(at));
+        for (plan, _) in blocked.filter(|(plan, _)| !super::is_last(plan)) {
+            if readiness(run, plan) == Readiness::Never {
+                let (task, reason) = (plan.id.clone(), SkipReason::Upstream);
+                facts.push(RunFact::TaskSkipped { task, reason });
             }
         }
-        let due: BTreeSet<usize> = (census.due(now))
-            .chain(census.limited().filter(|at| self.limit_is_over(run, *at)))
-            .collect();
-        for (plan, _) in due.into_iter().filter_map(|at| run.at(at)) {
-            facts.push(RunFact::TaskQueued { task: plan.id.clone() });
-        }
         // Told as a failure first, so that the reason is on record.
-        for (plan, _) in census.spared().filter_map(|at| run.at(at)) {
+        for (plan, _) in run.census.spared().filter_map(|at| run.at(at)) {
             let (task, reason) = (plan.id.clone(), SkipReason::Optional);
             facts.push(RunFact::TaskSkipped { task, reason });
         }
         for fact in facts {
             self.record(now, id, fact, out);
+        }
+    }
+
+    fn open_tasks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let run = self.runs.get(id).expect("the caller found it");
+        let census = &run.census;
+        let named = |at: usize| run.at(at).map(|(plan, _)| plan.id.clone());
+        let blocked = census.in_state(TaskState::Blocked).filter_map(|at| run.at(at));
+        let begin: Vec<TaskId> = blocked
+            .filter(|(plan, _)| !super::is_last(plan) && readiness(run, plan) == Readiness::Ready)
+            .map(|(plan, _)| plan.id.clone())
+            .collect();
+        let again: BTreeSet<usize> = (census.due(now))
+            .chain(census.limited().filter(|at| self.limit_is_over(run, *at)))
+            .collect();
+        let again: Vec<TaskId> = again.into_iter().filter_map(named).collect();
+        for task in again {
+            self.record(now, id, RunFact::TaskQueued { task }, out);
+        }
+        for task in begin {
+            if self.runs[id].takes_work() {
+                self.begin(now, id, &task, out);
+            }
         }
     }
 
@@ -111,7 +139,8 @@ impl Workflow {
     /// Ends a run whose tasks are all over.
     fn finish(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
-        if run.state.is_end() || !run.census.all_over() {
+        let over = run.census.all_over();
+        if run.state.is_end() || !over || (run.asks_about_failures() && !run.all_failed()) {
             return;
         }
         let (outcome, root_cause) = outcome(run);
@@ -134,23 +163,6 @@ impl Workflow {
         out: &mut Vec<Action>,
     ) {
         self.record(now, id, RunFact::TaskFailed { task, attempt: None, error }, out);
-    }
-}
-
-/// What follows when nothing is missing any more.
-fn opened(run: &Run, plan: &plan::Task) -> Vec<RunFact> {
-    match (&plan.for_each, &plan.work) {
-        (Some(for_each), _) => map::open(run, plan, for_each),
-        (None, Work::Reduce(work)) => fold::begin(run, plan, work),
-        (
-            None,
-            Work::Agent { .. }
-            | Work::Command { .. }
-            | Work::Approve { .. }
-            | Work::Wait { .. }
-            | Work::Emit { .. }
-            | Work::Plan(_),
-        ) => vec![RunFact::TaskQueued { task: plan.id.clone() }],
     }
 }
 
@@ -197,12 +209,13 @@ fn outcome(run: &Run) -> (RunOutcome, Option<String>) {
     if run.cancelling {
         return (RunOutcome::Cancelled, None);
     }
-    let counting = || run.tasks().filter(|(plan, _)| counts(plan));
-    let required = || counting().filter(|(plan, _)| !is_optional(run, plan));
-    let whole = required().all(|(_, task)| task.state == TaskState::Success);
-    let some = counting().any(|(_, task)| task.state == TaskState::Success);
+    let counted = || run.tasks().filter(|(plan, _)| counts(plan));
+    let required = || counted().filter(|(plan, _)| !is_optional(run, plan));
+    let whole = required()
+        .all(|(plan, task)| task.state == TaskState::Success || is_left_out(run, plan, task));
+    let some = counted().any(|(_, task)| task.state == TaskState::Success);
     // Where everything was optional and everything failed, nothing was completed.
-    if whole && (some || !counting().any(|(_, task)| has_failed(task))) {
+    if whole && (some || !counted().any(|(_, task)| has_failed(task))) {
         return (RunOutcome::Completed, None);
     }
     if some && !run.aborted() {
@@ -220,7 +233,34 @@ fn counts(plan: &plan::Task) -> bool {
 fn is_optional(run: &Run, plan: &plan::Task) -> bool {
     match &plan.origin {
         Some(Origin::Item { of, .. }) => run.definition(of).is_some_and(|task| task.optional),
-        Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) | None => plan.optional,
+        Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) | None => {
+            plan.is_spared()
+        }
+    }
+}
+
+/// How a run stands; once everything but its last command is over, how it is about to end.
+pub(super) fn told_status(run: &Run) -> String {
+    let mut others = run.tasks().filter(|(plan, _)| !super::is_last(plan));
+    let over = others.all(|(_, task)| task.state.is_end());
+    if over { outcome(run).0.to_string() } else { run.state.to_string() }
+}
+
+/// Whether it was not done because a condition was false, its own or that of something it needs:
+/// that is what the plan wanted, and no gap.
+fn is_left_out(run: &Run, plan: &plan::Task, task: &Task) -> bool {
+    match (task.state, task.skip) {
+        (TaskState::Skipped, Some(SkipReason::WhenFalse)) => true,
+        (TaskState::Skipped, Some(SkipReason::Upstream)) => {
+            let missing = plan.needs.iter().filter(|need| need.hard);
+            let missing = missing.filter_map(|need| {
+                let found = run.definition(&need.task).zip(run.task(&need.task));
+                found.filter(|(_, task)| task.state != TaskState::Success)
+            });
+            let mut missing = missing.peekable();
+            missing.peek().is_some() && missing.all(|(plan, task)| is_left_out(run, plan, task))
+        }
+        (_, _) => false,
     }
 }
 

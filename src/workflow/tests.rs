@@ -1,12 +1,16 @@
 //! What this room decides, part by part. Plans come from the real checker.
 
 mod documents;
+mod events;
+mod flow;
 mod mapping;
 mod moves;
 mod prompts;
 mod reducing;
 mod retrying;
 mod slots;
+mod talk;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,6 +44,7 @@ fn plan(text: &str) -> Plan {
         demo: false,
         max_parallel: None,
         base_dir: Path::new("."),
+        template: &crate::plan::no_templates,
     };
     let checked = check(&Source::new("plan.toml", text), &surroundings);
     checked.plan.unwrap_or_else(|| panic!("{:#?}", checked.findings))
@@ -71,13 +76,15 @@ struct Bench {
     orders: BTreeMap<String, Order>,
     facts: Vec<Fact>,
     stops: usize,
+    /// Runs that were asked for.
+    asked: Vec<Submission>,
 }
 
 impl Bench {
     fn new(live_max: usize) -> Self {
         let workflow = Workflow::new(live_max, Mint::new([3; 32]));
         let (orders, facts) = (BTreeMap::new(), Vec::new());
-        Self { workflow, now: Moment(1_000), orders, facts, stops: 0 }
+        Self { workflow, now: Moment(1_000), orders, facts, stops: 0, asked: Vec::new() }
     }
 
     /// One run of this plan, submitted.
@@ -101,6 +108,7 @@ impl Bench {
                     self.orders.insert(task.to_string(), *order);
                 }
                 Action::Stop { .. } => self.stops += 1,
+                Action::Submit(submission) => self.asked.push(*submission),
             }
         }
     }

@@ -92,19 +92,6 @@ impl Bench {
     fn ids(&self) -> Vec<String> {
         self.run().plan.tasks.iter().map(|task| task.id.to_string()).collect()
     }
-
-    /// The same run, rebuilt from its facts.
-    fn replayed(&self) -> Run {
-        let facts: Vec<(Moment, RunFact)> = self
-            .facts
-            .iter()
-            .filter_map(|fact| match fact {
-                Fact::Run { fact, .. } => Some((self.now, fact.clone())),
-                _ => None,
-            })
-            .collect();
-        Workflow::replay(&run_id(1), &facts).unwrap()
-    }
 }
 
 /// Features C1, C2, C12: every entry is a task of its own, at once; what they give is gathered in
