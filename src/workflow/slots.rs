@@ -23,12 +23,14 @@ pub(super) struct Live {
 struct Count {
     all: usize,
     of_run: BTreeMap<RunId, usize>,
+    of_phase: BTreeMap<(RunId, String), usize>,
     of_agent: BTreeMap<String, usize>,
 }
 
 impl Count {
-    fn add(&mut self, run: &RunId, agent: Option<&str>) {
+    fn add(&mut self, run: &RunId, phase: &str, agent: Option<&str>) {
         self.all += 1;
+        *self.of_phase.entry((run.clone(), phase.to_owned())).or_default() += 1;
         *self.of_run.entry(run.clone()).or_default() += 1;
         *self.of_agent.entry(agent.unwrap_or_default().to_owned()).or_default() += 1;
     }
@@ -39,18 +41,18 @@ impl Live {
         let mut live = Self::default();
         for run in runs {
             let leads = waiting_leads(run);
-            for (id, task) in run.tasks.iter().filter(|(_, task)| task.is_live()) {
-                live.counted.add(&run.id, task.agent.as_deref());
-                if leads.contains(id) {
-                    live.waiting.add(&run.id, task.agent.as_deref());
+            for (plan, task) in run.census.live().filter_map(|at| run.at(at)) {
+                live.counted.add(&run.id, &plan.phase, task.agent.as_deref());
+                if leads.contains(&plan.id) {
+                    live.waiting.add(&run.id, &plan.phase, task.agent.as_deref());
                 }
             }
         }
         live
     }
 
-    pub(super) fn add(&mut self, run: &RunId, agent: Option<&str>) {
-        self.counted.add(run, agent);
+    pub(super) fn add(&mut self, run: &RunId, phase: &str, agent: Option<&str>) {
+        self.counted.add(run, phase, agent);
     }
 
     pub(super) fn all(&self, for_worker: bool) -> usize {
@@ -59,6 +61,11 @@ impl Live {
 
     pub(super) fn of_run(&self, run: &RunId, for_worker: bool) -> usize {
         self.pick(for_worker, |count| count.of_run.get(run).copied().unwrap_or(0))
+    }
+
+    pub(super) fn of_phase(&self, run: &RunId, phase: &str, for_worker: bool) -> usize {
+        let of = (run.clone(), phase.to_owned());
+        self.pick(for_worker, |count| count.of_phase.get(&of).copied().unwrap_or(0))
     }
 
     pub(super) fn of_agent(&self, agent: &str, for_worker: bool) -> usize {
@@ -73,6 +80,7 @@ impl Live {
 
 /// The leads of a run that have a worker which is not over.
 fn waiting_leads(run: &Run) -> BTreeSet<&TaskId> {
-    let open = run.tasks().filter(|(_, task)| !task.state.is_end());
+    let workers = run.census.workers().filter_map(|at| run.at(at));
+    let open = workers.filter(|(_, task)| !task.state.is_end());
     open.filter_map(|(plan, _)| plan.worker_of()).collect()
 }

@@ -3,8 +3,10 @@
 mod documents;
 mod events;
 mod flow;
+mod mapping;
 mod moves;
 mod prompts;
+mod reducing;
 mod retrying;
 mod slots;
 mod talk;
