@@ -5,13 +5,13 @@ use crate::model::{Moment, RunFact, RunId, SkipReason, TaskId};
 use crate::plan::Work;
 
 use super::asking::Gate;
-use super::{Action, Workflow, conditions, order};
+use super::{Action, Workflow, conditions, fold, map, order};
 
 impl Workflow {
     /// Begins a task whose dependencies are over.
     pub(super) fn begin(&mut self, now: Moment, id: &RunId, task: &TaskId, out: &mut Vec<Action>) {
         let run = &self.runs[id];
-        let Some(plan) = run.plan.task(task) else { return };
+        let Some(plan) = run.definition(task) else { return };
         // A task that is not done needs nobody's yes.
         match conditions::is_done(run, plan) {
             Ok(true) => {}
@@ -40,9 +40,18 @@ impl Workflow {
     }
 
     fn begin_work(&mut self, now: Moment, id: &RunId, task: &TaskId, out: &mut Vec<Action>) {
-        let Some(plan) = self.runs[id].plan.task(task) else { return };
+        let run = &self.runs[id];
+        let Some(plan) = run.definition(task) else { return };
+        if let Some(for_each) = &plan.for_each {
+            let facts = map::open(run, plan, for_each);
+            return facts.into_iter().for_each(|fact| self.record(now, id, fact, out));
+        }
         match &plan.work {
-            Work::Agent { .. } | Work::Command { .. } | Work::Reduce(_) => {
+            Work::Reduce(work) => {
+                let facts = fold::begin(run, plan, work);
+                facts.into_iter().for_each(|fact| self.record(now, id, fact, out));
+            }
+            Work::Agent { .. } | Work::Command { .. } => {
                 self.record(now, id, RunFact::TaskQueued { task: task.clone() }, out);
             }
             Work::Approve { ask, expiry } => {

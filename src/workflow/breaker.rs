@@ -6,6 +6,8 @@
 //! counts for them. Failures from before the last decision do not count either: whoever decided
 //! knew of them.
 
+use std::collections::BTreeSet;
+
 use crate::model::{Ask, AskKind, Moment, Outcome, RunFact, RunId, RunState, TaskId, TaskState};
 use crate::plan::{self, Origin};
 
@@ -29,7 +31,11 @@ impl Run {
             let fresh = decided.is_none_or(|decided| task.ended.is_some_and(|at| at > decided));
             fresh && has_failed(task) && !plan.optional && decides(plan) && !refused(task)
         };
-        let failed = self.tasks().filter(|(plan, task)| counts(plan, task));
+        let states = [TaskState::Failed, TaskState::Timeout];
+        let failed: BTreeSet<usize> =
+            states.into_iter().flat_map(|state| self.census.alone_in_state(state)).collect();
+        let failed = failed.into_iter().filter_map(|at| self.at(at));
+        let failed = failed.filter(|(plan, task)| counts(plan, task));
         failed.map(|(plan, _)| plan.id.clone()).collect()
     }
 

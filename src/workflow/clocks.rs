@@ -2,12 +2,13 @@
 //! those of one attempt; and when a task is late (feature K13). All of them are data, so they hold
 //! over restarts and pauses.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::model::{
     AttemptId, Moment, Outcome, RunFact, RunId, RunState, StopCause, TaskError, TaskId, TaskState,
 };
-use crate::plan::{self, Expiry, Origin, Work};
+use crate::plan::{self, Expiry, Work};
 
 use super::asking::TIME;
 use super::{Action, Run, Task, Workflow, order};
@@ -41,7 +42,12 @@ impl Run {
             question.ask.on_expire.as_ref()?;
             Some((question.ask.expires?, Due::Question(question.ask.id.clone())))
         }));
-        for (plan, task) in self.tasks() {
+        let states = [TaskState::Waiting, TaskState::Starting, TaskState::Running];
+        let timed: BTreeSet<usize> = (states.into_iter())
+            .flat_map(|state| self.census.in_state(state))
+            .chain(self.census.limited_in_time())
+            .collect();
+        for (plan, task) in timed.into_iter().filter_map(|at| self.at(at)) {
             self.dues_of(plan, task, told, &mut found);
         }
         found
@@ -177,10 +183,8 @@ impl Workflow {
     /// after a cancel. A run that never began has nothing to clean up.
     pub(super) fn look_at_last(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
-        let is_last = |plan: &plan::Task| matches!(plan.origin, Some(Origin::Finish));
-        let Some((last, task)) = run.tasks().find(|(plan, _)| is_last(plan)) else { return };
-        let others = run.tasks().filter(|(plan, _)| plan.id != last.id);
-        let over = others.into_iter().all(|(_, task)| task.state.is_end());
+        let Some((last, task)) = run.census.finish().and_then(|at| run.at(at)) else { return };
+        let over = run.census.open() == 1;
         if task.state != TaskState::Blocked || !over || run.state.is_end() {
             return;
         }

@@ -2,18 +2,16 @@
 //! queue, so no slot is left empty while a task could have it (feature J2), and all that can start
 //! in one turn are recorded in one commit (features F9, J3).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{Fact, Moment, Owner, RunFact, RunId, RunState, TaskId, TaskState};
-use crate::plan;
 use crate::policy::Identity;
 
 use super::choose::{Choice, Nobody, Staff};
 use super::order::order;
 use super::pools;
 use super::slots::Slots;
-use super::{Action, Run, Workflow};
+use super::{Action, Workflow};
 
 /// A queued task gains one point of priority for each such span it has waited (feature J1), so
 /// that nothing starves.
@@ -32,7 +30,7 @@ impl Workflow {
     pub(super) fn dispatch(&mut self, now: Moment, out: &mut Vec<Action>) {
         self.wake = None;
         let mut slots = Slots::count(self.runs.values());
-        for candidate in self.candidates(now) {
+        for candidate in self.candidates(now, &slots) {
             // One that cannot start holds up nobody behind it.
             let choice = match self.may_start(now, &candidate, &slots) {
                 Ok(choice) => choice,
@@ -47,7 +45,7 @@ impl Workflow {
                 }
             };
             if self.start(now, &candidate.run, &candidate.task, &choice, out) {
-                let plan = self.runs[&candidate.run].plan.task(&candidate.task);
+                let plan = self.runs[&candidate.run].definition(&candidate.task);
                 let plan = plan.expect("candidates come from the plan");
                 slots.add(&candidate.run, plan, choice.agent.as_deref());
             }
@@ -67,7 +65,7 @@ impl Workflow {
         slots: &Slots,
     ) -> Result<Choice, Nobody> {
         let run = &self.runs[&candidate.run];
-        let (Some(plan), Some(task)) = (run.plan.task(&candidate.task), run.task(&candidate.task))
+        let (Some(plan), Some(task)) = (run.definition(&candidate.task), run.task(&candidate.task))
         else {
             return Err(Nobody::Waits);
         };
@@ -83,16 +81,18 @@ impl Workflow {
         staff.choose(run, plan, task)
     }
 
-    /// Larger priority first, then the longer way still to go, then the longer wait.
-    fn candidates(&self, now: Moment) -> Vec<Candidate> {
+    /// Larger priority first, then the longer way still to go, then the longer wait. Of items that
+    /// wait for the same, only as many are looked at as could start.
+    fn candidates(&self, now: Moment, slots: &Slots) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::new();
         for run in self.runs.values() {
-            if run.state != RunState::Running {
+            let free = (run.plan.max_parallel as usize).saturating_sub(slots.of_run(&run.id));
+            if free == 0 || run.state != RunState::Running {
                 continue;
             }
-            let remaining = remaining_ms(run);
-            for (plan, task) in run.tasks() {
-                if task.state != TaskState::Queued || !run.may_start(plan) {
+            for at in run.census.heads(free.min(self.live_max)) {
+                let Some((plan, task)) = run.at(at) else { continue };
+                if !run.may_start(plan) {
                     continue;
                 }
                 let queued = task.queued.unwrap_or(now);
@@ -101,7 +101,7 @@ impl Workflow {
                     run: run.id.clone(),
                     task: plan.id.clone(),
                     priority: plan.priority.saturating_add_unsigned(aged),
-                    remaining_ms: remaining[&plan.id],
+                    remaining_ms: run.census.remaining_ms(at),
                     queued,
                 });
             }
@@ -124,7 +124,7 @@ impl Workflow {
         out: &mut Vec<Action>,
     ) -> bool {
         let run = &self.runs[id];
-        let plan = run.plan.task(task).expect("candidates come from the plan");
+        let plan = run.definition(task).expect("candidates come from the plan");
         let state = run.task(task).expect("candidates come from the run");
         let owner = Owner::Task { run: id.clone(), task: task.clone() };
         let identity = Identity::mint(&mut self.mint, owner, state.n + 1, choice.reason);
@@ -152,34 +152,4 @@ impl Workflow {
         out.push(Action::Order(Box::new(order)));
         true
     }
-}
-
-/// The longest expected way from each task to the end of its run.
-fn remaining_ms(run: &Run) -> BTreeMap<TaskId, u64> {
-    let mut readers: BTreeMap<&TaskId, Vec<&plan::Task>> = BTreeMap::new();
-    for reader in &run.plan.tasks {
-        for need in &reader.needs {
-            readers.entry(&need.task).or_default().push(reader);
-        }
-    }
-    let mut known = BTreeMap::new();
-    for task in &run.plan.tasks {
-        walk(task, &readers, &mut known);
-    }
-    known
-}
-
-fn walk(
-    task: &plan::Task,
-    readers: &BTreeMap<&TaskId, Vec<&plan::Task>>,
-    known: &mut BTreeMap<TaskId, u64>,
-) -> u64 {
-    if let Some(ms) = known.get(&task.id) {
-        return *ms;
-    }
-    let beyond = readers.get(&task.id).into_iter().flatten();
-    let beyond = beyond.map(|reader| walk(reader, readers, known)).max().unwrap_or(0);
-    let ms = task.expected_ms.unwrap_or(1).saturating_add(beyond);
-    known.insert(task.id.clone(), ms);
-    ms
 }

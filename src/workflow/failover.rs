@@ -140,7 +140,7 @@ impl Run {
     }
 
     pub(super) fn count_switch(&mut self, at: Moment, task: &TaskId) {
-        let Some(plan) = self.plan.task(task) else { return };
+        let Some(plan) = self.definition(task) else { return };
         let (Some(failover), Some(head)) = (self.plan.failover(plan), self.plan.agent_at(plan, 0))
         else {
             return;

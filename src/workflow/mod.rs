@@ -8,6 +8,7 @@ mod again;
 mod asking;
 mod begin;
 mod breaker;
+mod census;
 mod choose;
 mod clocks;
 mod conditions;
@@ -15,16 +16,24 @@ mod dispatch;
 mod event;
 mod events;
 mod failover;
+mod fold;
+mod gather;
+mod hooks;
+mod items;
 mod kept;
+mod map;
+mod mapped;
 mod moves;
 mod order;
 mod pause;
 mod pools;
 mod prompt;
+mod reduce;
 mod results;
 mod retry;
 mod run;
 mod settle;
+mod sight;
 mod slots;
 mod spawn;
 mod standing;
@@ -53,7 +62,7 @@ use crate::model::{
     AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState, Signal,
     SkipReason, StopCause, Submission, TaskError, TaskId, TaskState, Then, signal_name,
 };
-use crate::plan::{self, Approval, OnPartialFailure, OutputAs};
+use crate::plan::{self, Approval, OutputAs};
 
 /// All runs that have not ended.
 #[derive(Clone, Debug)]
@@ -65,6 +74,8 @@ pub struct Workflow {
     /// Runs whose live attempts were already told to stop because the plan says abort. Lost with
     /// the daemon, which then tells them once more.
     stopping: BTreeSet<RunId>,
+    /// Circles of tasks whose time is up. Lost with the daemon, which finds them late again.
+    late: BTreeSet<map::Late>,
     /// Agents that wait for a usage limit to pass; the supervisor says so.
     parked: failover::Parked,
     /// Attempts of workers that were told to stop because their lead is over. Lost with the
@@ -105,6 +116,7 @@ impl Workflow {
             mint,
             live_max,
             stopping: BTreeSet::new(),
+            late: BTreeSet::new(),
             parked: BTreeMap::new(),
             released: BTreeSet::new(),
             signals: BTreeMap::new(),
@@ -211,10 +223,10 @@ impl Workflow {
     /// The next moment at which [`Event::DeadlineReached`] is wanted: the end of a retry wait, or
     /// of anything else that has a time.
     pub fn next_deadline(&self) -> Option<Moment> {
-        let waits = |run: &Run| run.tasks.values().filter_map(|task| task.not_before).min();
         let running = self.runs.values().filter(|run| run.state == RunState::Running);
-        let retries = running.filter_map(waits).chain(self.wake);
-        retries.chain(self.runs.values().filter_map(|run| self.next_due(run))).min()
+        let retries = running.filter_map(|run| run.census.next_due()).chain(self.wake);
+        let dues = self.runs.values().filter_map(|run| self.next_due(run));
+        retries.chain(dues).chain(self.next_late()).min()
     }
 
     /// The run, if it has not ended.
@@ -277,11 +289,14 @@ impl Workflow {
     fn stop_all(&mut self, now: Moment, id: &RunId, reason: SkipReason, out: &mut Vec<Action>) {
         let children = self.live_children(id);
         let Some(run) = self.runs.get(id) else { return };
-        // A task whose run goes on is over when that is.
+        // A task whose run goes on is over when that is; one that waits for its items is not
+        // stopped by the plan: it gathers what there is of them.
         let ends = |task: &Task| task.child.as_ref().is_some_and(|child| children.contains(child));
+        let stays = |id: &TaskId| reason == SkipReason::Stopped && run.gathers(id);
         let open: Vec<(TaskId, Option<AttemptId>)> = run
             .tasks()
             .filter(|(plan, task)| !task.state.is_end() && !is_last(plan) && !ends(task))
+            .filter(|(plan, _)| !stays(&plan.id))
             .map(|(plan, task)| (plan.id.clone(), task.attempt.clone().filter(|_| task.is_live())))
             .collect();
         for child in &children {
@@ -340,16 +355,16 @@ impl Workflow {
             let reason = if run.cancelling { SkipReason::Cancelled } else { SkipReason::Stopped };
             RunFact::TaskCancelled { task, reason }
         } else {
-            after_failure(now, run, task, report, random, &self.parked)
+            let late = run.definition(&task).is_some_and(|plan| self.is_overdue(id, plan));
+            after_failure(now, run, task, report, random, &self.parked, late)
         };
         self.record(now, id, fact, out);
     }
 
     /// The live task that waits for this attempt; none for a stale report.
     fn waiting_task(&self, id: &RunId, attempt: &AttemptId) -> Option<TaskId> {
-        let waits = |task: &Task| task.is_live() && task.attempt.as_ref() == Some(attempt);
         let run = self.runs.get(id)?;
-        run.tasks.iter().find(|(_, task)| waits(task)).map(|(id, _)| id.clone())
+        run.census.of_attempt(attempt).and_then(|at| run.at(at)).map(|(plan, _)| plan.id.clone())
     }
 
     /// Writes down what was said, as far as it still fits.
@@ -388,10 +403,11 @@ fn after_failure(
     report: Report,
     random: u64,
     parked: &failover::Parked,
+    late: bool,
 ) -> RunFact {
-    let plan = run.plan.task(&task).expect("facts fit the plan");
+    let plan = run.definition(&task).expect("facts fit the plan");
     let error = report.error();
-    let next = if run.winding_down() || run.is_out_of_time(now, plan) {
+    let next = if late || run.winding_down() || run.is_out_of_time(now, plan) {
         retry::Next::GiveUp
     } else {
         let (outcome, code, then) = (error.outcome, report.end.code, report.then);
@@ -456,15 +472,11 @@ impl Run {
         self.takes_work() || (self.state == RunState::Running && is_last(plan))
     }
 
-    /// Whether a task failed in a phase that says abort.
+    /// Whether a task failed in a phase that says abort, and that cannot do without it.
     fn aborted(&self) -> bool {
-        self.tasks().any(|(plan, task)| {
-            let failed = matches!(task.state, TaskState::Failed | TaskState::Timeout);
-            let phase = self.plan.phase(&plan.phase);
-            failed
-                && !is_last(plan)
-                && !plan.is_spared()
-                && phase.is_some_and(|phase| phase.on_partial_failure == OnPartialFailure::Abort)
+        self.census.ending().any(|at| {
+            let phase = self.plan.tasks.get(at).and_then(|task| self.plan.phase(&task.phase));
+            phase.is_none_or(|phase| !gather::may_suffice(self, phase))
         })
     }
 }
@@ -476,7 +488,7 @@ fn is_last(plan: &crate::plan::Task) -> bool {
 
 /// The output of a task: its result, or how a command ended.
 fn output_value(run: &Run, task: &TaskId, report: &Report) -> serde_json::Value {
-    let plan = run.plan.task(task).expect("facts fit the plan");
+    let plan = run.definition(task).expect("facts fit the plan");
     match plan.output_as {
         OutputAs::Report => serde_json::json!({
             "exit_code": report.end.code,

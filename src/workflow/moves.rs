@@ -88,6 +88,15 @@ impl Task {
                 self.error = Some(error.clone());
                 self.ended = Some(at);
             }
+            // The only thing that fails a task that has its result: a hook that looked at it.
+            (S::Success, RunFact::TaskFailed { attempt: None, error, .. })
+                if error.outcome == Outcome::Hook =>
+            {
+                self.state = S::Failed;
+                self.output = None;
+                self.error = Some(error.clone());
+                self.ended = Some(at);
+            }
             (
                 S::Blocked | S::Queued | S::RetryWait | S::Waiting,
                 RunFact::TaskSkipped { reason, .. },
@@ -116,7 +125,7 @@ impl Task {
     }
 
     /// It is to be done again. Its attempts are counted on; their errors and times are forgotten.
-    fn start_over(&mut self) {
+    pub(super) fn start_over(&mut self) {
         let (attempt, n) = (self.attempt.take(), self.n);
         *self = Self { attempt, n, reason: StartReason::Manual, ..Self::blocked() };
     }

@@ -173,7 +173,8 @@ impl Run {
             let waits = task.state == TaskState::Waiting && matches!(plan.work, Work::Plan(_));
             task.child.clone().filter(|_| waits)
         };
-        self.tasks().filter_map(waits).collect()
+        let waiting = self.census.in_state(TaskState::Waiting).filter_map(|at| self.at(at));
+        waiting.filter_map(waits).collect()
     }
 
     /// The task that waits for this attempt and was stopped by a pause, so that it is made again.

@@ -35,9 +35,13 @@ impl Live {
         self.of_agent.get(agent).copied().unwrap_or(0)
     }
 
+    pub(super) fn of_run(&self, run: &RunId) -> usize {
+        self.of_run.get(run).copied().unwrap_or(0)
+    }
+
     /// Whether the run and the phase have a slot.
     pub(super) fn run_has_room(&self, run: &Run, phase: &str) -> bool {
-        let of_run = self.of_run.get(&run.id).copied().unwrap_or(0);
+        let of_run = self.of_run(&run.id);
         let of_phase = self.of_phase.get(&(run.id.clone(), phase.to_owned())).copied().unwrap_or(0);
         let most = run.plan.phase(phase).and_then(|phase| phase.max_parallel);
         of_run < run.plan.max_parallel as usize && most.is_none_or(|most| of_phase < most as usize)

@@ -13,10 +13,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::census::{Census, Seen, look};
+use super::items::Mapped;
 use super::kept::Kept;
 use super::{asking, pause};
 use crate::model::{
-    AskKind, AttemptId, Moment, Output, RunFact, RunId, RunOutcome, RunState, SkipReason,
+    AskKind, AttemptId, Moment, Outcome, Output, RunFact, RunId, RunOutcome, RunState, SkipReason,
     StartReason, Submission, TaskError, TaskId, TaskState,
 };
 use crate::plan::Plan;
@@ -53,6 +55,12 @@ pub struct Run {
     pub(super) switches: BTreeMap<String, Vec<Moment>>,
     /// What was told about it and asked, beside the moves of its tasks.
     pub kept: Kept,
+    /// Which of its tasks stand where.
+    pub(super) census: Census,
+    /// The `for_each` tasks whose lists were read.
+    pub(super) maps: BTreeMap<TaskId, Mapped>,
+    /// When the first task of a phase could start.
+    pub(super) began: BTreeMap<String, Moment>,
     /// The attempts that a pause stopped, which are made again.
     pub(super) halted: BTreeSet<AttemptId>,
     /// Since when it is paused.
@@ -147,6 +155,19 @@ impl Task {
         }
     }
 
+    /// What is counted of it.
+    fn seen(&self) -> Seen {
+        let waits = self.state == TaskState::RetryWait;
+        let limit = |error: &TaskError| error.outcome == Outcome::RateLimited;
+        Seen {
+            state: self.state,
+            attempt: self.attempt.clone().filter(|_| self.is_live()),
+            not_before: if waits { Some(self.not_before.unwrap_or_default()) } else { None },
+            limited: waits && self.error.as_ref().is_some_and(limit),
+            queued: self.queued,
+        }
+    }
+
     /// Whether it holds a slot.
     pub fn is_live(&self) -> bool {
         matches!(self.state, TaskState::Starting | TaskState::Running)
@@ -161,6 +182,7 @@ impl Run {
     pub fn submitted(at: Moment, mut submission: Submission) -> Result<Self, serde_json::Error> {
         let plan: Plan = serde_json::from_value(submission.plan.take())?;
         let tasks = plan.tasks.iter().map(|task| (task.id.clone(), Task::blocked())).collect();
+        let census = Census::of(&plan);
         Ok(Self {
             id: submission.run.clone(),
             submission,
@@ -177,6 +199,9 @@ impl Run {
             tasks,
             switches: BTreeMap::new(),
             kept: Kept::default(),
+            census,
+            maps: BTreeMap::new(),
+            began: BTreeMap::new(),
             halted: BTreeSet::new(),
             paused: None,
         })
@@ -189,7 +214,19 @@ impl Run {
 
     /// All tasks with their definitions, in the order of the plan.
     pub fn tasks(&self) -> impl Iterator<Item = (&crate::plan::Task, &Task)> {
-        self.plan.tasks.iter().filter_map(|plan| Some((plan, self.tasks.get(&plan.id)?)))
+        let tasks = self.plan.tasks.iter().inspect(|_| look());
+        tasks.filter_map(|plan| Some((plan, self.tasks.get(&plan.id)?)))
+    }
+
+    /// The definition of a task, found at once however many there are.
+    pub fn definition(&self, id: &TaskId) -> Option<&crate::plan::Task> {
+        self.census.position(id).and_then(|at| self.plan.tasks.get(at))
+    }
+
+    /// The task at that place of the plan.
+    pub(super) fn at(&self, at: usize) -> Option<(&crate::plan::Task, &Task)> {
+        let plan = self.plan.tasks.get(at)?;
+        Some((plan, self.tasks.get(&plan.id)?))
     }
 
     /// Moves the run or one of its tasks.
@@ -197,6 +234,50 @@ impl Run {
     /// # Errors
     /// When the state does not allow it; nothing is changed then.
     pub fn apply(&mut self, at: Moment, fact: &RunFact) -> Result<(), IllegalFact> {
+        self.take(at, fact)?;
+        self.keep_count(at, fact);
+        Ok(())
+    }
+
+    /// Has the census follow what a fact moved.
+    fn keep_count(&mut self, at: Moment, fact: &RunFact) {
+        let adds = matches!(
+            fact,
+            RunFact::TaskMapped { .. } | RunFact::TaskSpawned { .. } | RunFact::Adjusted { .. }
+        );
+        if adds {
+            self.census = Census::of(&self.plan);
+            for (id, task) in &self.tasks {
+                self.census.follow(id, task.seen());
+            }
+        } else if let Some((id, task)) = fact.task().and_then(|id| self.tasks.get_key_value(id)) {
+            self.census.follow(id, task.seen());
+            self.time_phase(at, fact);
+        }
+    }
+
+    /// The clock of a phase starts with the first of its tasks that can start, and anew when one
+    /// is to be done again.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the facts that start or end a wait")]
+    fn time_phase(&mut self, at: Moment, fact: &RunFact) {
+        let phase =
+            || fact.task().and_then(|id| self.definition(id)).map(|plan| plan.phase.clone());
+        match fact {
+            RunFact::TaskQueued { .. } | RunFact::TaskWaiting { .. } => {
+                if let Some(phase) = phase() {
+                    self.began.entry(phase).or_insert(at);
+                }
+            }
+            RunFact::TaskReset { .. } => {
+                if let Some(phase) = phase() {
+                    self.began.remove(&phase);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn take(&mut self, at: Moment, fact: &RunFact) -> Result<(), IllegalFact> {
         match fact {
             RunFact::Submitted(_) => Err(self.illegal("run", self.state.word(), fact)),
             RunFact::Moved { state, why } => self.moved(at, *state, why.clone(), fact),
@@ -220,6 +301,7 @@ impl Run {
             RunFact::Adjusted { text, plan } => self.adjusted(text, plan, fact),
             RunFact::Reopened => self.reopened(fact),
             RunFact::TaskSpawned { lead, definition } => self.take_worker(lead, definition, fact),
+            RunFact::TaskMapped { task, items } if self.map(at, task, items) => Ok(()),
             RunFact::TaskMapped { .. } => Err(self.illegal("run", self.state.word(), fact)),
             RunFact::CancelRequested => Err(self.illegal("run", self.state.word(), fact)),
             RunFact::Ended { outcome, root_cause } => self.end(at, *outcome, root_cause, fact),

@@ -26,7 +26,7 @@ impl Slots {
         let mut slots = Self::default();
         for run in runs {
             let leads = waiting_leads(run);
-            for (plan, task) in run.tasks().filter(|(_, task)| task.is_live()) {
+            for (plan, task) in run.census.live().filter_map(|at| run.at(at)) {
                 slots.counted.add(&run.id, plan, task.agent.as_deref());
                 if !leads.contains(&plan.id) {
                     slots.for_workers.add(&run.id, plan, task.agent.as_deref());
@@ -41,6 +41,11 @@ impl Slots {
         self.for_workers.add(run, plan, agent);
     }
 
+    /// How many of a run live, but for leads that wait for their workers.
+    pub(super) fn of_run(&self, run: &RunId) -> usize {
+        self.for_workers.of_run(run)
+    }
+
     /// What is taken, as this task sees it.
     pub(super) fn seen_by(&self, plan: &plan::Task) -> &Live {
         if plan.worker_of().is_some() { &self.for_workers } else { &self.counted }
@@ -49,6 +54,7 @@ impl Slots {
 
 /// The leads of a run that have a worker which is not over.
 fn waiting_leads(run: &Run) -> BTreeSet<&TaskId> {
-    let open = run.tasks().filter(|(_, task)| !task.state.is_end());
+    let workers = run.census.workers().filter_map(|at| run.at(at));
+    let open = workers.filter(|(_, task)| !task.state.is_end());
     open.filter_map(|(plan, _)| plan.worker_of()).collect()
 }

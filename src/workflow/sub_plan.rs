@@ -75,11 +75,9 @@ impl Workflow {
     /// those that are over.
     pub(super) fn look_at_children(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
-        let waits: Vec<(TaskId, Option<RunId>)> = run
-            .tasks()
-            .filter(|(plan, task)| {
-                task.state == TaskState::Waiting && matches!(plan.work, Work::Plan(_))
-            })
+        let waiting = run.census.in_state(TaskState::Waiting).filter_map(|at| run.at(at));
+        let waits: Vec<(TaskId, Option<RunId>)> = waiting
+            .filter(|(plan, _)| plan.for_each.is_none() && matches!(plan.work, Work::Plan(_)))
             .map(|(plan, task)| (plan.id.clone(), task.child.clone()))
             .collect();
         for (task, child) in waits {

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::model::TaskId;
-use crate::plan::Lookup;
+use crate::plan::{Lookup, Origin};
 
-use super::{Run, settle};
+use super::{Run, gather, settle};
 
 /// What references see.
 pub(super) struct Values<'a>(pub(super) &'a Run);
@@ -29,17 +29,19 @@ impl Lookup for Values<'_> {
 
     fn phase_outputs(&self, phase: &str) -> Option<Vec<Value>> {
         self.0.plan.phase(phase)?;
-        let tasks = self.0.tasks().filter(|(plan, _)| plan.phase == phase);
+        // Items are in the output of their task; hooks have none that counts.
+        let counts = |origin: &Option<Origin>| matches!(origin, None | Some(Origin::Worker { .. }));
+        let tasks = self.0.tasks().filter(|(plan, _)| plan.phase == phase && counts(&plan.origin));
         let outputs = tasks.filter_map(|(_, task)| task.output.as_ref());
         Some(outputs.map(|output| output.value.clone()).collect())
     }
 
-    fn results(&self, _task: &TaskId) -> Option<Vec<Value>> {
-        None
+    fn results(&self, task: &TaskId) -> Option<Vec<Value>> {
+        gather::results(self.0, task)
     }
 
-    fn failed(&self, _task: &TaskId) -> Option<Vec<Value>> {
-        None
+    fn failed(&self, task: &TaskId) -> Option<Vec<Value>> {
+        gather::failed(self.0, task)
     }
 
     fn item(&self) -> Option<(Value, usize)> {
