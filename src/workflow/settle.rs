@@ -152,7 +152,7 @@ impl Workflow {
     fn finish(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
         let over = run.tasks.values().all(|task| task.state.is_end());
-        if run.state.is_end() || !over || (run.asks_about_failures() && !run.all_failed()) {
+        if run.state.is_end() || !over || run.must_decide() {
             return;
         }
         let (outcome, root_cause) = outcome(run);
