@@ -154,7 +154,7 @@ impl<'d> Follower<'d> {
 }
 
 /// Asks a question until the answer is yes or no; an empty one is no, Ctrl-C is none.
-fn ask(question: &str, interrupt: &Interrupt) -> Option<bool> {
+pub(crate) fn ask(question: &str, interrupt: &Interrupt) -> Option<bool> {
     let mut screen = std::io::stderr();
     let stdin = std::io::stdin();
     loop {

@@ -5,6 +5,7 @@
 
 mod attach;
 mod autostart;
+mod catalogue;
 mod check;
 mod cleanup;
 mod columns;
@@ -13,13 +14,17 @@ mod daemon;
 mod deadline;
 mod desk;
 mod doctor;
+mod drafting;
 mod examined;
 mod failure;
 mod follow;
 mod graph;
 mod harvest;
 mod home;
+mod inside;
 mod logs;
+mod msg;
+mod note;
 mod notify;
 mod plan;
 mod progress;
@@ -33,8 +38,10 @@ mod scope;
 mod shell;
 mod show;
 mod soundness;
+mod spawn;
 mod steer;
 mod submit;
+mod templates;
 mod units;
 mod view;
 mod voice;
@@ -63,8 +70,8 @@ Exit codes:
   70  internal error
  130  Ctrl-C: `run` watches no longer, the run goes on
 
-Commands that need the daemon start it. `ps`, `doctor`, `check`, `plan`, `submit` and `notify`
-never do.
+Commands that need the daemon start it. `ps`, `doctor`, `check`, `plan` (but `plan draft`),
+`templates`, `submit`, `notify`, `note`, `msg` and `spawn` never do.
 With --json the document stands alone on standard output, errors as {\"error\": ...} too.";
 
 /// Supervises fleets of AI coding agents; its process table is tmux.
@@ -85,6 +92,9 @@ enum Verb {
     /// Check or show a plan without running it
     #[command(subcommand)]
     Plan(plan::Verb),
+    /// List the templates of prompts, or see what one makes of values
+    #[command(subcommand)]
+    Templates(templates::Verb),
     /// List instances and live attempts
     Ps(ps::Args),
     /// Go into the tmux window of an instance, run or task
@@ -145,6 +155,13 @@ enum Verb {
     Submit(submit::Args),
     /// Say how it is (inside an agent, or a hook of it)
     Notify(notify::Args),
+    /// Report what was made, tested, found or used, or ask for a yes (inside an agent)
+    Note(note::Args),
+    /// Write to another agent, or read what was written (inside an agent)
+    #[command(subcommand)]
+    Msg(msg::Verb),
+    /// Have a worker do something (inside the agent of a lead)
+    Spawn(Box<spawn::Args>),
 }
 
 /// Runs the command that the arguments name, the program's own name first.
@@ -182,6 +199,7 @@ impl Verb {
         match self {
             Verb::Run(args) => run::run(args, desk),
             Verb::Plan(verb) => plan::run(verb, desk),
+            Verb::Templates(verb) => templates::run(verb, desk),
             Verb::Ps(args) => ps::run(args, desk),
             Verb::Attach(args) => attach::run(args, desk),
             Verb::View(args) => view::run(args, desk),
@@ -212,6 +230,9 @@ impl Verb {
             Verb::Daemon(args) => daemon::run(args, desk),
             Verb::Submit(args) => submit::run(args, desk),
             Verb::Notify(args) => notify::run(args, desk),
+            Verb::Note(args) => note::run(args, desk),
+            Verb::Msg(verb) => msg::run(verb, desk),
+            Verb::Spawn(args) => spawn::run(args, desk),
         }
     }
 
@@ -220,6 +241,7 @@ impl Verb {
         match self {
             Verb::Run(args) => args.json,
             Verb::Plan(verb) => verb.json(),
+            Verb::Templates(verb) => verb.json(),
             Verb::Ps(args) => args.json,
             Verb::Attach(args) => args.json,
             Verb::Logs(args) => args.json,
@@ -243,6 +265,9 @@ impl Verb {
             Verb::Doctor(args) => args.json,
             Verb::Daemon(_) | Verb::Notify(_) | Verb::View(_) | Verb::Graph(_) => false,
             Verb::Submit(args) => args.json,
+            Verb::Note(args) => args.json,
+            Verb::Msg(verb) => verb.json(),
+            Verb::Spawn(args) => args.json,
         }
     }
 }

@@ -159,7 +159,10 @@ const fn patience(request: &Request) -> Option<Duration> {
         | Request::Restart { .. }
         | Request::Cleanup { .. }
         | Request::Shutdown { .. } => None,
-        Request::Hello
+        // What is waited for inside of an agent is asked for again and again.
+        Request::Inside(_)
+        | Request::Items(_)
+        | Request::Hello
         | Request::Ps
         | Request::Submit(_)
         | Request::Approve { .. }

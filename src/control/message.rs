@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::event::WatchEvent;
+use super::inside::Inside;
+use super::items::ItemsAsk;
 use crate::model::{Finding, RunId};
 
 /// Version of the messages; the daemon tells its own in [`super::view::DaemonView`].
@@ -186,6 +188,10 @@ pub enum Request {
     },
     /// The agents that the daemon knows. Answer: [`super::view::AgentsReply`].
     Agents,
+    /// An agent asks something of the daemon that runs it; see there for the answers.
+    Inside(Box<Inside>),
+    /// Work items; see there for the answers.
+    Items(Box<ItemsAsk>),
     /// End the daemon. Answered with `ok` before it goes.
     Shutdown {
         /// Stop all agents first; otherwise they live on.

@@ -10,6 +10,8 @@ mod event;
 pub mod failover;
 pub mod frame;
 mod health;
+pub mod inside;
+pub mod items;
 pub mod message;
 mod peer;
 mod server;
@@ -19,6 +21,8 @@ pub mod view;
 
 pub use client::{Client, ClientError, Line, Step};
 pub use event::WatchEvent;
+pub use inside::Inside;
+pub use items::ItemsAsk;
 pub use message::{Environment, Failure, FailureKind, Reply, Request, Submit};
 pub use peer::Peer;
 pub use server::{CONNECTIONS_MAX, Call, EVENTS_WAITING_MAX, Gone, Listener, Responder};

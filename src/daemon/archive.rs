@@ -29,7 +29,7 @@ pub(super) fn date(wall_ms: i64) -> String {
 }
 
 /// Wall time in RFC 3339.
-fn rfc3339(wall_ms: i64) -> String {
+pub(super) fn rfc3339(wall_ms: i64) -> String {
     let at = jiff::Timestamp::from_millisecond(wall_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     at.to_string()
 }

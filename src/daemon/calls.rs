@@ -20,7 +20,7 @@ use super::engine::{Engine, Leaving};
 use super::steer::Again;
 use super::views::internal;
 use super::waiter::Waiter;
-use super::{Input, archive};
+use super::{Input, Templates, archive};
 
 /// The longest file that a plan may name; a submission of several must fit into a transaction.
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -94,6 +94,8 @@ impl Engine {
                     archive::logs(reader, &home, &live, &target, attempt)
                 });
             }
+            Request::Inside(inside) => self.inside(peer, *inside, responder),
+            Request::Items(ask) => self.items(*ask, responder),
             Request::Shutdown { stop_agents } => {
                 if stop_agents {
                     self.stop_all();
@@ -155,6 +157,8 @@ impl Engine {
         let base = submit.path.parent().unwrap_or(Path::new("/")).to_owned();
         let source = Source::new(submit.path.display().to_string(), submit.text.clone());
         let env = &submit.env.0;
+        let config = self.settings.config_source.path();
+        let templates = Templates::beside(config);
         let checked = check(
             &source,
             &Surroundings {
@@ -167,6 +171,7 @@ impl Engine {
                 demo: submit.demo,
                 max_parallel: submit.max_parallel,
                 base_dir: &base,
+                template: &|name, set| templates.parts(name, set),
             },
         );
         let Some(plan) = checked.plan else {

@@ -66,6 +66,22 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    /// Whether it names a window, whose id means something in one tmux server only.
+    pub fn is_about_a_window(&self) -> bool {
+        match self {
+            Effect::CloseWindow { .. } => true,
+            Effect::Launch(_)
+            | Effect::Stop(_)
+            | Effect::Kill(_)
+            | Effect::TypePrompt { .. }
+            | Effect::Sample { .. }
+            | Effect::Press { .. }
+            | Effect::AskQuiet(_) => false,
+        }
+    }
+}
+
 /// An event for either room.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {

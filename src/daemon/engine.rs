@@ -12,12 +12,13 @@ use crate::clock::Clock;
 use crate::control::{Reply, Responder};
 use crate::failpoint;
 use crate::ledger::{Ledger, Reader};
-use crate::model::{AttemptId, Entry, Fact, Moment, RunId};
+use crate::model::{AttemptId, Entry, Fact, Moment, RunId, ServerMark};
 use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
 
 use super::door::Door;
 use super::ears::{Ears, Outage};
+use super::inside::Asker;
 use super::log::LogFile;
 use super::notices::Notices;
 use super::standing::Standing;
@@ -50,6 +51,8 @@ pub(super) struct Engine {
     /// When those who watch a long run were told last how it goes.
     pub(super) updated: BTreeMap<RunId, Moment>,
     pub(super) waiters: Vec<Waiter>,
+    /// Agents that wait for something that they asked for.
+    pub(super) askers: Vec<Asker>,
     pub(super) started_wall_ms: i64,
     /// The day of the last run id and its number.
     pub(super) last_run: (String, u32),
@@ -80,7 +83,8 @@ pub(super) enum Leaving {
 #[derive(Default)]
 pub(super) struct Pending {
     entries: Vec<Entry>,
-    effects: Vec<Effect>,
+    /// With the tmux server whose windows were known when it was decided.
+    effects: Vec<(Effect, Option<ServerMark>)>,
     replies: Vec<(Responder, Reply)>,
 }
 
@@ -138,9 +142,11 @@ impl Engine {
 
     fn next_due(&self) -> Option<Moment> {
         let waiters = self.waiters.iter().filter_map(|waiter| waiter.until).min();
+        let askers = self.askers.iter().map(|asker| asker.until).min();
         let config = self.standing.look_at;
         let update = self.next_update();
-        [self.core.next_deadline(), waiters, config, update].into_iter().flatten().min()
+        let due = [self.core.next_deadline(), waiters, askers, config, update];
+        due.into_iter().flatten().min()
     }
 
     /// A deadline that was overslept shows that the daemon stood still: suspended, stopped, or
@@ -184,7 +190,11 @@ impl Engine {
             }
             self.pending.entries.push(Entry { at: now, wall_ms, fact });
         }
-        self.pending.effects.extend(turn.effects);
+        let server =
+            |effect: &Effect| self.server().filter(|_| effect.is_about_a_window()).cloned();
+        let effects = turn.effects.into_iter().map(|effect| (server(&effect), effect));
+        let effects: Vec<_> = effects.map(|(server, effect)| (effect, server)).collect();
+        self.pending.effects.extend(effects);
         self.hand_in(turn.submits);
     }
 
@@ -212,8 +222,8 @@ impl Engine {
             tracing::debug!(at = entry.at.0, fact = ?entry.fact, "recorded");
         }
         failpoint::step("turn.publish", || self.publish(&entries));
-        for effect in effects {
-            failpoint::step("turn.perform", || self.perform(effect));
+        for (effect, server) in effects {
+            failpoint::step("turn.perform", || self.perform(effect, server.as_ref()));
         }
         for (responder, reply) in replies {
             failpoint::step("turn.reply", || responder.reply(reply));

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod archive;
+mod bound;
 mod callers;
 mod calls;
 mod cleanup;
@@ -21,6 +22,9 @@ mod giving;
 mod health_view;
 mod herald;
 mod home;
+mod inside;
+mod items;
+mod last_good;
 mod launch;
 mod leftovers;
 mod load;
@@ -38,6 +42,7 @@ mod sample;
 mod scope;
 mod screen;
 mod server_death;
+mod shelf;
 mod signalled;
 mod standing;
 mod start;
@@ -58,6 +63,8 @@ use tokio::sync::mpsc;
 pub use self::config_source::ConfigSource;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
+pub use self::last_good::{Kept, LastGood};
+pub use self::shelf::{Templates, library, shelf};
 use crate::failpoint;
 use crate::model::{Ending, Order};
 use crate::policy::Config;
@@ -74,6 +81,8 @@ pub struct Settings {
     pub config: Config,
     /// How it is read again.
     pub config_source: ConfigSource,
+    /// Why it is not what the file says, if that is so.
+    pub kept: Option<Kept>,
     /// This program, to be started as shim.
     pub program: PathBuf,
     /// The daemon's environment, which instances inherit.

@@ -173,6 +173,8 @@ impl Engine {
             | Request::Restart { .. }
             | Request::ResetFailed { .. }
             | Request::Reload { .. }
+            | Request::Inside(_)
+            | Request::Items(_)
             | Request::Shutdown { stop_agents: true } => {
                 let message = self.alarm().unwrap_or_default();
                 let hint = "agents run on; the ledger is tried again every second";

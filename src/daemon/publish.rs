@@ -135,6 +135,7 @@ impl Engine {
 
     /// Answers those whose state is reached, cannot be reached any more, or whose time is up.
     pub(super) fn wake_waiters(&mut self, now: Moment) {
+        self.wake_askers(now);
         let waiters = std::mem::take(&mut self.waiters);
         for waiter in waiters {
             if waiter.responder.is_gone() {

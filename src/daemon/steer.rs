@@ -243,6 +243,7 @@ impl Engine {
                 demo: submit.demo,
                 max_parallel: submit.max_parallel,
                 base_dir: &base,
+                template: &crate::plan::no_templates,
             },
         );
         checked.plan.ok_or_else(|| {

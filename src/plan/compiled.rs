@@ -331,6 +331,29 @@ pub enum DependsCause {
     Sequential,
 }
 
+impl Task {
+    /// The task of the lead that asked for it, if it is a worker (feature C8).
+    pub fn worker_of(&self) -> Option<&TaskId> {
+        self.origin.as_ref().and_then(Origin::lead)
+    }
+
+    /// Whether its failure leaves its phase and run whole: it was optional, or what becomes of it
+    /// is its lead's decision.
+    pub fn is_spared(&self) -> bool {
+        self.optional || self.worker_of().is_some()
+    }
+}
+
+impl OnPartialFailure {
+    /// As it is written.
+    pub const fn word(self) -> &'static str {
+        match self {
+            OnPartialFailure::Continue => "continue",
+            OnPartialFailure::Abort => "abort",
+        }
+    }
+}
+
 impl Plan {
     /// The task of that id.
     pub fn task(&self, id: &TaskId) -> Option<&Task> {

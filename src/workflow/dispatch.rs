@@ -9,6 +9,7 @@ use crate::plan;
 use crate::policy::Identity;
 
 use super::order::order;
+use super::slots::Live;
 use super::{Action, Run, Workflow, failover};
 
 /// A queued task gains one point of priority for each such span it has waited (feature J1), so
@@ -34,53 +35,17 @@ struct Choice {
     reason: StartReason,
 }
 
-/// How many attempts of tasks live, counted afresh for each dispatch.
-#[derive(Default)]
-struct Live {
-    all: usize,
-    of_run: BTreeMap<RunId, usize>,
-    of_agent: BTreeMap<String, usize>,
-}
-
-impl Live {
-    fn count<'a>(runs: impl Iterator<Item = &'a Run>) -> Self {
-        let mut live = Self::default();
-        for run in runs {
-            for task in run.tasks.values().filter(|task| task.is_live()) {
-                live.add(&run.id, task.agent.as_deref());
-            }
-        }
-        live
-    }
-
-    fn add(&mut self, run: &RunId, agent: Option<&str>) {
-        self.all += 1;
-        *self.of_run.entry(run.clone()).or_default() += 1;
-        *self.of_agent.entry(agent.unwrap_or_default().to_owned()).or_default() += 1;
-    }
-
-    fn of_run(&self, run: &RunId) -> usize {
-        self.of_run.get(run).copied().unwrap_or(0)
-    }
-
-    fn of_agent(&self, agent: &str) -> usize {
-        self.of_agent.get(agent).copied().unwrap_or(0)
-    }
-}
-
 impl Workflow {
     pub(super) fn dispatch(&mut self, now: Moment, out: &mut Vec<Action>) {
         let mut live = Live::count(self.runs.values());
-        if live.all >= self.live_max {
-            return;
-        }
         for candidate in self.candidates(now) {
             let Some(choice) = self.choose(now, &candidate) else { continue };
             if !self.has_room(&candidate, choice.agent.as_deref(), &live) {
                 continue;
             }
             if self.start(now, &candidate.run, &candidate.task, &choice, out) {
-                live.add(&candidate.run, choice.agent.as_deref());
+                let agent = choice.agent.as_deref();
+                live.add(&candidate.run, agent);
             }
         }
     }
@@ -127,16 +92,18 @@ impl Workflow {
     /// The three limits: of the daemon, of the run, of the agent.
     fn has_room(&self, candidate: &Candidate, agent: Option<&str>, live: &Live) -> bool {
         let run = &self.runs[&candidate.run];
+        let for_worker =
+            run.plan.task(&candidate.task).is_some_and(|plan| plan.worker_of().is_some());
         // A candidate before it may have failed and so ended its run.
         if !run.plan.task(&candidate.task).is_some_and(|plan| run.may_start(plan))
-            || live.all >= self.live_max
-            || live.of_run(&run.id) >= run.plan.max_parallel as usize
+            || live.all(for_worker) >= self.live_max
+            || live.of_run(&run.id, for_worker) >= run.plan.max_parallel as usize
         {
             return false;
         }
         let Some(agent) = agent else { return true };
         let most = run.plan.agents.get(agent).and_then(|agent| agent.max_parallel);
-        most.is_none_or(|most| live.of_agent(agent) < most as usize)
+        most.is_none_or(|most| live.of_agent(agent, for_worker) < most as usize)
     }
 
     /// Orders an attempt; false when the task failed instead, because what it needs is not there.

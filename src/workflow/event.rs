@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::model::{
-    AttemptEnd, AttemptId, Fact, Moment, Order, Parent, RunId, StopCause, Submission, TaskId, Then,
+    AttemptEnd, AttemptId, Fact, Moment, Order, Parent, RunFact, RunId, StopCause, Submission,
+    TaskId, Then,
 };
 
 /// Something happened.
@@ -103,6 +104,14 @@ pub enum Event {
         tail: String,
         /// Its log.
         log: PathBuf,
+    },
+    /// An agent, or a person in its place, said something that was judged just now. What no longer
+    /// fits is dropped.
+    Said {
+        /// Which run.
+        run: RunId,
+        /// What follows from it.
+        facts: Vec<RunFact>,
     },
     /// An agent is not to be started before a usage limit has passed.
     AgentParked {

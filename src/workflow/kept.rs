@@ -16,6 +16,8 @@ pub struct Kept {
     pub messages: Vec<Message>,
     /// What each attempt used, added up.
     pub spent: BTreeMap<AttemptId, (TaskId, Spent)>,
+    /// The workers that were asked for, by the key of the wish.
+    pub wishes: BTreeMap<String, TaskId>,
     /// The attempts that were told to be late.
     pub stalled: BTreeMap<AttemptId, Moment>,
 }

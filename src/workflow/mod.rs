@@ -23,9 +23,13 @@ mod results;
 mod retry;
 mod run;
 mod settle;
+mod slots;
+mod spawn;
 mod sub_plan;
+mod talk;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +42,8 @@ pub use kept::{Kept, Question};
 pub use pause::{LIMIT, PARENT, PARENT_STOP, USER, USER_STOP};
 pub use results::{document, finals};
 pub use run::{IllegalFact, Run, Task};
+pub use spawn::{Hired, Refusal};
+pub use talk::{Denial, TIER_MAX};
 
 use crate::model::{
     AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState, Signal,
@@ -57,6 +63,9 @@ pub struct Workflow {
     stopping: BTreeSet<RunId>,
     /// Agents that wait for a usage limit to pass; the supervisor says so.
     parked: failover::Parked,
+    /// Attempts of workers that were told to stop because their lead is over. Lost with the
+    /// daemon, which then tells them once more.
+    released: BTreeSet<AttemptId>,
     /// Events that nobody has taken, and those whose keys are remembered, by number.
     signals: BTreeMap<u64, Signal>,
     /// The number of the last event.
@@ -87,6 +96,7 @@ impl Workflow {
             live_max,
             stopping: BTreeSet::new(),
             parked: BTreeMap::new(),
+            released: BTreeSet::new(),
             signals: BTreeMap::new(),
             last_signal: 0,
             asked_for: BTreeSet::new(),
@@ -147,6 +157,7 @@ impl Workflow {
                 let report = Report { attempt, end, then, value, tail, log };
                 self.attempt_ended(now, &run, report, &mut out);
             }
+            Event::Said { run, facts } => self.said(now, &run, facts, &mut out),
             Event::AgentParked { agent, until } => {
                 self.parked.insert(agent, until);
             }
@@ -296,6 +307,16 @@ impl Workflow {
         run.tasks.iter().find(|(_, task)| waits(task)).map(|(id, _)| id.clone())
     }
 
+    /// Writes down what was said, as far as it still fits.
+    fn said(&mut self, now: Moment, id: &RunId, facts: Vec<RunFact>, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get_mut(id) else { return };
+        for fact in facts {
+            if run.apply(now, &fact).is_ok() {
+                out.push(Action::Record(Fact::Run { run: id.clone(), fact }));
+            }
+        }
+    }
+
     /// A second wish for the end also ends the last command.
     fn stop_last(&mut self, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
@@ -388,7 +409,7 @@ impl Run {
             let phase = self.plan.phase(&plan.phase);
             failed
                 && !is_last(plan)
-                && !plan.optional
+                && !plan.is_spared()
                 && phase.is_some_and(|phase| phase.on_partial_failure == OnPartialFailure::Abort)
         })
     }

@@ -216,9 +216,8 @@ impl Run {
             }
             RunFact::Adjusted { text, plan } => self.adjusted(text, plan, fact),
             RunFact::Reopened => self.reopened(fact),
-            RunFact::TaskMapped { .. } | RunFact::TaskSpawned { .. } => {
-                Err(self.illegal("run", self.state.word(), fact))
-            }
+            RunFact::TaskSpawned { lead, definition } => self.take_worker(lead, definition, fact),
+            RunFact::TaskMapped { .. } => Err(self.illegal("run", self.state.word(), fact)),
             RunFact::CancelRequested => Err(self.illegal("run", self.state.word(), fact)),
             RunFact::Ended { outcome, root_cause } => self.end(at, *outcome, root_cause, fact),
             RunFact::TaskQueued { .. } | RunFact::TaskStarting { .. }

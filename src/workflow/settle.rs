@@ -53,6 +53,7 @@ impl Workflow {
         if self.runs.get(id).is_some_and(Run::takes_work) {
             self.open_tasks(now, id, out);
         }
+        self.release_workers(now, id, out);
         self.look_at_last(now, id, out);
         self.finish(now, id, out);
     }
@@ -195,7 +196,7 @@ fn outcome(run: &Run) -> (RunOutcome, Option<String>) {
         return (RunOutcome::Cancelled, None);
     }
     let counted = || run.tasks().filter(|(plan, _)| breaker::decides(plan));
-    let required = || counted().filter(|(plan, _)| !plan.optional);
+    let required = || counted().filter(|(plan, _)| !plan.is_spared());
     let whole = required()
         .all(|(plan, task)| task.state == TaskState::Success || is_left_out(run, plan, task));
     let some = counted().any(|(_, task)| task.state == TaskState::Success);

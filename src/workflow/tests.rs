@@ -7,6 +7,8 @@ mod moves;
 mod prompts;
 mod retrying;
 mod slots;
+mod talk;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,6 +42,7 @@ fn plan(text: &str) -> Plan {
         demo: false,
         max_parallel: None,
         base_dir: Path::new("."),
+        template: &crate::plan::no_templates,
     };
     let checked = check(&Source::new("plan.toml", text), &surroundings);
     checked.plan.unwrap_or_else(|| panic!("{:#?}", checked.findings))

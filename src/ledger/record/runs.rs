@@ -51,8 +51,11 @@ pub(super) fn write(
         RunFact::TaskWaiting { task, .. } => to_state(db, run, task, TaskState::Waiting, None)?,
         RunFact::TaskRequeued { task, .. } => to_state(db, run, task, TaskState::Blocked, None)?,
         RunFact::TaskReset { task } => reset(db, run, task)?,
+        RunFact::TaskSpawned { definition, .. } => {
+            let id = definition.get("id").and_then(|id| id.as_str());
+            id.map_or(Ok(()), |id| task_row(db, run, &TaskId::new(id)))?;
+        }
         RunFact::TaskMapped { .. }
-        | RunFact::TaskSpawned { .. }
         | RunFact::TaskStalled { .. }
         | RunFact::TaskReported { .. }
         | RunFact::TaskSpent { .. }
