@@ -225,7 +225,7 @@ fn edited(
     demo: bool,
 ) -> Result<Option<Box<Submit>>, Failure> {
     let look = Look { inputs: inputs(given)?, demo, ..Look::default() };
-    let PlanFile { path, text } = PlanFile::read(desk, file)?;
+    let PlanFile { path, text, .. } = PlanFile::read(desk, file)?;
     Ok(Some(Box::new(Submit {
         text,
         path,
