@@ -19,7 +19,7 @@ use crate::workflow;
 use super::engine::{Engine, Leaving};
 use super::views::internal;
 use super::waiter::Waiter;
-use super::{Input, archive};
+use super::{Input, archive, views};
 
 /// The longest file that a plan may name; a submission of several must fit into a transaction.
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -49,7 +49,10 @@ impl Engine {
                 self.ask_ledger(responder, move |reader, now| archive::runs(reader, active, now));
             }
             Request::Show { run } => match self.core.workflow.run(&run) {
-                Some(live) => responder.reply(Reply::ok(&self.run_view(live))),
+                Some(live) => {
+                    let shown = views::with_context(live, &self.run_view(live));
+                    responder.reply(Reply::Ok(shown));
+                }
                 None => {
                     self.ask_ledger(responder, move |reader, now| archive::show(reader, &run, now))
                 }
@@ -130,6 +133,7 @@ impl Engine {
             Ok(submission) => {
                 let run = submission.run.clone();
                 let submission = Submission { needs_approval: !yes, ..submission };
+                self.learn(&submission.name);
                 self.decide(Input::Workflow(workflow::Event::Submitted(Box::new(submission))));
                 self.reply_run(run, responder);
             }

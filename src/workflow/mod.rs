@@ -53,6 +53,8 @@ pub struct Workflow {
     /// Attempts of workers that were told to stop because their lead is over. Lost with the
     /// daemon, which then tells them once more.
     released: BTreeSet<AttemptId>,
+    /// What runs learned, by the name of their plan.
+    lessons: BTreeMap<String, String>,
 }
 
 /// A run that cannot be taken up again.
@@ -70,7 +72,7 @@ impl Workflow {
     pub fn new(live_max: usize, mint: Mint) -> Self {
         let (runs, stopping) = (BTreeMap::new(), BTreeSet::new());
         let (parked, released) = (BTreeMap::new(), BTreeSet::new());
-        Self { runs, mint, live_max, stopping, parked, released }
+        Self { runs, mint, live_max, stopping, parked, released, lessons: BTreeMap::new() }
     }
 
     /// How many attempts of tasks may be live at once, from now on. What lives goes on; the next
@@ -97,8 +99,21 @@ impl Workflow {
     }
 
     /// Takes up a run that an earlier daemon left.
-    pub fn adopt(&mut self, run: Run) {
+    pub fn adopt(&mut self, mut run: Run) {
+        run.lessons = self.lessons.get(&run.plan.name).cloned();
         self.runs.insert(run.id.clone(), run);
+    }
+
+    /// Has the prompts of a plan's later attempts tell what its runs learned (feature N11).
+    pub fn teach(&mut self, plan: &str, lessons: &str) {
+        let lessons = Some(lessons.trim().to_owned()).filter(|text| !text.is_empty());
+        for run in self.runs.values_mut().filter(|run| run.plan.name == plan) {
+            run.lessons.clone_from(&lessons);
+        }
+        match lessons {
+            Some(lessons) => self.lessons.insert(plan.to_owned(), lessons),
+            None => self.lessons.remove(plan),
+        };
     }
 
     /// Takes one event and says what to do about it.
@@ -155,7 +170,8 @@ impl Workflow {
         let id = submission.run.clone();
         let asks = submission.needs_approval;
         let fact = RunFact::Submitted(Box::new(submission.clone()));
-        let run = Run::submitted(now, submission).expect("the checker made this plan just now");
+        let mut run = Run::submitted(now, submission).expect("the checker made this plan just now");
+        run.lessons = self.lessons.get(&run.plan.name).cloned();
         out.push(Action::Record(Fact::Run { run: id.clone(), fact }));
         let asks = asks && run.plan.approval != Approval::None;
         self.runs.insert(id.clone(), run);

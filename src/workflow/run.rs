@@ -49,6 +49,8 @@ pub struct Run {
     pub(super) switches: BTreeMap<String, Vec<Moment>>,
     /// What was told about it and asked, beside the moves of its tasks.
     pub kept: Kept,
+    /// What earlier runs of its plan learned (feature N11); not a fact of the run.
+    pub(super) lessons: Option<String>,
 }
 
 /// A task of a run.
@@ -159,6 +161,7 @@ impl Run {
             tasks,
             switches: BTreeMap::new(),
             kept: Kept::default(),
+            lessons: None,
         })
     }
 
