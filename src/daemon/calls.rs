@@ -19,7 +19,7 @@ use crate::workflow;
 use super::engine::{Engine, Leaving};
 use super::views::internal;
 use super::waiter::Waiter;
-use super::{Input, archive, views};
+use super::{Input, archive};
 
 /// The longest file that a plan may name; a submission of several must fit into a transaction.
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -48,15 +48,7 @@ impl Engine {
             Request::Runs { active } => {
                 self.ask_ledger(responder, move |reader, now| archive::runs(reader, active, now));
             }
-            Request::Show { run } => match self.core.workflow.run(&run) {
-                Some(live) => {
-                    let shown = views::with_context(live, &self.run_view(live));
-                    responder.reply(Reply::Ok(shown));
-                }
-                None => {
-                    self.ask_ledger(responder, move |reader, now| archive::show(reader, &run, now))
-                }
-            },
+            Request::Show { run } => self.show(run, responder),
             Request::Results { run } => self.results(run, responder),
             Request::Wait { target, for_state, timeout_ms } => {
                 let until = timeout_ms.map(|ms| self.clock.now() + Duration::from_millis(ms));
