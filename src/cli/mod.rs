@@ -22,7 +22,9 @@ mod follow;
 mod graph;
 mod harvest;
 mod home;
+mod hook;
 mod inside;
+mod items;
 mod logs;
 mod msg;
 mod note;
@@ -163,6 +165,12 @@ enum Verb {
     /// Write to another agent, or read what was written (inside an agent)
     #[command(subcommand)]
     Msg(msg::Verb),
+    /// Look after work items: tasks with what was made, tested and found
+    #[command(subcommand)]
+    Items(items::Verb),
+    /// Be a hook of a task
+    #[command(subcommand, hide = true)]
+    Hook(hook::Verb),
     /// Have a worker do something (inside the agent of a lead)
     Spawn(Box<spawn::Args>),
 }
@@ -237,6 +245,8 @@ impl Verb {
             Verb::Note(args) => note::run(args, desk),
             Verb::Msg(verb) => msg::run(verb, desk),
             Verb::Spawn(args) => spawn::run(args, desk),
+            Verb::Items(verb) => items::run(verb, desk),
+            Verb::Hook(verb) => hook::run(*verb, desk),
         }
     }
 
@@ -268,7 +278,10 @@ impl Verb {
             Verb::Reload(args) => args.json,
             Verb::Check(args) => args.json,
             Verb::Doctor(args) => args.json,
-            Verb::Daemon(_) | Verb::Notify(_) | Verb::View(_) | Verb::Graph(_) => false,
+            Verb::Items(verb) => verb.json(),
+            Verb::Daemon(_) | Verb::Notify(_) | Verb::View(_) | Verb::Graph(_) | Verb::Hook(_) => {
+                false
+            }
             Verb::Submit(args) => args.json,
             Verb::Note(args) => args.json,
             Verb::Msg(verb) => verb.json(),

@@ -61,12 +61,7 @@ impl Engine {
                     archive::runs(reader, active, &asks, now)
                 });
             }
-            Request::Show { run } => match self.core.workflow.run(&run) {
-                Some(live) => responder.reply(Reply::ok(&self.run_view(live))),
-                None => {
-                    self.ask_ledger(responder, move |reader, now| archive::show(reader, &run, now))
-                }
-            },
+            Request::Show { run } => self.show(run, responder),
             Request::Results { run } => self.results(run, responder),
             Request::Wait { target, for_state, timeout_ms } => {
                 let until = timeout_ms.map(|ms| self.clock.now() + Duration::from_millis(ms));
@@ -143,6 +138,7 @@ impl Engine {
             Ok(submission) => {
                 let run = submission.run.clone();
                 let submission = Submission { needs_approval: !yes, ..submission };
+                self.learn(&submission.name);
                 self.decide(Input::Workflow(workflow::Event::Submitted(Box::new(submission))));
                 self.reply_run(run, responder);
             }

@@ -15,6 +15,7 @@ use crate::workflow::{self, Denial, Hired, Refusal, Run, Task};
 
 use super::Input;
 use super::engine::Engine;
+use super::views::internal;
 
 /// How long somebody is kept waiting for one answer, at most.
 const WAIT_MAX: Duration = Duration::from_secs(50);
@@ -56,6 +57,13 @@ enum Heard {
 
 impl Engine {
     pub(super) fn inside(&mut self, peer: Peer, inside: Inside, responder: Responder) {
+        if inside == Inside::Hook {
+            match self.speaker(peer, "hook") {
+                Ok(speaker) => self.hook(&speaker, responder),
+                Err(failure) => responder.reply(failure),
+            }
+            return;
+        }
         let heard = self.speaker(peer, verb(&inside)).and_then(|speaker| {
             let heard = self.consider(&speaker, inside)?;
             Ok((speaker, heard))
@@ -111,9 +119,11 @@ impl Engine {
                     }
                 };
                 let run = self.run_of(speaker)?;
-                let found = run.plan.task(&id).zip(run.task(&id)).ok_or_else(|| {
-                    Failure::new(FailureKind::Internal, format!("worker {id} was not recorded"))
-                })?;
+                let found = run
+                    .plan
+                    .task(&id)
+                    .zip(run.task(&id))
+                    .ok_or_else(|| internal(format!("worker {id} was not recorded")))?;
                 let view = WorkerView { known, ..worker(task, found.0, found.1) };
                 Heard::Reply(Reply::ok(&view))
             }
@@ -153,7 +163,8 @@ impl Engine {
                 let fact = run.answer(task, &ask, yes).map_err(denied)?;
                 self.note_said(speaker, fact.into_iter().collect())
             }
-            Inside::Hook { word } => Heard::Reply(self.hook(speaker, &word)?),
+            Inside::Found { report } => Heard::Reply(self.found(speaker, report)?),
+            Inside::Hook => return Err(internal("a hook is answered elsewhere")),
         })
     }
 
@@ -325,6 +336,6 @@ const fn verb(inside: &Inside) -> &'static str {
         | Inside::Action { .. }
         | Inside::Answer { .. } => "note",
         Inside::Send { .. } | Inside::Inbox { .. } => "msg",
-        Inside::Hook { .. } => "hook",
+        Inside::Found { .. } | Inside::Hook => "hook",
     }
 }

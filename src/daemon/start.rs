@@ -223,6 +223,7 @@ fn mint() -> Result<Mint, Error> {
 impl Engine {
     /// Goes on where the last daemon stopped.
     async fn resume(&mut self, last: Last, panes: &[PaneSeen]) -> Result<(), Error> {
+        self.learn_all();
         let left = &last.attempts;
         let server = self.tmux.as_ref().map(|tmux| tmux.server().clone());
         let live = living(left, self.clock.boot_id());

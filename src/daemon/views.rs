@@ -3,17 +3,22 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::control::failover::{FailoverView, ParkedView};
 use crate::control::message::PROTOCOL;
 use crate::control::steer::WaitingView;
 use crate::control::view::{
     AttemptView, DaemonView, InstanceView, LimitsView, PsReply, RunView, TaskView,
 };
-use crate::control::{Failure, FailureKind};
-use crate::model::{AttemptId, AttemptRow, InstanceRow, Moment, Owner, Parking, TaskId, TaskState};
+use crate::control::{Failure, FailureKind, Reply, Responder};
+use crate::model::{
+    AttemptId, AttemptRow, InstanceRow, Moment, Owner, Parking, RunId, TaskId, TaskState,
+};
 use crate::plan;
 use crate::workflow::{Run, Task, finals};
 
+use super::archive;
 use super::engine::Engine;
 use super::steer;
 
@@ -124,6 +129,15 @@ impl Engine {
         row.started.map(|started| ms(self.clock.now().since(started)))
     }
 
+    pub(super) fn show(&self, run: RunId, responder: Responder) {
+        match self.core.workflow.run(&run) {
+            Some(live) => responder.reply(Reply::Ok(with_context(live, &self.run_view(live)))),
+            None => {
+                self.ask_ledger(responder, move |reader, now| archive::show(reader, &run, now));
+            }
+        }
+    }
+
     /// The view of a run; what only live attempts know is added where there are any.
     pub(super) fn run_view(&self, run: &Run) -> RunView {
         let now = self.clock.now();
@@ -138,6 +152,39 @@ impl Engine {
         }
         view
     }
+}
+
+/// The view of a run with its execution context (feature F6): where it is, what came of its tasks,
+/// what was said and asked.
+pub(super) fn with_context(run: &Run, view: &RunView) -> serde_json::Value {
+    let over = |phase: &&plan::Phase| {
+        let mut tasks = run.tasks().filter(|(plan, _)| plan.phase == phase.id);
+        tasks.all(|(_, task)| task.state.is_end())
+    };
+    let phases = run.plan.phases.iter();
+    let done: Vec<&str> = phases.clone().filter(over).map(|phase| phase.id.as_str()).collect();
+    let at_work = |phase: &&plan::Phase| !over(phase);
+    let outputs: serde_json::Map<String, serde_json::Value> = run
+        .tasks()
+        .filter_map(|(plan, task)| Some((plan.id.to_string(), task.output.as_ref()?.value.clone())))
+        .collect();
+    let errors: serde_json::Map<String, serde_json::Value> = run
+        .tasks()
+        .filter(|(_, task)| task.state != TaskState::Success)
+        .filter_map(|(plan, task)| Some((plan.id.to_string(), json!(task.error.as_ref()?))))
+        .collect();
+    let mut shown = json!(view);
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("plan_id".to_owned(), json!(run.id));
+        fields.insert("start_time".to_owned(), json!(view.started_at_ms));
+        let current = phases.clone().find(at_work).map(|phase| phase.id.as_str());
+        fields.insert("current_phase".to_owned(), json!(current));
+        fields.insert("completed_phases".to_owned(), json!(done));
+        fields.insert("task_outputs".to_owned(), outputs.into());
+        fields.insert("errors".to_owned(), errors.into());
+        fields.insert("messages".to_owned(), json!(run.kept.messages));
+    }
+    shown
 }
 
 pub(super) fn parked_view(parking: &Parking) -> ParkedView {
@@ -230,7 +277,7 @@ pub(super) fn ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     if line.chars().count() <= DESCRIPTION_MAX {
         return line.to_owned();

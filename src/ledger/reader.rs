@@ -135,6 +135,29 @@ impl Reader {
         load::all(&self.db(), &text, [run.as_str()], load::attempt)
     }
 
+    /// The latest attempts of an agent for tasks that are over, newest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn attempts_of_agent(&self, agent: &str, limit: u32) -> Result<Vec<AttemptRecord>, Error> {
+        let text = format!(
+            "{} WHERE agent = ?1 AND task IS NOT NULL AND outcome IS NOT NULL
+             ORDER BY id DESC LIMIT ?2",
+            load::ATTEMPT
+        );
+        load::all(&self.db(), &text, params![agent, limit], load::attempt)
+    }
+
+    /// The agents that have worked on tasks, by name.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn agents_of_tasks(&self) -> Result<Vec<String>, Error> {
+        let text = "SELECT DISTINCT agent FROM attempt
+                    WHERE task IS NOT NULL AND agent <> 'command' ORDER BY agent";
+        load::all(&self.db(), text, [], |row| load::column(row, 0))
+    }
+
     /// One attempt.
     ///
     /// # Errors

@@ -96,6 +96,8 @@ pub struct Workflow {
     starts: pools::Starts,
     /// When a rate has room again that a task waits for.
     wake: Option<Moment>,
+    /// What runs learned, by the name of their plan.
+    lessons: BTreeMap<String, String>,
 }
 
 /// A run that cannot be taken up again.
@@ -126,6 +128,7 @@ impl Workflow {
             standings: standing::Standings::default(),
             starts: pools::Starts::default(),
             wake: None,
+            lessons: BTreeMap::new(),
         }
     }
 
@@ -153,7 +156,8 @@ impl Workflow {
     }
 
     /// Takes up a run that an earlier daemon left.
-    pub fn adopt(&mut self, run: Run) {
+    pub fn adopt(&mut self, mut run: Run) {
+        run.lessons = self.lessons.get(&run.plan.name).cloned();
         self.runs.insert(run.id.clone(), run);
     }
 
@@ -180,6 +184,18 @@ impl Workflow {
             queued.filter(|(plan, task)| run.may_be_given(plan, task, agent)).count()
         };
         self.runs.values().map(waits).sum()
+    }
+
+    /// Has the prompts of a plan's later attempts tell what its runs learned (feature N11).
+    pub fn teach(&mut self, plan: &str, lessons: &str) {
+        let lessons = Some(lessons.trim().to_owned()).filter(|text| !text.is_empty());
+        for run in self.runs.values_mut().filter(|run| run.plan.name == plan) {
+            run.lessons.clone_from(&lessons);
+        }
+        match lessons {
+            Some(lessons) => self.lessons.insert(plan.to_owned(), lessons),
+            None => self.lessons.remove(plan),
+        };
     }
 
     /// Takes one event and says what to do about it.
@@ -250,7 +266,8 @@ impl Workflow {
         let id = submission.run.clone();
         let asks = submission.needs_approval;
         let fact = RunFact::Submitted(Box::new(submission.clone()));
-        let run = Run::submitted(now, submission).expect("the checker made this plan just now");
+        let mut run = Run::submitted(now, submission).expect("the checker made this plan just now");
+        run.lessons = self.lessons.get(&run.plan.name).cloned();
         out.push(Action::Record(Fact::Run { run: id.clone(), fact }));
         let asks = asks && run.plan.approval != Approval::None;
         self.runs.insert(id.clone(), run);

@@ -65,6 +65,8 @@ pub struct Run {
     pub(super) halted: BTreeSet<AttemptId>,
     /// Since when it is paused.
     pub(super) paused: Option<Moment>,
+    /// What earlier runs of its plan learned (feature N11); not a fact of the run.
+    pub(super) lessons: Option<String>,
 }
 
 /// A task of a run.
@@ -204,6 +206,7 @@ impl Run {
             began: BTreeMap::new(),
             halted: BTreeSet::new(),
             paused: None,
+            lessons: None,
         })
     }
 

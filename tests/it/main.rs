@@ -44,3 +44,4 @@ mod tmux;
 mod tmux_death;
 mod truth;
 mod wait;
+mod workers;
