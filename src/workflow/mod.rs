@@ -17,6 +17,7 @@ mod events;
 mod failover;
 mod fold;
 mod gather;
+mod handing;
 mod hooks;
 mod items;
 mod kept;
