@@ -140,7 +140,9 @@ impl Workflow {
     fn finish(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
         let over = run.census.all_over();
-        if run.state.is_end() || !over || (run.asks_about_failures() && !run.all_failed()) {
+        // Whoever wants its end has decided.
+        let asks = run.asks_about_failures() && !run.all_failed() && !run.cancelling;
+        if run.state.is_end() || !over || asks {
             return;
         }
         let (outcome, root_cause) = outcome(run);
