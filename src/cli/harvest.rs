@@ -31,6 +31,9 @@ struct Phase {
 #[derive(Clone, Debug, Deserialize)]
 struct Task {
     task_id: String,
+    /// The key of an item, which has the `task_id` of its `for_each` task.
+    #[serde(default)]
+    item_key: Option<String>,
     status: String,
     #[serde(default)]
     skip_reason: Option<String>,
@@ -85,7 +88,9 @@ impl Harvest {
     /// The outputs that nobody in the plan read: each under its task's name, or alone. When all of
     /// those are missing, whatever else there is: partial results beat no results (feature K21).
     pub(crate) fn result(&self, finals: &[TaskId], voice: Voice) -> Option<String> {
-        let is_final = |task: &&Task| finals.iter().any(|id| id.as_str() == task.task_id);
+        let named = |task: &&Task| finals.iter().any(|id| id.as_str() == task.task_id);
+        // What its items gave is in the output of their task.
+        let is_final = |task: &&Task| task.item_key.is_none() && named(task);
         let all: Vec<&Task> = self.tasks().filter(|task| !task.output.is_null()).collect();
         let mut brought: Vec<&Task> = all.iter().copied().filter(|task| is_final(task)).collect();
         if brought.is_empty() {
@@ -96,7 +101,7 @@ impl Harvest {
             [one] if finals.len() == 1 && is_final(one) => Some(shown(&one.output)),
             several => {
                 let part = |task: &&Task| {
-                    let title = voice.paint(Colour::Bold, &format!("## {}", task.task_id));
+                    let title = voice.paint(Colour::Bold, &format!("## {}", task.name()));
                     format!("{title}\n\n{}", shown(&task.output))
                 };
                 Some(several.iter().map(part).collect::<Vec<_>>().join("\n\n"))
@@ -141,16 +146,24 @@ impl Harvest {
     }
 
     fn names(&self, statuses: &[&str]) -> String {
-        let names: Vec<&str> = self
+        let names: Vec<String> = self
             .tasks()
             .filter(|task| statuses.contains(&task.status.as_str()))
-            .map(|task| task.task_id.as_str())
+            .map(Task::name)
             .collect();
         names.join(", ")
     }
 }
 
 impl Task {
+    /// Its id, `score`, or that of an item, `score[KEY]`.
+    fn name(&self) -> String {
+        match &self.item_key {
+            Some(key) => format!("{}[{key}]", self.task_id),
+            None => self.task_id.clone(),
+        }
+    }
+
     fn line(&self, voice: Voice) -> String {
         let agent = self.plugin_used.as_deref().unwrap_or("command");
         let tries = match self.attempt_number {
@@ -160,12 +173,12 @@ impl Task {
         let work = format!("({agent}, {}{tries})", span(self.duration_ms));
         let why = self.error.as_ref().map_or("", |error| error.message.as_str());
         match self.status.as_str() {
-            "success" => format!("{} {} {work}", voice.paint(Colour::Green, "✔"), self.task_id),
+            "success" => format!("{} {} {work}", voice.paint(Colour::Green, "✔"), self.name()),
             "skipped" => {
                 let reason = self.skip_reason.as_deref().unwrap_or("skipped");
-                format!("{} {} skipped: {reason}", voice.paint(Colour::Dim, "–"), self.task_id)
+                format!("{} {} skipped: {reason}", voice.paint(Colour::Dim, "–"), self.name())
             }
-            _ => format!("{} {} {work}: {why}", voice.paint(Colour::Red, "✘"), self.task_id),
+            _ => format!("{} {} {work}: {why}", voice.paint(Colour::Red, "✘"), self.name()),
         }
     }
 }

@@ -245,9 +245,10 @@ pub(super) fn logs(
 /// What is said of something without attempts: a task that has not begun, or a name that means
 /// nothing.
 fn unstarted(reader: &Reader, live: &[RunId], target: &str) -> Failure {
+    // The key of an item may hold a slash itself: `score[src/main.rs]`.
     let (run, task) = match target.split_once('/') {
-        Some((run, task)) => (RunId::parse(run).ok(), task),
-        None => (newest_run_with(reader, live, target).ok().flatten(), target),
+        Some((run, task)) if RunId::parse(run).is_ok() => (RunId::parse(run).ok(), task),
+        Some(_) | None => (newest_run_with(reader, live, target).ok().flatten(), target),
     };
     let exists = |run: &RunId| {
         replay(reader, run).is_ok_and(|found| found.task(&TaskId::new(task)).is_some())

@@ -65,11 +65,20 @@ pub(super) fn write_spec(order: &Order, around: &Surroundings<'_>) -> io::Result
             write_private(&dir.join(files::HANDOVER), handover.as_bytes())
         })?;
     }
+    for (name, value) in &order.files {
+        write_private(&dir.join(input_file(name)), value.as_bytes())?;
+    }
     let spec = serde_json::to_vec_pretty(&spec(order, around, &dir))?;
     let partial = dir.join("spec.json.tmp");
     failpoint::io("launch.write-spec", || write_private(&partial, &spec))?;
     failpoint::io("launch.name-spec", || fs::rename(partial, path))?;
     Ok(dir)
+}
+
+/// The file in an attempt's directory that holds a value which is too large for a variable.
+fn input_file(name: &str) -> String {
+    let fit = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    format!("input-{}", name.chars().map(fit).collect::<String>())
 }
 
 /// Whether the spec of this very attempt is there.
@@ -184,12 +193,17 @@ fn environment(order: &Order, around: &Surroundings<'_>, dir: &Path) -> Vec<(Str
     let is_foreign = |name: &str| {
         matches!(name, "TMUX" | "TMUX_PANE" | "NOTIFY_SOCKET" | "WATCHDOG_USEC" | "WATCHDOG_PID")
     };
-    let added = order.env.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let in_file = |name: &String| dir.join(input_file(name)).display().to_string();
+    let in_files = order.files.keys().map(|name| (format!("{name}_FILE"), in_file(name)));
+    let added = order.env.iter().map(|(name, value)| (name.clone(), value.clone())).chain(in_files);
     let added: Vec<(String, String)> = added.filter(|(name, _)| !is_own(name)).collect();
-    let replaced = |name: &str| is_own(name) || order.env.contains_key(name);
+    let replaced = |name: &str| added.iter().any(|(known, _)| known == name) || is_own(name);
     let kept = |name: &str| !is_foreign(name) && !replaced(name) && order.env_filter.keeps(name);
-    let inherited = around.env.iter().filter(|(name, _)| kept(name)).cloned();
-    inherited.chain(added).chain(own.clone()).collect()
+    let mut all: Vec<(String, String)> =
+        around.env.iter().filter(|(name, _)| kept(name)).cloned().collect();
+    all.extend(added);
+    all.extend(own);
+    all
 }
 
 /// A value of the wanted shape, for demonstrations; `None` when a short one cannot be made up.

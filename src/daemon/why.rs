@@ -111,9 +111,9 @@ fn why_task(
     now: Now,
 ) -> Reply {
     let (run, task) = match target.split_once('/') {
-        Some((run, task)) => (Some(RunId::new(run)), task.to_owned()),
-        None if RunId::parse(target).is_ok() => (Some(RunId::new(target)), String::new()),
-        None => (None, target.to_owned()),
+        Some((run, task)) if RunId::parse(run).is_ok() => (Some(RunId::new(run)), task.to_owned()),
+        _ if RunId::parse(target).is_ok() => (Some(RunId::new(target)), String::new()),
+        _ => (None, target.to_owned()),
     };
     let run = match run {
         Some(run) => Ok(Some(run)),

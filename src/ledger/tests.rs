@@ -110,6 +110,7 @@ fn order(name: &str, owner: Owner) -> Order {
         resources: Default::default(),
         care: Default::default(),
         handover: None,
+        files: std::collections::BTreeMap::new(),
     }
 }
 

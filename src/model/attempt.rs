@@ -215,6 +215,10 @@ pub struct Order {
     /// What the agent left behind that this one takes over from, as Markdown.
     #[serde(default)]
     pub handover: Option<String>,
+    /// Values that are too large for a variable, by its name; `NAME_FILE` is the path of a file
+    /// that holds the value.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
 }
 
 /// What was found of a result when an attempt was over.

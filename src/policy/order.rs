@@ -71,6 +71,7 @@ impl Agent {
             resources: self.policy.resources.clone(),
             care: self.policy.care.clone(),
             handover: None,
+            files: std::collections::BTreeMap::new(),
         }
     }
 

@@ -94,18 +94,20 @@ pub fn what_again(
 
 /// The tasks and what has to be done again with them: what was skipped because of them, or with
 /// `downstream` everything that depends on them; their hooks; for an item its `for_each` task, for
-/// a `for_each` task its items that did not succeed (all, when it succeeded itself); and the last
+/// a `for_each` task its items that did not succeed (all, when it is named and succeeded itself:
+/// one that follows another reads its list again, and does what is new in it); and the last
 /// command. In the order of the plan; only what is over.
 fn with_kin(run: &Run, roots: BTreeSet<TaskId>, downstream: bool) -> Vec<TaskId> {
     if roots.is_empty() {
         return Vec::new();
     }
-    let mut found = roots;
+    let (named, mut found) = (roots.clone(), roots);
     loop {
+        let all = |plan: &plan::Task| plan.origin.as_ref().is_some_and(|it| is_item_of(it, &named));
         let more: Vec<TaskId> = run
             .tasks()
             .filter(|(plan, task)| {
-                !found.contains(&plan.id) && follows(run, plan, task, &found, downstream)
+                !found.contains(&plan.id) && follows(run, plan, task, &found, downstream, all(plan))
             })
             .map(|(plan, _)| plan.id.clone())
             .collect();
@@ -127,6 +129,7 @@ fn follows(
     task: &Task,
     found: &BTreeSet<TaskId>,
     downstream: bool,
+    of_named: bool,
 ) -> bool {
     let is_root = |id: &TaskId| found.contains(id);
     let parent_done =
@@ -135,7 +138,7 @@ fn follows(
         Some(Origin::Item { of, .. }) => {
             is_root(of)
                 && (task.state != TaskState::Success
-                    || parent_done(of) && !has_item(run, of, found))
+                    || of_named && parent_done(of) && !has_item(run, of, found))
         }
         Some(Origin::Hook { of, .. }) => is_root(of),
         Some(Origin::Worker { of }) => is_root(of) && downstream,
@@ -145,6 +148,11 @@ fn follows(
     let reads = (downstream || skipped) && plan.needs.iter().any(|need| is_root(&need.task));
     let of_item = plan.for_each.is_some() && has_item(run, &plan.id, found);
     of_kin || reads || of_item
+}
+
+/// Whether it is an item of one of these tasks.
+fn is_item_of(origin: &Origin, tasks: &BTreeSet<TaskId>) -> bool {
+    matches!(origin, Origin::Item { of, .. } if tasks.contains(of))
 }
 
 fn has_item(run: &Run, parent: &TaskId, found: &BTreeSet<TaskId>) -> bool {

@@ -21,6 +21,8 @@ pub(super) struct Seen {
     pub(super) limited: bool,
     /// When it was queued last.
     pub(super) queued: Option<Moment>,
+    /// Which of its agents works on it.
+    pub(super) agent: usize,
 }
 
 /// Tasks that are counted together.
@@ -54,8 +56,9 @@ pub(super) struct Census {
     by_attempt: BTreeMap<AttemptId, usize>,
     due: BTreeSet<(Moment, usize)>,
     limited: BTreeSet<usize>,
-    /// Queued tasks; items of one task wait in one line, since one is as good as the other.
-    lines: BTreeMap<usize, BTreeSet<(Moment, usize)>>,
+    /// Queued tasks; items of one task that want the same agent wait in one line, since one is as
+    /// good as the other.
+    lines: BTreeMap<(usize, usize), BTreeSet<(Moment, usize)>>,
     tallies: BTreeMap<Circle, Tally>,
     circles: Vec<Option<Circle>>,
     line_of: Vec<usize>,
@@ -85,6 +88,7 @@ impl Seen {
             not_before: None,
             limited: false,
             queued: None,
+            agent: 0,
         }
     }
 }
@@ -155,10 +159,11 @@ impl Census {
             self.due.remove(&(moment, at));
         }
         if seen.state == TaskState::Queued {
-            let line = self.lines.entry(self.line_of[at]).or_default();
+            let key = (self.line_of[at], seen.agent);
+            let line = self.lines.entry(key).or_default();
             line.remove(&(seen.queued.unwrap_or_default(), at));
             if line.is_empty() {
-                self.lines.remove(&self.line_of[at]);
+                self.lines.remove(&key);
             }
         }
         self.limited.remove(&at);
@@ -181,7 +186,7 @@ impl Census {
             self.due.insert((moment, at));
         }
         if seen.state == TaskState::Queued {
-            let line = self.lines.entry(self.line_of[at]).or_default();
+            let line = self.lines.entry((self.line_of[at], seen.agent)).or_default();
             line.insert((seen.queued.unwrap_or_default(), at));
         }
         if seen.limited {

@@ -86,7 +86,7 @@ impl Workflow {
     fn candidates(&self, now: Moment, slots: &Slots) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::new();
         for run in self.runs.values() {
-            let free = (run.plan.max_parallel as usize).saturating_sub(slots.of_run(&run.id));
+            let free = slots.free(run);
             if free == 0 || run.state != RunState::Running {
                 continue;
             }

@@ -184,10 +184,12 @@ pub(super) fn id(of: &TaskId, key: &str) -> TaskId {
     TaskId::new(format!("{of}[{key}]"))
 }
 
-/// The task that does one item: the `for_each` task itself, for this entry.
+/// The task that does one item: the `for_each` task itself, for this entry. It waits for nothing
+/// but that task, which has waited for everything else.
 pub(super) fn definition(of: &plan::Task, item: &Item, index: usize) -> plan::Task {
     plan::Task {
         id: id(&of.id, &item.key),
+        needs: Vec::new(),
         for_each: None,
         when: None,
         optional: false,

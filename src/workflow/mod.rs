@@ -18,6 +18,7 @@ mod events;
 mod failover;
 mod fold;
 mod gather;
+mod handing;
 mod hooks;
 mod items;
 mod kept;

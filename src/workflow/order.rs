@@ -9,10 +9,11 @@ use crate::model::{
     window_label,
 };
 use crate::plan::{
-    self, InputUse, Lookup, Origin, OutputAs, Template, Work, as_text, resolve_input, resolve_text,
+    self, InputUse, Lookup, Origin, OutputAs, Template, Work, resolve_input, resolve_text,
 };
 use crate::policy::{Agent, Identity, Policy};
 
+use super::handing::{self, Handed};
 use super::sight::Sight;
 use super::{Run, failover, prompt, tools};
 
@@ -33,6 +34,7 @@ pub(super) fn order(
             let mut order = agent.order(identity, cwd);
             order.handover = handed_over(run, plan, &order);
             order.prompt = Some(agent_prompt(run, plan, agent, &values, &order)?);
+            handing::check_prompt(&order).map_err(unusable)?;
             order
         }
         Work::Command { run: argv } => command_order(plan, argv, &values, identity, cwd)?,
@@ -120,8 +122,9 @@ fn command_order(
     cwd: PathBuf,
 ) -> Result<Order, TaskError> {
     let argv: Result<Vec<String>, TaskError> = argv.iter().map(|word| text(word, values)).collect();
-    let inputs = inputs(&plan.inputs, values)?;
-    let env = inputs.into_iter().map(|(name, value)| (name, as_text(&value))).collect();
+    let argv = argv?;
+    handing::check_arguments(&argv).map_err(unusable)?;
+    let Handed { env, files } = handing::to_command(inputs(&plan.inputs, values)?);
     let (session, label) = match &identity.owner {
         Owner::Task { run, task } => {
             let parts = ["wf", run.as_str(), task.as_str(), "command"];
@@ -141,7 +144,7 @@ fn command_order(
         label,
         session,
         windowed: false,
-        argv: argv?,
+        argv,
         env,
         cwd,
         prompt: None,
@@ -159,6 +162,7 @@ fn command_order(
         resources: policy.resources,
         care: policy.care,
         handover: None,
+        files,
     })
 }
 

@@ -31,6 +31,10 @@ impl Live {
         }
     }
 
+    pub(super) fn of_run(&self, run: &RunId) -> usize {
+        self.of_run.get(run).copied().unwrap_or(0)
+    }
+
     pub(super) fn of_agent(&self, agent: &str) -> usize {
         self.of_agent.get(agent).copied().unwrap_or(0)
     }

@@ -167,6 +167,7 @@ impl Task {
             not_before: if waits { Some(self.not_before.unwrap_or_default()) } else { None },
             limited: waits && self.error.as_ref().is_some_and(limit),
             queued: self.queued,
+            agent: self.agent_index,
         }
     }
 

@@ -41,9 +41,9 @@ impl Slots {
         self.for_workers.add(run, plan, agent);
     }
 
-    /// How many of a run live, but for leads that wait for their workers.
-    pub(super) fn of_run(&self, run: &RunId) -> usize {
-        self.for_workers.of_run(run)
+    /// How many more attempts of a run could start at most.
+    pub(super) fn free(&self, run: &Run) -> usize {
+        (run.plan.max_parallel as usize).saturating_sub(self.for_workers.of_run(&run.id))
     }
 
     /// What is taken, as this task sees it.

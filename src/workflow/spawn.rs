@@ -143,7 +143,8 @@ impl Run {
 
     /// The workers of a lead, in the order in which they were asked for.
     pub fn workers(&self, lead: &TaskId) -> impl Iterator<Item = (&plan::Task, &Task)> {
-        self.tasks().filter(move |(plan, _)| plan.worker_of() == Some(lead))
+        let workers = self.census.workers().filter_map(|at| self.at(at));
+        workers.filter(move |(plan, _)| plan.worker_of() == Some(lead))
     }
 
     /// The worker of that name.

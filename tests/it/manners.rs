@@ -6,6 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, gone_within, task};
+use crate::schema::check;
 use crate::wait::wait_for;
 
 const HEAD: &str = r#"
@@ -32,22 +33,6 @@ fn head() -> String {
 
 fn one(id: &str, keys: &str) -> String {
     format!("[[task]]\nid = '{id}'\ndescription = 'Do {id}.'\n{keys}\n")
-}
-
-/// Holds the document against its schema, and its sums against each other.
-#[track_caller]
-fn check(results: &Value) {
-    let schema = include_str!("../data/execution_results.schema.json");
-    let schema = serde_json::from_str(schema).expect("the schema is JSON");
-    let validator = jsonschema::validator_for(&schema).expect("it is a schema");
-    let document = json!({ "execution_results": results });
-    let misses: Vec<String> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
-    assert!(misses.is_empty(), "{misses:?}: {document:#}");
-    let sum = |name: &str| results["summary"][name].as_u64().expect("a number");
-    assert_eq!(sum("total_tasks"), sum("successful") + sum("failed") + sum("skipped"));
-    let tasks =
-        results["phases"].as_array().expect("a list").iter().flat_map(|p| p["tasks"].as_array());
-    assert_eq!(sum("total_tasks"), tasks.map(|tasks| tasks.len() as u64).sum::<u64>());
 }
 
 fn told(results: &Value, id: &str) -> Value {

@@ -90,7 +90,9 @@ impl Scene {
         let answer = self.call(&all);
         let mut document = answer.document();
         assert!(document.get("error").is_none(), "{answer:?}");
-        (answer.code, document["execution_results"].take())
+        let results = document["execution_results"].take();
+        crate::schema::check(&results);
+        (answer.code, results)
     }
 
     /// The attempts of `ps`.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::RunOutcome;
 
-const SCHEMA: &str = include_str!("../../../tests/data/execution_results.schema.json");
+const SCHEMA: &str = include_str!("../../../docs/execution-results.schema.json");
 
 /// Features O1-O7, rulings Z17, Z19: the document fits its schema and its numbers add up.
 fn checked(bench: &Bench) -> Value {

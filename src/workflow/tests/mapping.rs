@@ -94,6 +94,17 @@ impl Bench {
     }
 }
 
+/// The same run, from its facts.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only facts of runs are replayed")]
+fn rebuilt(bench: &Bench) -> Run {
+    let fact = |fact: &Fact| match fact {
+        Fact::Run { fact, .. } => Some((bench.now, fact.clone())),
+        _ => None,
+    };
+    let facts: Vec<(Moment, RunFact)> = bench.facts.iter().filter_map(fact).collect();
+    Workflow::replay(&run_id(1), &facts).unwrap()
+}
+
 /// Features C1, C2, C12: every entry is a task of its own, at once; what they give is gathered in
 /// the order of the list.
 #[test]
@@ -116,8 +127,8 @@ fn each_entry_is_a_task_and_the_results_come_in_order() {
     }
     assert_eq!(bench.value("score"), json!([{ "of": "b" }, { "of": "a" }, { "of": "c" }]));
     assert_eq!(bench.live(), "hold report");
-    assert_eq!(bench.replayed().tasks, bench.run().tasks, "replaying gives the same");
-    assert_eq!(bench.replayed().plan, bench.run().plan);
+    assert_eq!(rebuilt(&bench).tasks, bench.run().tasks, "replaying gives the same");
+    assert_eq!(rebuilt(&bench).plan, bench.run().plan);
 }
 
 #[test]
@@ -235,7 +246,7 @@ fn what_is_done_stays_done() {
     bench.succeed("score[d]", json!("D"));
     assert_eq!(bench.value("score"), json!(["D", "C", "A"]));
     assert_eq!(bench.live(), "hold report");
-    assert_eq!(bench.replayed().tasks, bench.run().tasks);
+    assert_eq!(rebuilt(&bench).tasks, bench.run().tasks);
 }
 
 /// An item whose content changed is done again, under its key.
