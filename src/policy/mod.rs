@@ -32,6 +32,7 @@ mod diff;
 mod failover;
 mod groups;
 mod invocation;
+mod keys;
 mod life;
 mod order;
 mod pattern;
