@@ -8,6 +8,7 @@ mod client;
 mod daemon_view;
 mod doing;
 mod event;
+mod explained;
 pub mod failover;
 pub mod frame;
 mod health;

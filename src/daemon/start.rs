@@ -111,10 +111,15 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     engine.begin_with_config();
     engine.resume(last, &panes).await?;
     failpoint::step("start.forget-crashes", || start.done());
+    attend(engine, Ears { incoming, calls }).await
+}
+
+/// Serves, and tells whoever started the daemon as a service.
+async fn attend(engine: Engine, ears: Ears) -> Result<(), Error> {
     tracing::info!("serving");
     let herald = engine.settings.herald.clone();
     failpoint::step("start.tell-ready", || herald::tell(herald.as_deref(), "READY=1"));
-    let result = engine.serve(Ears { incoming, calls }).await;
+    let result = engine.serve(ears).await;
     failpoint::step("leave.tell-stopping", || herald::tell(herald.as_deref(), "STOPPING=1"));
     tracing::info!(?result, "ended");
     result

@@ -94,6 +94,7 @@ impl Engine {
             attempt: row.attempt.clone(),
             window: live.and_then(|attempt| attempt.window.clone()),
             token: live.map(|attempt| attempt.order.token.as_str().to_owned()),
+            health: row.attempt.as_ref().and_then(|id| self.health_mark(id)),
             outcome: row.outcome,
             why: row.why.clone(),
             stale: live.is_some_and(|attempt| self.core.supervisor.is_stale(attempt)),
@@ -120,6 +121,7 @@ impl Engine {
             run,
             task,
             window: row.window.clone(),
+            health: self.health_mark(&row.order.attempt),
             token: row.order.token.as_str().to_owned(),
             outcome: row.end.as_ref().map(|end| end.outcome),
         }
@@ -188,7 +190,7 @@ pub(super) fn with_context(run: &Run, view: &RunView) -> serde_json::Value {
 }
 
 pub(super) fn parked_view(parking: &Parking) -> ParkedView {
-    let Parking { agent, until: _, until_ms, why } = parking.clone();
+    let Parking { agent, until: _, until_ms, unsaid: _, why } = parking.clone();
     ParkedView { agent, until_ms, why }
 }
 

@@ -1,6 +1,8 @@
 //! Why something stands where it stands: the state's own explanation, and the last decisions and
 //! findings from the ledger.
 
+use std::collections::BTreeMap;
+
 use crate::control::failover::FailoverView;
 use crate::control::view::{Counter, Decision, HealthView, NextAction, WhyReply};
 use crate::control::{Reply, Responder};
@@ -22,10 +24,8 @@ impl Engine {
         let now = self.clock.now();
         let health = self.health_view(&target);
         if let Some(found) = self.core.supervisor.explain(&target, now) {
-            let counter = |(name, value, limit): (&str, u64, Option<u64>)| Counter {
-                name: name.to_owned(),
-                value,
-                limit,
+            let counter = |(name, value, limit): (&str, u64, Option<u64>)| {
+                (name.to_owned(), Counter { value, limit })
             };
             let supervisor = &self.core.supervisor;
             let row = supervisor.instances().find(|row| row.name == target);
@@ -175,7 +175,7 @@ fn findings(reader: &Reader, entries: &[(Moment, RunFact)], task: &str, now: Now
     told(&notes, now)
 }
 
-type Standing = (String, String, Vec<Counter>, Option<NextAction>);
+type Standing = (String, String, BTreeMap<String, Counter>, Option<NextAction>);
 
 fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
     if task.is_empty() {
@@ -186,7 +186,7 @@ fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
         });
         let why = asked.or_else(|| run.why.clone()).or_else(|| run.root_cause.clone());
         let why = why.unwrap_or_else(|| format!("plan `{}`", run.plan.name));
-        return Some((run.state.to_string(), why, Vec::new(), None));
+        return Some((run.state.to_string(), why, BTreeMap::new(), None));
     }
     let id = TaskId::new(task);
     let (plan, state) = (run.plan.task(&id)?, run.task(&id)?);
@@ -206,16 +206,14 @@ fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
         (None, Some(skip)) => format!("skipped: {skip}"),
         (None, None) => format!("by {}", views::agent_of(run, &id, state.agent_index)),
     };
-    let attempts = Counter {
-        name: "attempts".to_owned(),
-        value: u64::from(state.n),
-        limit: Some(u64::from(views::attempts_max(plan))),
-    };
+    let attempts =
+        Counter { value: u64::from(state.n), limit: Some(u64::from(views::attempts_max(plan))) };
     let next = state.not_before.map(|at| NextAction {
         text: format!("{} attempt", state.reason),
         due_in_ms: Some(views::ms(at.since(now.moment))),
     });
-    Some((state.state.to_string(), why, vec![attempts], next))
+    let counters = BTreeMap::from([("attempts".to_owned(), attempts)]);
+    Some((state.state.to_string(), why, counters, next))
 }
 
 /// What a task waits for beside other tasks, or that it is slow (features K13, K14).

@@ -186,6 +186,7 @@ fn instance(name: &str, state: InstanceState) -> InstanceRow {
         last_delay_ms: 100,
         serving: None,
         switches: vec![],
+        handover: None,
         outcome: Some(Outcome::Signal),
         why: "waits".into(),
     }

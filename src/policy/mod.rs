@@ -36,6 +36,7 @@ mod failover;
 mod groups;
 mod import;
 mod invocation;
+mod keys;
 mod life;
 mod order;
 mod pattern;
