@@ -39,10 +39,6 @@ impl Live {
         self.of_agent.get(agent).copied().unwrap_or(0)
     }
 
-    pub(super) fn of_run(&self, run: &RunId) -> usize {
-        self.of_run.get(run).copied().unwrap_or(0)
-    }
-
     /// Whether the run and the phase have a slot.
     pub(super) fn run_has_room(&self, run: &Run, phase: &str) -> bool {
         let of_run = self.of_run(&run.id);
