@@ -10,6 +10,7 @@ mod autostart;
 mod check;
 mod columns;
 mod configuration;
+mod cost;
 mod daemon;
 mod deadline;
 mod desk;
@@ -18,6 +19,7 @@ mod examined;
 mod failure;
 mod follow;
 mod harvest;
+mod history;
 mod home;
 mod logs;
 mod notify;
@@ -120,6 +122,8 @@ enum Verb {
     Why(why::Args),
     /// Who can do what, and how they stand; take over agents of others
     Agents(agents::Args),
+    /// Tokens, money and time that runs used
+    Cost(cost::Args),
     /// Take up a changed configuration, or tell what that would change
     Reload(reload::Args),
     /// Print every problem of a configuration file
@@ -187,6 +191,7 @@ impl Verb {
             Verb::ResetFailed(args) => units::reset_failed(args, desk),
             Verb::Why(args) => why::run(args, desk),
             Verb::Agents(args) => agents::run(args, desk),
+            Verb::Cost(args) => cost::run(args, desk),
             Verb::Reload(args) => reload::run(args, desk),
             Verb::Check(args) => check::run(args, desk),
             Verb::Doctor(args) => doctor::run(args, desk),
@@ -215,6 +220,7 @@ impl Verb {
             Verb::ResetFailed(args) => args.json,
             Verb::Why(args) => args.json,
             Verb::Agents(args) => args.json(),
+            Verb::Cost(args) => args.json,
             Verb::Reload(args) => args.json,
             Verb::Check(args) => args.json,
             Verb::Doctor(args) => args.json,

@@ -1,4 +1,4 @@
-//! `plan check` and `plan show`. Neither needs a daemon.
+//! `plan check` and `plan show`. Neither needs a daemon; one that runs is asked for earlier runs.
 
 use std::path::PathBuf;
 
@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::desk::Desk;
 use super::failure::{COMPLETED, invalid, stops};
+use super::history::History;
 use super::reading::{Look, PlanFile, input, inputs};
 use crate::control::{Failure, FailureKind};
 use crate::document;
@@ -106,11 +107,15 @@ pub(crate) fn tell(findings: &[Finding], say: impl Fn(&str)) {
 
 fn show(args: &Show, desk: &Desk) -> Result<u8, Failure> {
     let look = Look { demo: args.demo, inputs: inputs(&args.inputs)?, ..Look::default() };
-    let plan = PlanFile::read(desk, &args.file)?.accept(desk, &args.file, &look)?;
+    let mut plan = PlanFile::read(desk, &args.file)?.accept(desk, &args.file, &look)?;
+    let history = History::fill_in(desk, &mut plan);
     if desk.voice.json {
-        desk.voice.document(&plan::show_json(&plan))?;
+        let mut document = plan::show_json(&plan);
+        history.iter().for_each(|history| history.add_to(&mut document));
+        desk.voice.document(&document)?;
     } else {
-        desk.voice.data(plan::show(&plan).as_bytes())?;
+        let below = history.map_or_else(String::new, |history| history.text());
+        desk.voice.data(format!("{}{below}", plan::show(&plan)).as_bytes())?;
     }
     Ok(COMPLETED)
 }

@@ -140,6 +140,17 @@ pub enum Request {
         #[serde(default)]
         capability: Option<String>,
     },
+    /// What runs used. Answer: [`super::cost_view::CostReply`].
+    Cost {
+        /// Only this one, with its tasks.
+        #[serde(default)]
+        run: Option<RunId>,
+    },
+    /// What earlier runs of a plan tell. Answer: [`super::cost_view::HistoryReply`].
+    History {
+        /// The plan's name.
+        plan: String,
+    },
     /// End the daemon. Answered with `ok` before it goes.
     Shutdown {
         /// Stop all agents first; otherwise they live on.

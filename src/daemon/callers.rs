@@ -191,6 +191,8 @@ fn about(request: &Request) -> (&'static str, About<'_>) {
         Request::Attach { .. } => ("attach", About::Others),
         Request::Reload { .. } => ("reload", About::Others),
         Request::Agents { .. } => ("agents", About::Others),
+        Request::Cost { .. } => ("cost", About::Others),
+        Request::History { .. } => ("plan show", About::Others),
         Request::Shutdown { .. } => ("shutdown", About::Others),
     }
 }

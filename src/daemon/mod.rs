@@ -11,6 +11,7 @@ mod calls;
 mod config_source;
 mod config_watch;
 mod core;
+mod cost;
 mod crashes;
 mod door;
 mod ears;
@@ -57,7 +58,7 @@ pub use self::config_source::ConfigSource;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
 use crate::failpoint;
-use crate::model::{Ending, Order};
+use crate::model::{Ending, Order, Spent};
 use crate::policy::Config;
 use crate::signals::Signal;
 use crate::tmux::{self, Tmux};
@@ -154,6 +155,8 @@ enum Incoming {
         order: Box<Order>,
         /// What is known.
         ending: Box<Ending>,
+        /// What it used, as far as it said.
+        spent: Vec<Spent>,
     },
     /// A signal.
     Signal(Signal),

@@ -110,6 +110,9 @@ fn order(name: &str, owner: Owner) -> Order {
         resources: Default::default(),
         care: Default::default(),
         handover: None,
+        model: None,
+        usage: crate::model::UsageFormat::None,
+        pools: Vec::new(),
     }
 }
 

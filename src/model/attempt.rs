@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::outcome::words;
 use super::{
     AttemptId, Care, EnvFilter, Exit, Moment, Outcome, ProcessMark, Resources, RunId, StopSpec,
-    TaskId, Token,
+    TaskId, Token, UsageFormat,
 };
 
 words! {
@@ -215,6 +215,15 @@ pub struct Order {
     /// What the agent left behind that this one takes over from, as Markdown.
     #[serde(default)]
     pub handover: Option<String>,
+    /// The model that it was asked for, if one was.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// What it writes about the tokens that it uses.
+    #[serde(default)]
+    pub usage: UsageFormat,
+    /// The named pools that it takes from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<String>,
 }
 
 /// What was found of a result when an attempt was over.

@@ -71,6 +71,9 @@ impl Agent {
             resources: self.policy.resources.clone(),
             care: self.policy.care.clone(),
             handover: None,
+            model: self.model.clone(),
+            usage: self.usage,
+            pools: Vec::new(),
         }
     }
 

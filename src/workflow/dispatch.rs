@@ -30,6 +30,7 @@ struct Candidate {
 impl Workflow {
     pub(super) fn dispatch(&mut self, now: Moment, out: &mut Vec<Action>) {
         self.wake = None;
+        self.look_at_budgets(now, out);
         let mut live = Live::count(self.runs.values());
         if live.all >= self.live_max {
             return;

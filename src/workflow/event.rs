@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::model::{
-    AttemptEnd, AttemptId, Fact, Moment, Order, RunId, StopCause, Submission, Then,
+    AttemptEnd, AttemptId, Fact, Moment, Order, RunId, Spent, StopCause, Submission, Then,
 };
+use crate::policy::Price;
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +49,17 @@ pub enum Event {
         tail: String,
         /// Its log.
         log: PathBuf,
+    },
+    /// It was found in its output what an attempt used; said before its end.
+    AttemptSpent {
+        /// Which run.
+        run: RunId,
+        /// Whose.
+        attempt: AttemptId,
+        /// What it used. Counters of a session are those of the whole session.
+        spent: Vec<Spent>,
+        /// What tokens cost, where the program does not tell.
+        prices: Vec<Price>,
     },
     /// An agent is not to be started before a usage limit has passed.
     AgentParked {

@@ -4,10 +4,12 @@
 //! orders attempts and hears how they ended; who runs them, and where, it does not know (design
 //! §14). Runs are logged: [`Workflow::replay`] replays their facts through [`Run::apply`].
 
+mod budget;
 mod choose;
 mod dispatch;
 mod event;
 mod failover;
+mod gauge;
 mod kept;
 mod moves;
 mod order;
@@ -20,6 +22,7 @@ mod settle;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +57,9 @@ pub struct Workflow {
     starts: pools::Starts,
     /// When a rate has room again that a task waits for.
     wake: Option<Moment>,
+    /// Budgets that were told to be used up, by run and task. Lost with the daemon, which then
+    /// tells once more.
+    warned: BTreeSet<(RunId, Option<TaskId>)>,
 }
 
 /// A run that cannot be taken up again.
@@ -79,6 +85,7 @@ impl Workflow {
             standings: standing::Standings::default(),
             starts: pools::Starts::default(),
             wake: None,
+            warned: BTreeSet::new(),
         }
     }
 
@@ -148,6 +155,9 @@ impl Workflow {
             Event::AttemptEnded { run, attempt, end, then, value, tail, log } => {
                 let report = Report { attempt, end, then, value, tail, log };
                 self.attempt_ended(now, &run, report, &mut out);
+            }
+            Event::AttemptSpent { run, attempt, spent, prices } => {
+                self.attempt_spent(now, &run, &attempt, &spent, &prices, &mut out);
             }
             Event::AgentParked { agent, until } => {
                 self.parked.insert(agent, until);

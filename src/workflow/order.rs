@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::model::{
     EnvFilter, Limits, Order, Outcome, Owner, PromptBy, ResultRule, StartReason, TaskError, TaskId,
-    window_label,
+    UsageFormat, window_label,
 };
 use crate::plan::{
     self, DependsCause, DependsOn, InputUse, OutputAs, Template, Work, as_text, resolve_input,
@@ -31,9 +31,12 @@ pub(super) fn order(
             let agent = run.plan.agents.get(name).ok_or_else(|| {
                 unusable(format!("agent `{name}` is missing from the frozen plan"))
             })?;
+            // A task may ask for another model than its agent has.
+            let mut agent = agent.clone();
+            agent.model = plan.model.clone().or(agent.model);
             let mut order = agent.order(identity, cwd);
             order.handover = handed_over(run, plan, &order);
-            order.prompt = Some(agent_prompt(run, plan, agent, &values, &order)?);
+            order.prompt = Some(agent_prompt(run, plan, &agent, &values, &order)?);
             order
         }
         Work::Command { run: argv } => command_order(plan, argv, &values, identity, cwd)?,
@@ -47,6 +50,7 @@ pub(super) fn order(
         }
     };
     order.schema.clone_from(&plan.output);
+    order.pools = plan.uses.keys().cloned().collect();
     let reported = plan.output_as == OutputAs::Report;
     order.result_required |= plan.output.is_some() || (!reported && is_read(run, &plan.id));
     // The checker has worked the agent's own limit in; none is a plan's word too.
@@ -150,6 +154,9 @@ fn command_order(
         resources: policy.resources,
         care: policy.care,
         handover: None,
+        model: None,
+        usage: UsageFormat::None,
+        pools: Vec::new(),
     })
 }
 

@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::gauge::Gauge;
 use super::kept::Kept;
 use crate::model::{
     AttemptId, Moment, Output, RunFact, RunId, RunOutcome, RunState, SkipReason, StartReason,
@@ -47,6 +48,8 @@ pub struct Run {
     pub(super) tasks: BTreeMap<TaskId, Task>,
     /// When tasks went over to another agent, by the first agent of theirs, which has the budget.
     pub(super) switches: BTreeMap<String, Vec<Moment>>,
+    /// How much of its time it used.
+    pub(super) gauge: Gauge,
     /// What was told about it and asked, beside the moves of its tasks.
     pub kept: Kept,
 }
@@ -161,6 +164,7 @@ impl Run {
             ended: None,
             tasks,
             switches: BTreeMap::new(),
+            gauge: Gauge::default(),
             kept: Kept::default(),
         })
     }
@@ -180,6 +184,7 @@ impl Run {
     /// # Errors
     /// When the state does not allow it; nothing is changed then.
     pub fn apply(&mut self, at: Moment, fact: &RunFact) -> Result<(), IllegalFact> {
+        self.measure(at);
         match fact {
             RunFact::Submitted(_) => Err(self.illegal("run", self.state.word(), fact)),
             RunFact::Moved { state, why } => self.moved(at, *state, why.clone(), fact),

@@ -2,6 +2,7 @@
 
 mod conserving;
 mod documents;
+mod money;
 mod moves;
 mod prompts;
 mod retrying;

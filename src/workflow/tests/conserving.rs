@@ -54,7 +54,7 @@ fn startable(bench: &Bench, agent_max: u32, pool: u32, daemon: usize) -> Vec<Str
     let mut found = Vec::new();
     for run in &runs {
         let own = live.iter().filter(|(of, _, _)| of.id == run.id).count();
-        for (plan, task) in run.tasks().filter(|(_, task)| task.state == TaskState::Queued) {
+        for (plan, _) in run.tasks().filter(|(_, task)| task.state == TaskState::Queued) {
             let claude = plan.work.agents()[0].name == "claude";
             let fits = live.len() < daemon
                 && own < run.plan.max_parallel as usize

@@ -1,0 +1,64 @@
+//! What a run used: tokens and money by attempt, and the `usage` object of its document (features
+//! P1 to P4, J7, J8).
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::model::{AttemptId, Moment, RunFact, RunId, Spent};
+use crate::policy::{Price, fill_in_cost};
+
+use super::{Action, Run, Workflow};
+
+impl Workflow {
+    /// Writes down what was found that an attempt used. One that told itself is believed.
+    pub(super) fn attempt_spent(
+        &mut self,
+        now: Moment,
+        id: &RunId,
+        attempt: &AttemptId,
+        spent: &[Spent],
+        prices: &[Price],
+        out: &mut Vec<Action>,
+    ) {
+        let Some(task) = self.waiting_task(id, attempt) else { return };
+        if self.runs[id].kept.spent.contains_key(attempt) {
+            return;
+        }
+        for one in spent {
+            let mut spent = one.clone();
+            if !one.session.is_empty() {
+                let key = (one.session.clone(), one.model.clone());
+                let known = self.runs[id].kept.sessions.get(&key);
+                spent = known.map_or(spent, |known| one.since(known));
+            }
+            fill_in_cost(prices, &mut spent);
+            if !spent.is_nothing() {
+                let (task, attempt) = (task.clone(), attempt.clone());
+                self.record(now, id, RunFact::TaskSpent { task, attempt, spent }, out);
+            }
+        }
+    }
+}
+
+/// The `usage` object. A cost that nobody knows is null; the sum of those that are known otherwise.
+pub(super) fn document(run: &Run, end: Moment) -> Value {
+    let total = run.kept.total();
+    let (overhead_ms, utilisation) = run.gauge_at(end).read();
+    let agents: BTreeSet<&String> =
+        run.tasks.values().filter_map(|task| task.agent.as_ref()).collect();
+    json!({
+        "tokens_in": total.tokens_in(),
+        "tokens_out": total.output,
+        "cost_usd": total.cost_microusd.map(usd),
+        "agents": agents.len(),
+        "overhead_ms": overhead_ms,
+        "utilisation": utilisation,
+    })
+}
+
+/// Dollars, of millionths.
+#[expect(clippy::cast_precision_loss, reason = "nobody spends 2^53 millionths of a dollar")]
+fn usd(micro: u64) -> f64 {
+    micro as f64 / 1e6
+}
