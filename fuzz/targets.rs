@@ -72,6 +72,7 @@ pub(crate) fn plan(data: &[u8]) {
         demo: false,
         max_parallel: None,
         base_dir: Path::new("/srv"),
+        template: &muxvisor::plan::no_templates,
     };
     let checked = check(&Source::new("plan.toml", text.clone()), &surroundings);
     let own: Vec<Finding> =

@@ -15,78 +15,9 @@
 //! `MUXVISOR_FAILPOINT_MARK` names a file, the mark: a death makes it and writes its name there, and
 //! where it is already nobody dies any more; failures last as long as it is there.
 
-/// Every step, in the order in which a life passes them.
-pub const ALL: &[&str] = &[
-    // A daemon starts.
-    "start.prepare-home",
-    "start.take-lock",
-    "start.open-ledger",
-    "start.migrate-ledger",
-    "start.connect-tmux",
-    "start.spawn-tmux",
-    "start.record-tmux",
-    "start.list-panes",
-    "start.recover",
-    "start.bind-socket",
-    "start.name-socket",
-    "start.adopt",
-    "start.sweep-windows",
-    "start.end-recovery",
-    // A turn of its loop.
-    "turn.commit",
-    "ledger.commit",
-    "ledger.fold",
-    "turn.publish",
-    "turn.perform",
-    "turn.reply",
-    // An attempt is launched.
-    "launch.make-folder",
-    "launch.write-prompt",
-    "launch.write-spec",
-    "launch.name-spec",
-    "launch.open-window",
-    "launch.start-shim",
-    "launch.report",
-    // Its shim starts its agent.
-    "shim.take-lock",
-    "shim.open-streams",
-    "shim.open-log",
-    "shim.reserve-exit",
-    "shim.fork",
-    "shim.write-started",
-    "shim.fill-started",
-    "shim.name-started",
-    "shim.bind-socket",
-    "shim.release",
-    // It is followed, typed to, stopped.
-    "follow.watch",
-    "follow.report-start",
-    "shim.write-log",
-    "ask.tell-shim",
-    "shim.answer",
-    "shim.stop",
-    // It ends.
-    "shim.fill-exit",
-    "shim.name-exit",
-    "shim.close-socket",
-    "shim.leave",
-    "follow.read-exit",
-    "follow.fence",
-    "follow.read-result",
-    "follow.write-result",
-    "follow.name-result",
-    "follow.report-end",
-    "window.close",
-    // What people ask for.
-    "submit.check",
-    "reload.read",
-    "reload.apply",
-    "reconcile.mend",
-    "archive.read",
-    "leave.close-tmux",
-    // Time.
-    "clock.wall",
-];
+mod steps;
+
+pub use steps::ALL;
 
 #[cfg(debug_assertions)]
 pub use armed::{arm, arm_with, future, io, step, wall_ms, words};

@@ -34,9 +34,11 @@ impl Leaf {
         file.write_all(b"1")
     }
 
-    /// Removes it, if nobody is in it.
-    pub fn remove(&self) {
+    /// Removes it, if nobody is in it; whether it is gone. Whoever ends just now is still in it for
+    /// a moment after nothing can be seen of it any more.
+    pub fn remove(&self) -> bool {
         remove(&self.0);
+        !self.0.exists()
     }
 }
 

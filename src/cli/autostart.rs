@@ -47,7 +47,7 @@ pub(crate) fn ensure(place: &Place, config: &ConfigFile) -> Result<Client, Failu
         return Ok(client);
     }
     // Better told here, with its place, than by a daemon that ends at once.
-    configuration::load(config)?;
+    configuration::in_force(&place.home, config)?;
     place.prepare()?;
     let deadline = Deadline::after(Some(WITHIN));
     // Held until the daemon answers: whoever comes meanwhile waits here and then finds it.

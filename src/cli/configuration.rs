@@ -7,12 +7,41 @@ use std::path::{Path, PathBuf};
 use super::failure::{invalid, unreadable};
 use super::home::ConfigFile;
 use crate::control::Failure;
+use crate::daemon::{Home, Kept, LastGood};
 use crate::document::{Findings, Source, Span};
 use crate::model::Finding;
 use crate::policy::{Beside, Config};
 
 /// Longer files are neither plans nor configuration.
 const BYTES_MAX: u64 = 2 << 20;
+
+/// What a daemon of this home is started with.
+pub(crate) struct InForce {
+    /// The configuration.
+    pub(crate) config: Config,
+    /// What the file says; `None` when there is none, or none that can be read.
+    pub(crate) text: Option<String>,
+    /// Why it is the last good one and not what the file says.
+    pub(crate) kept: Option<Kept>,
+}
+
+/// What the file says, or what it said when it was right last; its problems when it never was.
+pub(crate) fn in_force(home: &Home, file: &ConfigFile) -> Result<InForce, Failure> {
+    let read = text(file);
+    let text = read.as_ref().ok().cloned().flatten();
+    let failure = match read.and_then(|text| judge(file, text)) {
+        Ok(config) => return Ok(InForce { config, text, kept: None }),
+        Err(failure) => failure,
+    };
+    let good = LastGood::read(home, &file.path);
+    let config = good.as_ref().and_then(|good| judge(file, Some(good.text.clone())).ok());
+    match (config, good) {
+        (Some(config), Some(LastGood { accepted_ms, .. })) => {
+            Ok(InForce { config, text, kept: Some(Kept { failure, accepted_ms }) })
+        }
+        (None, _) | (_, None) => Err(failure),
+    }
+}
 
 /// The configuration, or its problems as a failure.
 pub(crate) fn load(file: &ConfigFile) -> Result<Config, Failure> {

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use super::autostart::{YIELDED, program};
-use super::configuration;
+use super::columns::stamp;
+use super::configuration::{self, InForce};
 use super::desk::Desk;
 use super::failure::COMPLETED;
 use crate::cgroup;
 use crate::control::{Failure, FailureKind};
-use crate::daemon::{self, ConfigSource, Settings};
+use crate::daemon::{self, ConfigSource, Kept, Settings};
 
 /// How to be the daemon.
 #[derive(Debug, clap::Args)]
@@ -23,9 +24,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
     let place = desk.place()?;
     let file = desk.config()?;
-    let text = configuration::text(&file)?;
-    let first = text.clone();
-    let config = configuration::judge(&file, text)?;
+    let InForce { config, text, kept } = configuration::in_force(&place.home, &file)?;
+    if let Some(Kept { failure, accepted_ms }) = &kept {
+        let of = stamp(*accepted_ms);
+        desk.voice.note(&format!("{failure}; the last good one, of {of}, is in use"));
+    }
     if args.detached {
         detach();
     }
@@ -34,13 +37,14 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
         config,
         config_source: ConfigSource::new(
             file.path.clone(),
-            first.as_deref(),
+            text,
             {
                 let file = file.clone();
                 move || configuration::text(&file)
             },
             move |text| configuration::judge(&file, text),
         ),
+        kept,
         program: program(),
         env: instances_environment(desk),
         cwd: desk.shell.cwd.clone(),

@@ -13,6 +13,7 @@ use nix::unistd::{AccessFlags, access, geteuid};
 use serde_json::json;
 
 use super::autostart::{answers, is_locked};
+use super::columns::stamp;
 use super::configuration;
 use super::desk::Desk;
 use super::examined::{Check, Verdict};
@@ -22,7 +23,7 @@ use super::voice::{Colour, Voice};
 use super::{ps, soundness};
 use crate::control::view::{DaemonView, PsReply, TmuxView};
 use crate::control::{self, Client, Failure, FailureKind, Request};
-use crate::daemon::Home;
+use crate::daemon::{Home, LastGood};
 use crate::model::AttemptId;
 
 /// The oldest tmux that has all we use.
@@ -57,7 +58,7 @@ pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
         kernel(),
         descriptors(),
         terminals(),
-        configuration(desk),
+        configuration(desk, &home),
         in_force(&home),
         daemon(&home),
         windows(&home),
@@ -220,13 +221,19 @@ fn terminals() -> Check {
     }
 }
 
-fn configuration(desk: &Desk) -> Check {
+fn configuration(desk: &Desk, home: &Home) -> Check {
     match desk.config().and_then(|file| configuration::load(&file)) {
         Ok(config) => {
             Check::ok("configuration", format!("{} agents are known", config.agents.len()))
         }
-        Err(failure) => Check::new("configuration", Verdict::Error, failure.message)
-            .hint("run `muxvisor check`"),
+        Err(failure) => {
+            let good = desk.config().ok().and_then(|file| LastGood::read(home, &file.path));
+            let instead = good.map_or(String::new(), |good| {
+                format!("; meanwhile daemons start with that of {}", stamp(good.accepted_ms))
+            });
+            Check::new("configuration", Verdict::Error, failure.message)
+                .hint(format!("run `muxvisor check`{instead}"))
+        }
     }
 }
 

@@ -1,10 +1,13 @@
-//! `plan check` and `plan show`. Neither needs a daemon; one that runs is asked for earlier runs.
+//! `plan`: check, show, list, new and draft. Only `draft` needs a daemon; one that runs is asked by
+//! `show` for earlier runs.
 
 use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::catalogue;
 use super::desk::Desk;
+use super::drafting;
 use super::failure::{COMPLETED, invalid, stops};
 use super::history::History;
 use super::reading::{Look, PlanFile, input, inputs};
@@ -20,6 +23,12 @@ pub(crate) enum Verb {
     Check(Check),
     /// Print a plan as it would be approved: tasks, dependencies, order
     Show(Show),
+    /// List the plans that are there by name
+    List(catalogue::List),
+    /// Make a new plan of a pattern, a composition, or a plan of yours
+    New(catalogue::New),
+    /// Have an agent draft a plan for a goal; it is shown, and never run unasked
+    Draft(drafting::Args),
 }
 
 /// Which plans to check.
@@ -59,6 +68,9 @@ impl Verb {
         match self {
             Verb::Check(args) => args.json,
             Verb::Show(args) => args.json,
+            Verb::List(args) => args.json,
+            Verb::New(args) => args.json,
+            Verb::Draft(args) => args.json,
         }
     }
 }
@@ -68,6 +80,9 @@ pub(crate) fn run(verb: &Verb, desk: &Desk) -> Result<u8, Failure> {
     match verb {
         Verb::Check(args) => check(args, desk),
         Verb::Show(args) => show(args, desk),
+        Verb::List(_) => catalogue::list(desk),
+        Verb::New(args) => catalogue::new(args, desk),
+        Verb::Draft(args) => drafting::draft(args, desk),
     }
 }
 

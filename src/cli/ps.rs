@@ -112,7 +112,9 @@ pub(super) fn remarks(configuration: &ConfigurationView) -> Vec<String> {
     let mut lines = Vec::new();
     if let (Some(problem), Some(since)) = (&configuration.problem, configuration.kept_since_ms) {
         let when = stamp(since);
-        lines.push(format!("configuration: last good one kept, since {when}: {problem}"));
+        let of = configuration.last_good_ms;
+        let of = of.map_or(String::new(), |ms| format!(", of {}", stamp(ms)));
+        lines.push(format!("configuration: last good one kept, since {when}{of}: {problem}"));
         for finding in &configuration.findings {
             let Finding { code, line, column, message, .. } = finding;
             lines.push(format!("  {line}:{column} {code}: {message}"));

@@ -30,6 +30,7 @@ const KNOWN: &[&str] = &[
     "MUXVISOR_CONFIG",
     "MUXVISOR_HOME",
     "MUXVISOR_RESULT",
+    "MUXVISOR_TOKEN",
     "NOTIFY_SOCKET",
     "NO_COLOR",
     "PATH",

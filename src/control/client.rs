@@ -157,12 +157,21 @@ const fn patience(request: &Request) -> Option<Duration> {
         | Request::Down { .. }
         | Request::Stop { .. }
         | Request::Restart { .. }
+        | Request::Cleanup { .. }
         | Request::Shutdown { .. } => None,
-        Request::Hello
+        // What is waited for inside of an agent is asked for again and again.
+        Request::Inside(_)
+        | Request::Items(_)
+        | Request::Hello
         | Request::Ps
         | Request::Submit(_)
         | Request::Approve { .. }
         | Request::Cancel { .. }
+        | Request::Pause { .. }
+        | Request::Resume { .. }
+        | Request::Answer { .. }
+        | Request::Retry { .. }
+        | Request::Emit { .. }
         | Request::Runs { .. }
         | Request::Show { .. }
         | Request::Results { .. }

@@ -59,6 +59,9 @@ pub struct ConfigurationView {
     pub path: PathBuf,
     /// Since when the last good one is kept because of a problem; null when there is none.
     pub kept_since_ms: Option<i64>,
+    /// When what holds was taken up from the file; null when there never was one.
+    #[serde(default)]
+    pub last_good_ms: Option<i64>,
     /// What is wrong, in one sentence.
     pub problem: Option<String>,
     /// All that is wrong with it.

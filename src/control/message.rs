@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::event::WatchEvent;
+use super::inside::Inside;
+use super::items::ItemsAsk;
 use crate::model::{Finding, RunId};
 
 /// Version of the messages; the daemon tells its own in [`super::view::DaemonView`].
@@ -38,6 +40,56 @@ pub enum Request {
     Cancel {
         /// The run.
         run: RunId,
+    },
+    /// Start nothing more of a run. Answer: [`super::view::RunReply`].
+    Pause {
+        /// The run.
+        run: RunId,
+        /// Also stop what runs; it is made again later, and uses no retry.
+        #[serde(default)]
+        stop: bool,
+    },
+    /// Go on with a paused run. Answer: [`super::view::RunReply`].
+    Resume {
+        /// The run.
+        run: RunId,
+    },
+    /// Answer a question. Answer: [`super::steer::AnswerReply`].
+    Answer {
+        /// Whose: a run that asks one thing, `RUN/NAME`, or `NAME` alone.
+        target: String,
+        /// One of its answers.
+        answer: String,
+    },
+    /// Do work again, in place. Answer: [`super::steer::RetryReply`].
+    Retry {
+        /// The run, live or over.
+        run: RunId,
+        /// A task, or an item `task[key]`; everything that did not succeed when absent.
+        #[serde(default)]
+        task: Option<String>,
+        /// Also everything that depends on it.
+        #[serde(default)]
+        with_downstream: bool,
+        /// An edited plan to go on with.
+        #[serde(default)]
+        plan: Option<Box<Submit>>,
+    },
+    /// Emit an event. Answer: [`super::steer::EmitReply`].
+    Emit {
+        /// Its name.
+        event: String,
+        /// Its data.
+        #[serde(default)]
+        data: Value,
+        /// With the same key it is the same event.
+        #[serde(default)]
+        key: Option<String>,
+    },
+    /// Delete runs that ended so many days ago. Answer: [`super::steer::CleanupReply`].
+    Cleanup {
+        /// How many days.
+        days: u32,
     },
     /// Follow a run: a snapshot, then what happens, until it ends. Events, then `ok`.
     Watch {
@@ -151,6 +203,10 @@ pub enum Request {
         /// The plan's name.
         plan: String,
     },
+    /// An agent asks something of the daemon that runs it; see there for the answers.
+    Inside(Box<Inside>),
+    /// Work items; see there for the answers.
+    Items(Box<ItemsAsk>),
     /// End the daemon. Answered with `ok` before it goes.
     Shutdown {
         /// Stop all agents first; otherwise they live on.

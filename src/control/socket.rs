@@ -117,7 +117,8 @@ pub(super) fn bind(path: &Path) -> Result<(UnixListener, Place), SocketError> {
         return Err(SocketError::Occupied(path.to_owned()));
     }
     // Whoever connects finds either the old socket or one that is ready, never a gap.
-    let temporary = directory.join(format!(".{}", std::process::id()));
+    // One name for all, so that what a daemon left that died in between is in nobody's way.
+    let temporary = path.with_extension("new");
     check_length(&temporary)?;
     let _ = fs::remove_file(&temporary);
     let listener = UnixListener::bind(&temporary).map_err(failed("bind", &temporary))?;
@@ -143,7 +144,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if self.stands() {
-            let _ = fs::remove_file(&self.path);
+            let _ = failpoint::io("leave.remove-socket", || fs::remove_file(&self.path));
         }
     }
 }

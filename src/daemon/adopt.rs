@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::model::{AttemptRow, AttemptState, Ending, Order, ProcessMark, files};
+use crate::model::{AttemptId, AttemptRow, AttemptState, Ending, Order, ProcessMark, files};
 use crate::shim;
 use crate::supervisor::Event;
 use crate::tmux::PaneSeen;
@@ -126,8 +126,46 @@ pub(super) fn is_view(pane: &PaneSeen, order: &Order, dir: &Path) -> bool {
     belongs(pane, order, dir) && pane.start_command.contains(VIEWER)
 }
 
+/// Whose pane it is, by the folder in its command: a person may have put it into a window of any
+/// name. `attempts` is where the folders are.
+pub(super) fn attempt_of(pane: &PaneSeen, attempts: &Path) -> Option<AttemptId> {
+    let folders = format!("{}/", attempts.display());
+    let (_, after) = pane.start_command.split_once(&folders)?;
+    let end = after.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(after.len());
+    (end > 0).then(|| AttemptId::new(&after[..end]))
+}
+
 /// A pane is an attempt's by its mark, or by the command it was started with.
 fn belongs(pane: &PaneSeen, order: &Order, dir: &Path) -> bool {
     pane.token.as_ref() == Some(&order.token)
         || pane.start_command.contains(&dir.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pane_names_its_attempt_in_its_command() {
+        let whose = |command: &str| {
+            let text = |text: &str| text.to_owned();
+            let pane = PaneSeen {
+                session: text("agents"),
+                window: text("@3"),
+                name: text("theirs"),
+                pane: text("%4"),
+                pid: 12,
+                dead: true,
+                death: None,
+                token: None,
+                start_command: text(command),
+            };
+            attempt_of(&pane, Path::new("/h/attempts")).map(|id| id.to_string())
+        };
+        assert_eq!(whose("\"/x/muxvisor\" shim /h/attempts/k3b7").as_deref(), Some("k3b7"));
+        let view = "x view --server 4:5 \"/h/attempts/k3b7\" more";
+        assert_eq!(whose(view).as_deref(), Some("k3b7"));
+        assert_eq!(whose("sleep 1000"), None);
+        assert_eq!(whose("ls /h/attempts/"), None);
+    }
 }

@@ -53,7 +53,7 @@ impl Engine {
         responder: Responder,
     ) -> Option<Responder> {
         let api = self.settings.config.daemon.agent_api;
-        if api == AgentApi::Full {
+        if api == AgentApi::Full || matches!(request, Request::Inside(_)) {
             return Some(responder);
         }
         let caller = self.caller(peer);
@@ -95,6 +95,14 @@ impl Engine {
         let pid = peer.pid.unwrap_or(0);
         let text = format!("process {pid} inside of it was denied `{verb}` (agent_api)");
         self.note(attempt.as_ref().map_or("daemon", AttemptId::as_str), text);
+    }
+
+    /// The attempt that a process belongs to, for what only agents ask.
+    pub(super) fn agent_that_asks(&self, peer: Peer) -> Option<AttemptId> {
+        match self.caller(peer) {
+            Caller::Agent(attempt) => Some(attempt),
+            Caller::Person | Caller::Nobody => None,
+        }
     }
 
     fn caller(&self, peer: Peer) -> Caller {
@@ -177,6 +185,12 @@ fn about(request: &Request) -> (&'static str, About<'_>) {
         Request::Submit(_) => ("run", About::Others),
         Request::Approve { .. } => ("approve", About::Others),
         Request::Cancel { .. } => ("cancel", About::Others),
+        Request::Pause { .. } => ("pause", About::Others),
+        Request::Resume { .. } => ("resume", About::Others),
+        Request::Answer { .. } => ("decide", About::Others),
+        Request::Retry { .. } => ("retry", About::Others),
+        Request::Emit { .. } => ("emit", About::Others),
+        Request::Cleanup { .. } => ("cleanup", About::Others),
         Request::Watch { .. } => ("watch", About::Others),
         Request::Runs { .. } => ("runs", About::Others),
         Request::Show { .. } => ("show", About::Others),
@@ -193,6 +207,9 @@ fn about(request: &Request) -> (&'static str, About<'_>) {
         Request::Agents { .. } => ("agents", About::Others),
         Request::Cost { .. } => ("cost", About::Others),
         Request::History { .. } => ("plan show", About::Others),
+        // Judged by who asks, where it is answered.
+        Request::Inside(_) => ("inside", About::Nothing),
+        Request::Items(_) => ("items", About::Others),
         Request::Shutdown { .. } => ("shutdown", About::Others),
     }
 }

@@ -19,8 +19,8 @@ pub(super) type Print = [u8; 32];
 #[derive(Clone)]
 pub struct ConfigSource {
     path: PathBuf,
-    /// Of the text that the daemon was started with.
-    first: Option<Print>,
+    /// The text that the daemon found at its start.
+    first: Option<String>,
     text: Arc<ReadText>,
     parse: Arc<Parse>,
 }
@@ -31,19 +31,19 @@ impl ConfigSource {
     /// `text` reads it, `None` when there is no file and none is needed; `parse` judges that.
     pub fn new(
         path: PathBuf,
-        first: Option<&str>,
+        first: Option<String>,
         text: impl Fn() -> Result<Option<String>, Failure> + Send + Sync + 'static,
         parse: impl Fn(Option<String>) -> Result<Config, Failure> + Send + Sync + 'static,
     ) -> Self {
-        Self { path, first: first.map(print), text: Arc::new(text), parse: Arc::new(parse) }
+        Self { path, first, text: Arc::new(text), parse: Arc::new(parse) }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn first(&self) -> Option<Print> {
-        self.first
+    pub(super) fn first(&self) -> Option<&str> {
+        self.first.as_deref()
     }
 
     pub(super) fn text(&self) -> Result<Option<String>, Failure> {

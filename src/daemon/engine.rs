@@ -12,12 +12,13 @@ use crate::clock::Clock;
 use crate::control::{Reply, Responder};
 use crate::failpoint;
 use crate::ledger::{Ledger, Reader};
-use crate::model::{AttemptId, Entry, Fact, Moment, RunId};
+use crate::model::{AttemptId, Entry, Fact, Moment, RunId, ServerMark};
 use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
 
 use super::door::Door;
 use super::ears::{Ears, Outage};
+use super::inside::Asker;
 use super::log::LogFile;
 use super::notices::Notices;
 use super::standing::Standing;
@@ -47,7 +48,11 @@ pub(super) struct Engine {
     pub(super) door: Door,
     pub(super) log: LogFile,
     pub(super) watchers: BTreeMap<RunId, Vec<Responder>>,
+    /// When those who watch a long run were told last how it goes.
+    pub(super) updated: BTreeMap<RunId, Moment>,
     pub(super) waiters: Vec<Waiter>,
+    /// Agents that wait for something that they asked for.
+    pub(super) askers: Vec<Asker>,
     pub(super) started_wall_ms: i64,
     /// The day of the last run id and its number.
     pub(super) last_run: (String, u32),
@@ -78,7 +83,8 @@ pub(super) enum Leaving {
 #[derive(Default)]
 pub(super) struct Pending {
     entries: Vec<Entry>,
-    effects: Vec<Effect>,
+    /// With the tmux server whose windows were known when it was decided.
+    effects: Vec<(Effect, Option<ServerMark>)>,
     replies: Vec<(Responder, Reply)>,
 }
 
@@ -127,6 +133,7 @@ impl Engine {
                     let turn = self.core.deadline_reached(now);
                     self.keep_turn(now, turn);
                     self.wake_waiters(now);
+                    self.update_watchers(now);
                     self.look_at_config(now);
                 }
             }
@@ -135,8 +142,11 @@ impl Engine {
 
     fn next_due(&self) -> Option<Moment> {
         let waiters = self.waiters.iter().filter_map(|waiter| waiter.until).min();
+        let askers = self.askers.iter().map(|asker| asker.until).min();
         let config = self.standing.look_at;
-        [self.core.next_deadline(), waiters, config].into_iter().flatten().min()
+        let update = self.next_update();
+        let due = [self.core.next_deadline(), waiters, askers, config, update];
+        due.into_iter().flatten().min()
     }
 
     /// A deadline that was overslept shows that the daemon stood still: suspended, stopped, or
@@ -162,6 +172,7 @@ impl Engine {
             Incoming::TmuxConnected(result) => self.tmux_connected(result),
             Incoming::Windows(news) => self.windows_said(news),
             Incoming::ConfigTouched => self.config_touched(),
+            Incoming::Cleanup(cleanup) => self.clean(*cleanup),
             Incoming::Removal => self.file_removed(),
             Incoming::Fault(text) => tracing::error!("{text}"),
         }
@@ -182,7 +193,12 @@ impl Engine {
             }
             self.pending.entries.push(Entry { at: now, wall_ms, fact });
         }
-        self.pending.effects.extend(turn.effects);
+        let server =
+            |effect: &Effect| self.server().filter(|_| effect.is_about_a_window()).cloned();
+        let effects = turn.effects.into_iter().map(|effect| (server(&effect), effect));
+        let effects: Vec<_> = effects.map(|(server, effect)| (effect, server)).collect();
+        self.pending.effects.extend(effects);
+        self.hand_in(turn.submits);
     }
 
     /// Writes down something that changes nothing.
@@ -209,8 +225,8 @@ impl Engine {
             tracing::debug!(at = entry.at.0, fact = ?entry.fact, "recorded");
         }
         failpoint::step("turn.publish", || self.publish(&entries));
-        for effect in effects {
-            failpoint::step("turn.perform", || self.perform(effect));
+        for (effect, server) in effects {
+            failpoint::step("turn.perform", || self.perform(effect, server.as_ref()));
         }
         for (responder, reply) in replies {
             failpoint::step("turn.reply", || responder.reply(reply));

@@ -9,9 +9,14 @@ use std::io;
 use std::path::Path;
 
 use crate::cgroup::Leaf;
+use crate::failpoint;
 use crate::model::{Confinement, Order, ProcessMark, ProcessStat, Spec, Started, Token, files};
 
 use super::process::{self, Signal};
+
+/// How often a group is tried to be removed whose members are gone, and how long between.
+const REMOVE_TRIES: u32 = 50;
+const REMOVE_AGAIN_MS: u32 = 10;
 
 /// What the processes of an attempt are known by.
 #[derive(Clone, Debug)]
@@ -56,18 +61,28 @@ pub(super) fn sweep(traces: &Traces, boot_id: &str) -> io::Result<Vec<ProcessMar
             break;
         }
         // At once for the whole group, so that nobody forks faster than we look.
-        let _ = group.map(Leaf::kill);
+        let _ = group.map(|leaf| failpoint::io("fence.kill-group", || leaf.kill()));
         for mark in &left {
-            process::signal(mark, boot_id, Signal::KILL);
+            failpoint::step("fence.kill", || process::signal(mark, boot_id, Signal::KILL));
             // A process that dies is waited for by its own handle, so the next look is not idle.
             process::gone_within(mark, boot_id, 100);
         }
         left = members(traces, boot_id)?;
     }
     if left.is_empty() {
-        traces.leaf.iter().for_each(Leaf::remove);
+        traces.leaf.iter().for_each(remove);
     }
     Ok(left)
+}
+
+/// Removes a group whose last member may not be out of it yet.
+fn remove(leaf: &Leaf) {
+    for _ in 0..REMOVE_TRIES {
+        if failpoint::step("fence.remove-group", || leaf.remove()) {
+            return;
+        }
+        process::pause(REMOVE_AGAIN_MS);
+    }
 }
 
 fn members(traces: &Traces, boot_id: &str) -> io::Result<Vec<ProcessMark>> {

@@ -6,14 +6,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::failpoint;
 use crate::model::{AttemptId, AttemptRow, Order, Outcome, ProcessMark, ServerMark};
 use crate::shim;
 use crate::supervisor::Event;
-use crate::tmux::{Opened, PaneSeen};
+use crate::tmux::{Opened, PaneSeen, Tmux};
 
 use super::adopt::{self, Place};
 use super::engine::Engine;
-use super::windows::{Given, WindowNews, Wish, pause};
+use super::windows::{Given, UNSEEN_TRIES, WindowNews, Wish, pause};
 use super::{Inbox, Incoming, Input};
 
 impl Engine {
@@ -32,14 +33,25 @@ impl Engine {
                 self.windows.wanted.remove(&attempt);
                 self.give_window(&attempt, tries);
             }
+            WindowNews::Left { server, window, success } if self.is_current(&server) => {
+                self.decide(Input::Supervisor(Event::WindowLeft { window, success }));
+            }
             // What was done in a server that died meanwhile is gone with it.
-            WindowNews::Listed { .. } | WindowNews::Given { .. } | WindowNews::Again { .. } => {}
+            WindowNews::Listed { .. }
+            | WindowNews::Given { .. }
+            | WindowNews::Again { .. }
+            | WindowNews::Left { .. } => {}
             WindowNews::Looked(windows) => self.looked(&windows),
         }
     }
 
     fn is_current(&self, server: &ServerMark) -> bool {
-        self.tmux.as_ref().is_some_and(|tmux| tmux.server() == server)
+        self.server() == Some(server)
+    }
+
+    /// The tmux server, while there is one.
+    pub(super) fn server(&self) -> Option<&ServerMark> {
+        self.tmux.as_ref().map(Tmux::server)
     }
 
     fn launched(
@@ -79,6 +91,7 @@ impl Engine {
             }
             self.drop_dead_views(panes, &row.order, &dir);
         }
+        self.sweep_windows(panes);
         self.finish_outage();
     }
 
@@ -131,14 +144,16 @@ impl Engine {
         tokio::spawn(async move {
             let outcome = wish.grant(&tmux).await;
             let server = tmux.server().clone();
-            inbox.put(Incoming::Windows(WindowNews::Given { attempt, server, tries, outcome }));
+            let news = WindowNews::Given { attempt, server, tries, outcome };
+            failpoint::step("window.report", || inbox.put(Incoming::Windows(news)));
         });
     }
 
     fn given(&mut self, attempt: AttemptId, tries: u32, outcome: Given) {
         match outcome {
             Given::Window(opened) => self.keep_given(&attempt, opened),
-            Given::Unneeded => {}
+            Given::Unseen if tries < UNSEEN_TRIES => return self.give_again(attempt, tries),
+            Given::Unneeded | Given::Unseen => {}
             Given::NotYet(why) => {
                 if tries == 0 {
                     tracing::warn!("attempt {attempt} has no window yet: {why}");
@@ -185,7 +200,8 @@ impl Engine {
         let inbox = self.inbox.clone();
         tokio::spawn(async move {
             // Not to know is no reason to do anything.
-            if let Ok(windows) = tmux.windows_being_watched().await {
+            let looked = failpoint::future("window.look", tmux.windows_being_watched()).await;
+            if let Ok(windows) = looked {
                 inbox.put(Incoming::Windows(WindowNews::Looked(windows)));
             }
         });

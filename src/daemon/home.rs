@@ -82,6 +82,11 @@ impl Home {
         self.state.join("daemon.log")
     }
 
+    /// The last configuration that was right.
+    pub fn last_good(&self) -> PathBuf {
+        self.state.join("config.good")
+    }
+
     /// The control socket.
     pub fn daemon_socket(&self) -> PathBuf {
         self.runtime.join("daemon.sock")

@@ -33,6 +33,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) env: &'a [(String, String)],
     /// The daemon's own directory, for instances that name none.
     pub(super) cwd: &'a Path,
+    /// This program.
+    pub(super) program: &'a Path,
     /// The tmux server.
     pub(super) server: Option<ServerMark>,
     /// Where the agent is put.
@@ -59,7 +61,9 @@ pub(super) fn write_spec(order: &Order, around: &Surroundings<'_>) -> io::Result
         return Ok(dir);
     }
     if let Some(handover) = &order.handover {
-        write_private(&dir.join(files::HANDOVER), handover.as_bytes())?;
+        failpoint::io("launch.write-handover", || {
+            write_private(&dir.join(files::HANDOVER), handover.as_bytes())
+        })?;
     }
     let spec = serde_json::to_vec_pretty(&spec(order, around, &dir))?;
     let partial = dir.join("spec.json.tmp");
@@ -159,6 +163,7 @@ fn environment(order: &Order, around: &Surroundings<'_>, dir: &Path) -> Vec<(Str
         ("MUXVISOR_RESULT", dir.join(files::SUBMITTED).display().to_string()),
         ("MUXVISOR_SOCKET", around.home.daemon_socket().display().to_string()),
         ("MUXVISOR_HOME", home),
+        ("MUXVISOR_PROGRAM", around.program.display().to_string()),
         ("TERM", "xterm-256color".to_owned()),
         ("COLORTERM", "truecolor".to_owned()),
     ];

@@ -9,6 +9,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 
+use crate::failpoint;
 use crate::ledger::Reader;
 use crate::model::{AttemptId, AttemptState};
 
@@ -18,7 +19,7 @@ pub(super) fn sweep(runtime: &Path, ledger: &Reader) {
     let stale = entries.filter(|entry| is_over(entry, ledger) && nobody_listens(entry));
     for entry in stale {
         let path = entry.path();
-        match fs::remove_file(&path) {
+        match failpoint::io("start.remove-socket", || fs::remove_file(&path)) {
             Ok(()) => {
                 tracing::info!("removed the socket {}, on which nobody listens", path.display())
             }

@@ -6,8 +6,10 @@
 mod adopt;
 mod agents;
 mod archive;
+mod bound;
 mod callers;
 mod calls;
+mod cleanup;
 mod config_source;
 mod config_watch;
 mod core;
@@ -22,6 +24,9 @@ mod giving;
 mod health_view;
 mod herald;
 mod home;
+mod inside;
+mod items;
+mod last_good;
 mod launch;
 mod leftovers;
 mod load;
@@ -39,10 +44,13 @@ mod sample;
 mod scope;
 mod screen;
 mod server_death;
+mod shelf;
 mod signalled;
 mod standing;
 mod start;
 mod status;
+mod steer;
+mod update;
 mod views;
 mod waiter;
 mod watch;
@@ -57,6 +65,8 @@ use tokio::sync::mpsc;
 pub use self::config_source::ConfigSource;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
+pub use self::last_good::{Kept, LastGood};
+pub use self::shelf::{Templates, library, shelf};
 use crate::failpoint;
 use crate::model::{Ending, Order, Spent};
 use crate::policy::Config;
@@ -73,6 +83,8 @@ pub struct Settings {
     pub config: Config,
     /// How it is read again.
     pub config_source: ConfigSource,
+    /// Why it is not what the file says, if that is so.
+    pub kept: Option<Kept>,
     /// This program, to be started as shim.
     pub program: PathBuf,
     /// The daemon's environment, which instances inherit.
@@ -168,6 +180,8 @@ enum Incoming {
     Windows(windows::WindowNews),
     /// The configuration file may have changed.
     ConfigTouched,
+    /// A cleanup goes on.
+    Cleanup(Box<cleanup::Cleanup>),
     /// A file vanished from the runtime directory.
     Removal,
     /// Something that must not happen did, without harm.

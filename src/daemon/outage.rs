@@ -117,6 +117,7 @@ impl Engine {
             | Incoming::Tmux(_)
             | Incoming::TmuxConnected(_)
             | Incoming::Windows(_)
+            | Incoming::Cleanup(_)
             | Incoming::ConfigTouched => self.held.push(incoming),
         }
     }
@@ -161,6 +162,12 @@ impl Engine {
             Request::Submit(_)
             | Request::Approve { .. }
             | Request::Cancel { .. }
+            | Request::Pause { .. }
+            | Request::Resume { .. }
+            | Request::Answer { .. }
+            | Request::Retry { .. }
+            | Request::Emit { .. }
+            | Request::Cleanup { .. }
             | Request::Up { .. }
             | Request::Down { .. }
             | Request::Start { .. }
@@ -168,6 +175,8 @@ impl Engine {
             | Request::Restart { .. }
             | Request::ResetFailed { .. }
             | Request::Reload { .. }
+            | Request::Inside(_)
+            | Request::Items(_)
             | Request::Shutdown { stop_agents: true } => {
                 let message = self.alarm().unwrap_or_default();
                 let hint = "agents run on; the ledger is tried again every second";

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::cgroup;
 use crate::failpoint;
-use crate::model::{AttemptId, Order, Owner, ProcessMark};
+use crate::model::{AttemptId, Order, Owner, ProcessMark, ServerMark};
 use crate::shim;
 use crate::supervisor::Event;
 use crate::tmux::{self, OpenWindow, PaneSeen, Tmux};
@@ -16,10 +16,12 @@ use super::adopt::Place;
 use super::engine::Engine;
 use super::process::Signal;
 use super::watch::{Followed, follow};
+use super::windows::WindowNews;
 use super::{Effect, Inbox, Incoming, ending, launch, process};
 
 impl Engine {
-    pub(super) fn perform(&self, effect: Effect) {
+    /// Performs it. A window is closed only in the `server` that had it when that was decided.
+    pub(super) fn perform(&self, effect: Effect, server: Option<&ServerMark>) {
         match effect {
             Effect::Launch(order) => self.launch(*order),
             Effect::Stop(attempt) => {
@@ -37,7 +39,11 @@ impl Engine {
                 self.ask_shim(&attempt, shim::Request::Keys { keys });
             }
             Effect::AskQuiet(attempt) => self.ask_quiet(&attempt),
-            Effect::CloseWindow { window, success } => self.close_window(window, success),
+            Effect::CloseWindow { window, success } if self.server() == server => {
+                self.close_window(window, success);
+            }
+            // It went with its server; the next one gives its id to another window.
+            Effect::CloseWindow { .. } => {}
         }
     }
 
@@ -62,6 +68,7 @@ impl Engine {
                         home: &settings.home,
                         env: &env,
                         cwd: &settings.cwd,
+                        program: &settings.program,
                         server,
                         confinement,
                     };
@@ -154,8 +161,10 @@ impl Engine {
         let Some(tmux) = self.tmux.clone() else { return };
         let inbox = self.inbox.clone();
         tokio::spawn(async move {
+            let server = tmux.server().clone();
             // Not to know who looks is no reason to close anything.
-            let watched = tmux.windows_being_watched().await;
+            let watched = tmux.windows_being_watched();
+            let watched = failpoint::future("window.look-before", watched).await;
             if matches!(watched, Err(tmux::Error::ServerGone { .. })) {
                 return;
             }
@@ -166,7 +175,7 @@ impl Engine {
                     tracing::debug!("window {window} was not closed: {error}");
                 }
             } else {
-                inbox.put(Incoming::Supervisor(Event::WindowLeft { window, success }));
+                inbox.put(Incoming::Windows(WindowNews::Left { server, window, success }));
             }
         });
     }
@@ -262,7 +271,7 @@ async fn start(
 
 /// A creation whose answer was lost is never sent again blindly: it is looked for by its mark.
 async fn find(tmux: &Tmux, order: &Order) -> Result<Option<PaneSeen>, tmux::Error> {
-    let panes = tmux.list().await?;
+    let panes = failpoint::future("launch.find-window", tmux.list()).await?;
     Ok(panes.into_iter().find(|pane| pane.token.as_ref() == Some(&order.token)))
 }
 

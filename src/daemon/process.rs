@@ -98,6 +98,16 @@ pub(super) fn reap(pid: i32) {
     }
 }
 
+/// Lets so many milliseconds pass, for what the kernel gives no notice of. Blocking.
+pub(super) fn pause(ms: u32) {
+    // A signal may cut it short.
+    let _ = rustix::event::poll(&mut [], Some(&span(ms)));
+}
+
+fn span(ms: u32) -> Timespec {
+    Timespec { tv_sec: i64::from(ms / 1000), tv_nsec: i64::from(ms % 1000) * 1_000_000 }
+}
+
 /// Waits for the end of a process, at most so many milliseconds; whether it is known to be gone.
 pub(super) fn gone_within(mark: &ProcessMark, boot_id: &str, ms: u32) -> bool {
     let handle = match open(mark, boot_id) {
@@ -106,7 +116,5 @@ pub(super) fn gone_within(mark: &ProcessMark, boot_id: &str, ms: u32) -> bool {
         Err(_) => return false,
     };
     let mut fds = [PollFd::new(&handle, PollFlags::IN)];
-    let limit =
-        Timespec { tv_sec: i64::from(ms / 1000), tv_nsec: i64::from(ms % 1000) * 1_000_000 };
-    rustix::event::poll(&mut fds, Some(&limit)).is_ok_and(|ready| ready > 0)
+    rustix::event::poll(&mut fds, Some(&span(ms))).is_ok_and(|ready| ready > 0)
 }

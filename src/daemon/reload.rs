@@ -16,8 +16,9 @@ use crate::workflow;
 use super::config_source::print;
 use super::config_watch::ConfigWatch;
 use super::engine::Engine;
+use super::last_good::LastGood;
 use super::standing::kept_windows;
-use super::{Incoming, Input, Turn};
+use super::{Incoming, Input, Turn, archive};
 
 /// How long a file must have been left alone before it is read: editors and scripts save in
 /// several steps.
@@ -48,6 +49,33 @@ impl Engine {
             }
             Err(error) => {
                 tracing::warn!("the configuration is read again on SIGHUP only: {error}");
+            }
+        }
+    }
+
+    /// Keeps the file that a daemon was started with, or tells why it was not that.
+    pub(super) fn begin_with_config(&mut self) {
+        match self.standing.kept.clone() {
+            Some((failure, _)) => self.tell_kept(&failure),
+            None => {
+                let first = self.settings.config_source.first().map(str::to_owned);
+                self.keep_good(first.as_deref());
+            }
+        }
+    }
+
+    /// What the file says is right, and holds: the next daemon is to know it too.
+    fn keep_good(&mut self, text: Option<&str>) {
+        let home = &self.settings.home;
+        let Some(text) = text else {
+            self.standing.good_ms = None;
+            return LastGood::forget(home);
+        };
+        let path = self.settings.config_source.path();
+        match LastGood::keep(home, path, text, self.clock.wall_ms()) {
+            Ok(accepted_ms) => self.standing.good_ms = Some(accepted_ms),
+            Err(error) => {
+                tracing::error!("{} cannot be written: {error}", home.last_good().display());
             }
         }
     }
@@ -105,8 +133,20 @@ impl Engine {
         // What could not be read is looked at again, even when it comes back as it was.
         self.standing.had_file |= matches!(seen, Ok(Some(_)));
         self.standing.seen = seen.unwrap_or_default();
-        let read = read.and_then(|text| self.settings.config_source.parse(text));
-        read.map(Some).inspect_err(|failure| self.keep_last_good(failure))
+        let read = read.and_then(|text| {
+            let new = self.settings.config_source.parse(text.clone())?;
+            Ok((new, text))
+        });
+        match read {
+            Ok((new, text)) => {
+                self.keep_good(text.as_deref());
+                Ok(Some(new))
+            }
+            Err(failure) => {
+                self.keep_last_good(&failure);
+                Err(failure)
+            }
+        }
     }
 
     /// The text of the file. One that is gone says nothing: it may be on its way back.
@@ -125,16 +165,26 @@ impl Engine {
         if self.standing.kept.as_ref().is_some_and(|(known, _)| known == failure) {
             return;
         }
-        for finding in &failure.findings {
-            let place = format!("{}:{}:{}", finding.file, finding.line, finding.column);
-            tracing::error!("{place}: {}: {}", finding.code, finding.message);
-        }
         let since = match &self.standing.kept {
             Some((_, since)) => *since,
             None => self.clock.wall_ms(),
         };
         self.standing.kept = Some((failure.clone(), since));
-        self.note("configuration", format!("the last good one is kept: {failure}"));
+        self.tell_kept(failure);
+    }
+
+    fn tell_kept(&mut self, failure: &Failure) {
+        for finding in &failure.findings {
+            let place = format!("{}:{}:{}", finding.file, finding.line, finding.column);
+            tracing::error!("{place}: {}: {}", finding.code, finding.message);
+        }
+        let one = self.last_good_one();
+        self.note("configuration", format!("{one} is kept: {failure}"));
+    }
+
+    fn last_good_one(&self) -> String {
+        let of = self.standing.good_ms.map(|ms| format!(" of {}", archive::rfc3339(ms)));
+        format!("the last good one{}", of.unwrap_or_default())
     }
 
     fn tell_changes(&mut self, all: &Changes, applied: &Changes) {
@@ -220,8 +270,9 @@ impl Engine {
         let changes = match outcome {
             Ok(changes) => changes.0,
             Err(failure) => {
-                let hint = "the last good one is kept; `muxvisor check` shows every problem";
-                let hint = failure.hint.clone().unwrap_or_else(|| hint.to_owned());
+                let hint = failure.hint.as_deref();
+                let hint = hint.unwrap_or("`muxvisor check` shows every problem");
+                let hint = format!("{} is kept; {hint}", self.last_good_one());
                 return self.reply(responder, failure.hint(hint));
             }
         };
@@ -269,6 +320,7 @@ impl Engine {
         ConfigurationView {
             path: self.settings.config_source.path().to_owned(),
             kept_since_ms: kept.map(|(_, since)| *since),
+            last_good_ms: self.standing.good_ms,
             problem: kept.map(|(failure, _)| failure.message.clone()),
             findings: kept.map(|(failure, _)| failure.findings.clone()).unwrap_or_default(),
             pending_removals: waits.map(str::to_owned).collect(),

@@ -12,8 +12,9 @@ use tokio::time::timeout;
 
 use super::engine::Engine;
 use super::readable::readable;
-use super::{ending, load, process};
+use super::{bound, ending, load, process};
 use crate::clock::Clock;
+use crate::failpoint;
 use crate::health::{Ask, Attention, Load, Reading, Sample, Ticket, What};
 use crate::model::{AttemptId, AttemptRow, Spec, files, signal_name};
 use crate::supervisor::Event;
@@ -41,9 +42,11 @@ impl Engine {
         let look = Look { row, dir, tmux: self.tmux.clone(), clock: self.clock.clone() };
         let (attempt, inbox) = (attempt.clone(), self.inbox.clone());
         tokio::spawn(async move {
-            let sample = look.take(&ask).await;
+            let sample = failpoint::future("probe.look", look.take(&ask)).await;
             tracing::trace!(%attempt, probe = ask.probe, ?sample, "sampled");
-            inbox.put(Incoming::Supervisor(Event::Sampled { attempt, probe, sample }));
+            failpoint::step("probe.report", || {
+                inbox.put(Incoming::Supervisor(Event::Sampled { attempt, probe, sample }));
+            });
         });
     }
 }
@@ -93,7 +96,7 @@ impl Look {
     /// The visible screen. An agent that never had a window shows the end of its log.
     async fn screen(&self) -> (Reading, Looked) {
         if let Some((tmux, pane, window)) = self.place() {
-            return match tmux.screen(pane, window).await {
+            return match failpoint::future("probe.see-screen", tmux.screen(pane, window)).await {
                 Ok((text, looked)) => (Reading::Screen { text }, looked),
                 Err(error) => (unknown(error), Looked::default()),
             };
@@ -141,7 +144,8 @@ impl Look {
     async fn exec(&self, command: &[String], limit: Duration) -> Reading {
         let path = self.dir.join(files::SPEC);
         let spec = spawn_blocking(move || -> Result<Spec, String> {
-            let text = std::fs::read(path).map_err(|error| error.to_string())?;
+            let text = failpoint::io("probe.read-spec", || std::fs::read(path));
+            let text = text.map_err(|error| error.to_string())?;
             serde_json::from_slice(&text).map_err(|error| error.to_string())
         });
         let spec = match spec.await {
@@ -157,7 +161,9 @@ impl Look {
         command.args(arguments).current_dir(&spec.cwd).env_clear().envs(spec.env);
         command.env("MUXVISOR_NAME", self.name()).env("MUXVISOR_PID", pid);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        match command.process_group(0).kill_on_drop(true).spawn() {
+        command.process_group(0).kill_on_drop(true);
+        bound::bind(&mut command);
+        match failpoint::io("probe.start", || command.spawn()) {
             Ok(child) => finish(child, limit).await,
             Err(error) => unknown(format!("`{program}` cannot be run: {error}")),
         }
@@ -181,7 +187,7 @@ async fn finish(mut child: Child, limit: Duration) -> Reading {
         Err(error) => Ok(Err(error)),
     };
     // Nobody has waited for the leader yet, so the group's number is still its own.
-    let _ = kill_process_group(pid, Signal::KILL);
+    let _ = failpoint::step("probe.end", || kill_process_group(pid, Signal::KILL));
     let status = timeout(GONE, child.wait()).await;
     match (ended, status) {
         (Err(_), _) => {

@@ -1,6 +1,7 @@
 //! Looks at what an agent showed last, where a rule of it asks for that: its window keeps the
 //! screen for a while after its end. Without a window the end of its log has to do.
 
+use crate::failpoint;
 use crate::model::{Ending, Order, Rule};
 use crate::supervisor::Event;
 
@@ -17,7 +18,8 @@ impl Engine {
         };
         let inbox = self.inbox.clone();
         tokio::spawn(async move {
-            match tmux.last_screen(&order.token).await {
+            let seen = failpoint::future("follow.see-screen", tmux.last_screen(&order.token)).await;
+            match seen {
                 Ok(Some(screen)) => ending.screen = screen,
                 Ok(None) => {}
                 Err(error) => tracing::warn!("the screen of {attempt} cannot be seen: {error}"),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::control::view::TmuxView;
+use crate::failpoint;
 use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
 
@@ -38,7 +39,8 @@ impl Engine {
         let (inbox, config) = (self.inbox.clone(), self.tmux_config());
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
-            inbox.put(Incoming::TmuxConnected(Tmux::connect(config).await));
+            let connected = failpoint::future("window.connect", Tmux::connect(config)).await;
+            inbox.put(Incoming::TmuxConnected(connected));
         });
     }
 
@@ -76,7 +78,7 @@ impl Engine {
         tokio::spawn(async move {
             let server = tmux.server().clone();
             for tries in 0.. {
-                match tmux.list().await {
+                match failpoint::future("window.list", tmux.list()).await {
                     Ok(panes) => {
                         let news = WindowNews::Listed { server, panes };
                         return inbox.put(Incoming::Windows(news));

@@ -45,22 +45,30 @@ impl Engine {
     /// Something vanished from the runtime directory; only the sockets matter.
     pub(super) fn file_removed(&mut self) {
         if !self.door.stands() || !self.settings.home.tmux_socket().exists() {
-            self.reconcile();
+            self.mend();
         }
     }
 
     /// Makes sure that clients and tmux can be reached, and looks at every attempt again: at its
     /// files, and at where its pane is.
     pub(super) fn reconcile(&mut self) {
+        self.notices.look_again();
+        self.mend();
+    }
+
+    /// Makes sure that clients and tmux can be reached. Looks at no file again: whoever waits for
+    /// removals would come back here at once, for as long as there is no tmux.
+    fn mend(&mut self) {
         match failpoint::step("reconcile.mend", || self.door.mend()) {
             Ok(true) => tracing::warn!("the control socket was gone and is made anew"),
             Ok(false) => {}
             Err(error) => tracing::error!("the control socket cannot be made anew: {error}"),
         }
-        self.notices.look_again();
         let Some(tmux) = self.tmux.clone() else { return };
         tokio::spawn(async move {
-            if let Err(error) = tmux.restore_socket().await {
+            let restored = tmux.restore_socket();
+            let restored = failpoint::future("reconcile.restore-socket", restored).await;
+            if let Err(error) = restored {
                 tracing::error!("tmux: {error}");
             }
         });
@@ -69,7 +77,7 @@ impl Engine {
 
     /// Opens the log anew and writes the state into it, tokens left out.
     fn dump(&self) {
-        if let Err(error) = self.log.reopen() {
+        if let Err(error) = failpoint::io("dump.reopen-log", || self.log.reopen()) {
             tracing::error!("the log cannot be opened anew: {error}");
         }
         for run in self.core.workflow.runs() {

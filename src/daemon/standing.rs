@@ -7,7 +7,8 @@ use crate::model::Moment;
 use crate::policy::{Config, DaemonSettings, KeepWindow};
 use crate::supervisor;
 
-use super::config_source::Print;
+use super::config_source::{Print, print};
+use super::last_good::Kept;
 
 /// How long the window of a successful attempt stays.
 const KEEP_SUCCESS: Duration = Duration::from_secs(5);
@@ -22,14 +23,23 @@ pub(super) struct Standing {
     pub(super) look_at: Option<Moment>,
     /// Why the last good configuration is kept, and since when.
     pub(super) kept: Option<(Failure, i64)>,
+    /// When what the file said, or says, was taken up; none when it never was a file.
+    pub(super) good_ms: Option<i64>,
     /// What the file says, when it lacks agents that still hold.
     pub(super) pending: Option<Box<Config>>,
 }
 
 impl Standing {
-    /// What is known at the start.
-    pub(super) fn new(first: Option<Print>) -> Self {
-        Self { seen: first, had_file: first.is_some(), look_at: None, kept: None, pending: None }
+    /// What is known at the start, at this wall time.
+    pub(super) fn new(first: Option<&str>, kept: Option<Kept>, wall_ms: i64) -> Self {
+        Self {
+            seen: first.map(print),
+            had_file: first.is_some() || kept.is_some(),
+            look_at: None,
+            good_ms: kept.as_ref().map(|kept| kept.accepted_ms),
+            kept: kept.map(|kept| (kept.failure, wall_ms)),
+            pending: None,
+        }
     }
 }
 

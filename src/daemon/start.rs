@@ -42,7 +42,7 @@ struct Last {
 }
 
 pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
-    let log = log_to_file(&settings)?;
+    let log = failpoint::step("start.open-log", || log_to_file(&settings))?;
     let home = settings.home.clone();
     let system = |doing| move |source| Error::System { doing, source };
     tracing::info!(pid = std::process::id(), home = %home.state().display(), "starting");
@@ -50,7 +50,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let inbox = Inbox(sender);
     // From here on signals wait for the loop: one that comes during the start must not end it.
     hear_signals(inbox.clone()).map_err(system("catch signals"))?;
-    let ground = settle(&settings);
+    let ground = failpoint::step("start.settle-ground", || settle(&settings));
     let start = Start::begin(home.state());
     let (ledger, memory) = failpoint::step("start.open-ledger", || Ledger::open(&home.ledger()))?;
     let clock = Clock::start(memory.clock.as_ref()).map_err(system("start the clock"))?;
@@ -79,7 +79,11 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let (calls_in, calls) = mpsc::channel(CALLS_WAITING_MAX);
     let mut engine = Engine {
         started_wall_ms: clock.wall_ms(),
-        standing: Standing::new(settings.config_source.first()),
+        standing: Standing::new(
+            settings.config_source.first(),
+            settings.kept.clone(),
+            clock.wall_ms(),
+        ),
         reader,
         settings,
         core,
@@ -94,7 +98,9 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         door: failpoint::step("start.bind-socket", || Door::open(home.daemon_socket(), calls_in))?,
         log,
         watchers: BTreeMap::new(),
+        updated: BTreeMap::new(),
         waiters: Vec::new(),
+        askers: Vec::new(),
         last_run: (String::new(), 0),
         leaving: Leaving::No,
         refusals: BTreeSet::new(),
@@ -102,15 +108,16 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         outage: None,
         held: Vec::new(),
     };
-    engine.watch_runtime()?;
-    engine.watch_config();
+    failpoint::step("start.watch-runtime", || engine.watch_runtime())?;
+    failpoint::step("start.watch-config", || engine.watch_config());
+    engine.begin_with_config();
     engine.resume(last, &panes).await?;
-    start.done();
+    failpoint::step("start.forget-crashes", || start.done());
     tracing::info!("serving");
     let herald = engine.settings.herald.clone();
-    herald::tell(herald.as_deref(), "READY=1");
+    failpoint::step("start.tell-ready", || herald::tell(herald.as_deref(), "READY=1"));
     let result = engine.serve(Ears { incoming, calls }).await;
-    herald::tell(herald.as_deref(), "STOPPING=1");
+    failpoint::step("leave.tell-stopping", || herald::tell(herald.as_deref(), "STOPPING=1"));
     tracing::info!(?result, "ended");
     result
 }
@@ -171,6 +178,9 @@ fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Re
     for parking in &memory.parked {
         let (agent, until) = (parking.agent.clone(), parking.until);
         workflow.handle(now, workflow::Event::AgentParked { agent, until });
+    }
+    for signal in &memory.signals {
+        workflow.keep_event(signal.clone());
     }
     if wary {
         tracing::error!("the last starts crashed: no run is taken up; their agents live on");
@@ -234,7 +244,9 @@ impl Engine {
         }
         failpoint::step("start.adopt", || self.take_up(left, panes, last.rebooted));
         failpoint::step("start.sweep-windows", || self.sweep_windows(panes));
-        leftovers::sweep(self.settings.home.runtime(), &self.reader);
+        failpoint::step("start.sweep-sockets", || {
+            leftovers::sweep(self.settings.home.runtime(), &self.reader);
+        });
         self.give_windows();
         if self.tmux.is_none() {
             self.connect_tmux(Duration::ZERO);
@@ -303,10 +315,12 @@ impl Engine {
 
     /// Windows of attempts that have ended are closed after their time; panes without our mark are
     /// never touched.
-    fn sweep_windows(&mut self, panes: &[PaneSeen]) {
+    pub(super) fn sweep_windows(&mut self, panes: &[PaneSeen]) {
         for pane in panes.iter().filter(|pane| pane.dead && pane.token.is_some()) {
-            let Some((_, id)) = pane.name.rsplit_once('_') else { continue };
-            let found = self.reader.attempt(&crate::model::AttemptId::new(id)).ok().flatten();
+            let Some(id) = adopt::attempt_of(pane, &self.settings.home.attempts()) else {
+                continue;
+            };
+            let found = self.reader.attempt(&id).ok().flatten();
             let end = found.and_then(|record| record.row.end);
             let Some(end) = end else { continue };
             let success = end.outcome == Outcome::Success;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::control::failover::{FailoverView, ParkedView};
 use crate::control::message::PROTOCOL;
+use crate::control::steer::WaitingView;
 use crate::control::view::{
     AttemptView, DaemonView, InstanceView, LimitsView, PsReply, RunView, TaskView,
 };
@@ -14,6 +15,7 @@ use crate::plan;
 use crate::workflow::{Run, Task, finals};
 
 use super::engine::Engine;
+use super::steer;
 
 /// How much of a description a list shows, in characters.
 const DESCRIPTION_MAX: usize = 120;
@@ -126,6 +128,7 @@ impl Engine {
     pub(super) fn run_view(&self, run: &Run) -> RunView {
         let now = self.clock.now();
         let mut view = run_view(run, now, self.clock.wall_ms());
+        view.steering = self.steering_view(run);
         for task in &mut view.tasks {
             let live = task.attempt.as_ref().and_then(|id| self.core.supervisor.attempt(id));
             let Some(row) = live else { continue };
@@ -162,6 +165,7 @@ pub(super) fn run_view(run: &Run, now: Moment, wall_ms: i64) -> RunView {
         phases: run.plan.phases.iter().map(|phase| phase.id.clone()).collect(),
         tasks: run.tasks().map(|(plan, task)| task_view(run, plan, task, now, &wall)).collect(),
         finals: finals(&run.plan),
+        steering: steer::steering(run, now),
     }
 }
 
@@ -192,6 +196,12 @@ fn task_view(
         expected_ms: plan.expected_ms,
         retry_in_ms: task.not_before.map(|at| ms(at.since(now))),
         needs: plan.needs.iter().map(|need| need.task.clone()).collect(),
+        waiting: WaitingView {
+            child: task.child.clone(),
+            event: run.awaited_event(&plan.id),
+            late: task.is_live()
+                && task.attempt.as_ref().is_some_and(|id| run.kept.stalled.contains_key(id)),
+        },
     }
 }
 

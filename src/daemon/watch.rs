@@ -80,7 +80,7 @@ pub(super) async fn follow(followed: Followed, notices: Notices, inbox: Inbox) {
     reap(&shim, &boot_id).await;
     // A shim that was killed has left its sockets behind; any other has removed them itself.
     for left in [socket.with_extension("notify"), socket] {
-        let _ = std::fs::remove_file(left);
+        let _ = failpoint::io("follow.remove-socket", || std::fs::remove_file(left));
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::failpoint;
 use crate::model::{AttemptId, Order, ProcessMark, ServerMark, files};
 use crate::shim;
 use crate::tmux::{OpenWindow, Opened, PaneSeen, Tmux};
@@ -17,6 +18,9 @@ use super::adopt::{self, Place};
 /// The pauses between two tries double from the first to the last.
 const AGAIN_FIRST: Duration = Duration::from_millis(50);
 const AGAIN_LAST: Duration = Duration::from_secs(5);
+
+/// How often a window that is not to be seen is looked for: for some seconds.
+pub(super) const UNSEEN_TRIES: u32 = 8;
 
 /// What the loop hears about windows.
 pub(super) enum WindowNews {
@@ -58,6 +62,15 @@ pub(super) enum WindowNews {
         /// How often it was tried.
         tries: u32,
     },
+    /// A window could not be closed now.
+    Left {
+        /// Of which server.
+        server: ServerMark,
+        /// Which.
+        window: String,
+        /// Whether its attempt succeeded.
+        success: bool,
+    },
     /// The windows that people look at.
     Looked(Vec<String>),
 }
@@ -66,8 +79,11 @@ pub(super) enum WindowNews {
 pub(super) enum Given {
     /// It is in this one, just opened or found.
     Window(Opened),
-    /// It needs none: it is about to end, or stands in one that is not ours to see.
+    /// It needs none: it is about to end.
     Unneeded,
+    /// Its shim says that it stands in one, which is not to be seen: that was just closed, and its
+    /// shim has not heard of it, or it stands in a server that is not ours.
+    Unseen,
     /// Not now.
     NotYet(String),
 }
@@ -116,7 +132,9 @@ impl Wish {
     /// Asks the shim whether it needs a window, and opens one.
     pub(super) async fn grant(&self, tmux: &Tmux) -> Given {
         let socket = self.socket.clone();
-        let asked = move || shim::ask(&socket, &shim::Request::Status);
+        let asked = move || {
+            failpoint::step("window.ask-shim", || shim::ask(&socket, &shim::Request::Status))
+        };
         let status = match tokio::task::spawn_blocking(asked).await {
             Ok(Ok(shim::Reply::Status(status))) => status,
             Ok(Ok(shim::Reply::Done | shim::Reply::Refused { .. })) => return Given::Unneeded,
@@ -135,7 +153,8 @@ impl Wish {
         if status.windowed || status.views > 0 {
             return self.find(tmux).await;
         }
-        match tmux.open_window(&self.window(tmux.server())).await {
+        let window = self.window(tmux.server());
+        match failpoint::future("window.open", tmux.open_window(&window)).await {
             Ok(opened) => Given::Window(opened),
             // A later try finds out whether it was opened.
             Err(error) => Given::NotYet(error.to_string()),
@@ -150,14 +169,17 @@ impl Wish {
             session: self.order.session.clone(),
             name: self.order.label.clone(),
             token: self.order.token.clone(),
-            argv: vec![program, "view".to_owned(), adopt::VIEWER.to_owned(), mark, dir],
+            argv: [program, "view".to_owned(), adopt::VIEWER.to_owned(), mark, dir]
+                .into_iter()
+                .chain(failpoint::words())
+                .collect(),
             cwd: PathBuf::from("/"),
         }
     }
 
     /// It is in a window already; which one, is found by its mark.
     async fn find(&self, tmux: &Tmux) -> Given {
-        let panes = match tmux.list().await {
+        let panes = match failpoint::future("window.find", tmux.list()).await {
             Ok(panes) => panes,
             Err(error) => return Given::NotYet(error.to_string()),
         };
@@ -165,7 +187,7 @@ impl Wish {
             Some(PaneSeen { pane, window, pid, .. }) => {
                 Given::Window(Opened { pane: pane.clone(), window: window.clone(), pid: *pid })
             }
-            None => Given::Unneeded,
+            None => Given::Unseen,
         }
     }
 }

@@ -48,4 +48,4 @@ pub use report::{ActivitySource, BlockKind, Doing, Report};
 pub use run::{Output, Parent, RunOutcome, RunState, SkipReason, Submission, TaskError, TaskState};
 pub use spent::{BadUsage, Spent, UsageFormat, microusd};
 pub use standing::{GroupRow, Parking};
-pub use work_item::{Item, Message, ReportKind, Signal, WorkReport};
+pub use work_item::{Item, Message, ReportKind, Signal, Who, WorkReport, WorkerWish};

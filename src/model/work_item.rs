@@ -45,6 +45,41 @@ pub struct Message {
     pub to: TaskId,
     /// What it says.
     pub text: String,
+    /// Sending twice with the same key is sending once.
+    #[serde(default)]
+    pub key: String,
+}
+
+/// A worker that a lead agent wishes for (feature C8).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerWish {
+    /// Its name, under the lead's task; the next number when absent.
+    pub name: Option<String>,
+    /// Who shall do it.
+    pub who: Who,
+    /// What to do. It is data: nothing in it is expanded.
+    pub text: String,
+    /// What it is given, by name.
+    #[serde(default)]
+    pub inputs: Vec<(String, Value)>,
+    /// One attempt, start to exit, in milliseconds; the lead's own limit when absent.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+    /// JSON Schema of its result, if it is to be JSON.
+    #[serde(default)]
+    pub schema: Option<Value>,
+    /// Wishing twice with the same key is wishing once.
+    pub key: String,
+}
+
+/// Who shall do the work of a worker (feature H16).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Who {
+    /// This agent.
+    Agent(String),
+    /// Any agent that can do this.
+    Capability(String),
 }
 
 /// One item of a `for_each` task.
@@ -68,4 +103,7 @@ pub struct Signal {
     /// Emitting twice with the same key is emitting once.
     #[serde(default)]
     pub dedup: Option<String>,
+    /// Whether somebody took it. One with such a key is remembered all the same.
+    #[serde(default)]
+    pub taken: bool,
 }

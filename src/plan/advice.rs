@@ -1,8 +1,13 @@
 //! Advice: what works, but works badly (W01, W02, W04; W03 is given where `max_parallel` is read).
 
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
 use super::DependsCause;
 use super::depend::Dependencies;
-use super::draft::{Draft, DraftTask, Kind};
+use super::draft::{Draft, DraftTask};
+use super::kind::Kind;
 use super::text::Text;
 use crate::document::Findings;
 
@@ -12,7 +17,13 @@ const WORDS_MAX: usize = 500;
 const EXPECTED_MAX_MS: u64 = 15 * 60_000;
 
 /// Gives it.
-pub(crate) fn give(draft: &Draft, dependencies: &Dependencies, findings: &Findings<'_>) {
+pub(crate) fn give(
+    draft: &Draft,
+    dependencies: &Dependencies,
+    inputs: &BTreeMap<String, Json>,
+    findings: &Findings<'_>,
+) {
+    let _ = inputs;
     let mut followed = vec![false; draft.tasks.len()];
     for wait in &dependencies.waits {
         // The next phase may follow for the sake of the order alone.

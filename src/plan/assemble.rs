@@ -1,62 +1,65 @@
 //! Puts a plan together from a draft in which nothing is wrong: names become ids, what was not
-//! said gets its default.
+//! said gets its default, what follows tasks becomes tasks.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
 use super::depend::Dependencies;
-use super::draft::{Draft, DraftTask, Kind};
+use super::draft::{Draft, DraftTrigger, Pattern};
+use super::furnish::{self, Bench};
+use super::nested::NestedPlans;
 use super::read::MAX_PARALLEL;
-use super::reference::Piece;
+use super::staff::Staff;
 use super::surroundings::Surroundings;
-use super::text::{InputText, Shape, Text};
-use super::{
-    DependsOn, EntryPoint, InputUse, InputValue, OutputAs, Phase, Plan, Task, TaskAgent, Template,
-    TemplatePart, Work, names, schema, staff,
-};
+use super::{DependsCause, DependsOn, Phase, Plan, Task, Trigger, linked};
 use crate::model::TaskId;
-use crate::policy::Agent;
 
 /// How many attempts run at once, unless the plan says (ruling Z2).
 const USUAL_PARALLEL: u32 = 6;
-/// Extra attempts, unless the plan says (ruling Z1).
-const RETRIES: u32 = 2;
-/// Extra attempts after timeouts, unless the plan says (ruling Z1).
-const RETRIES_ON_TIMEOUT: u32 = 1;
-/// One attempt, unless the plan or the agent says (ruling Z14).
-const TIMEOUT_MS: u64 = 15 * 60_000;
 
 /// The plan as it is run.
 pub(crate) fn plan(
     draft: &Draft,
     dependencies: &Dependencies,
-    agents: BTreeMap<String, Agent>,
+    staff: Staff,
     inputs: BTreeMap<String, Json>,
+    nested: &NestedPlans,
     surroundings: &Surroundings<'_>,
 ) -> Plan {
-    let mut tasks: Vec<Task> =
-        draft.tasks.iter().map(|it| task(draft, it, &agents, surroundings.demo)).collect();
+    let bench = Bench { draft, staff: &staff, nested, demo: surroundings.demo };
+    let mut tasks: Vec<Task> = (0..draft.tasks.len()).map(|at| bench.task(at)).collect();
     for wait in &dependencies.waits {
         let on = TaskId::new(draft.tasks[wait.on].id.value.clone());
         tasks[wait.node].needs.push(DependsOn { task: on, cause: wait.cause, hard: wait.hard });
+    }
+    let mut phases: Vec<Phase> =
+        (0..draft.phases.len()).map(|at| phase(draft, at, dependencies)).collect();
+    let hooks: Vec<Task> = (0..draft.tasks.len()).flat_map(|at| bench.hooks(at)).collect();
+    hang(hooks, &mut tasks, &mut phases);
+    if let Some(finish) = bench.finish() {
+        tasks.push(after_all(finish, &tasks));
     }
     let max_parallel = surroundings.max_parallel.or(draft.max_parallel).unwrap_or(USUAL_PARALLEL);
     Plan {
         schema: 1,
         name: draft.name.clone(),
         goal: draft.goal.clone(),
-        pattern: draft.pattern.as_ref().map(|pattern| pattern.value.word().to_owned()),
+        pattern: match &draft.pattern {
+            None if draft.staged => Some(Pattern::Pipeline.word().to_owned()),
+            written => written.as_ref().map(|pattern| pattern.value.word().to_owned()),
+        },
         max_parallel: max_parallel.clamp(1, MAX_PARALLEL),
         approval: draft.approval,
-        phases: (0..draft.phases.len()).map(|at| phase(draft, at, dependencies)).collect(),
+        approval_expiry: None,
+        phases,
         tasks,
-        agents,
+        agents: staff.agents,
         inputs,
-        stop_after_failures: 3,
-        budget: None,
-        limits: BTreeMap::new(),
-        on: Vec::new(),
+        stop_after_failures: draft.stop_after_failures,
+        budget: draft.budget.clone(),
+        limits: draft.limits.clone(),
+        on: draft.triggers.iter().filter_map(|it| trigger(draft, it, nested)).collect(),
     }
 }
 
@@ -70,137 +73,46 @@ fn phase(draft: &Draft, at: usize, dependencies: &Dependencies) -> Phase {
         depends_on: dependencies.phases[at].iter().map(id).collect(),
         on_partial_failure: phase.on_partial_failure,
         tasks: phase.tasks.clone().map(task).collect(),
-        when: None,
-        min_success: None,
-        gather_timeout_ms: None,
-        max_parallel: None,
+        when: phase.when.as_ref().and_then(|when| linked::condition(draft, when)),
+        min_success: phase.min_success.as_ref().map(|least| least.value),
+        gather_timeout_ms: phase.gather_timeout_ms,
+        max_parallel: phase.max_parallel,
     }
 }
 
-fn task(draft: &Draft, task: &DraftTask, agents: &BTreeMap<String, Agent>, demo: bool) -> Task {
-    let settings = &task.settings;
-    let retries = settings.retries.unwrap_or(RETRIES);
-    let (output_as, output) = output(&task.shape);
-    Task {
-        id: TaskId::new(task.id.value.clone()),
-        phase: draft.phases[task.phase].id.value.clone(),
-        description: template(draft, &task.description),
-        role: settings.role.clone(),
-        constraints: settings.constraints.iter().flatten().map(|it| template(draft, it)).collect(),
-        output_key: task.output_key.as_ref().map(|key| key.value.clone()),
-        output_as,
-        output,
-        entry_point: task
-            .entry_point
-            .as_ref()
-            .map(|(kind, value)| EntryPoint { kind: kind.clone(), value: template(draft, value) }),
-        work: work(draft, task, retries, demo),
-        inputs: settings
-            .inputs()
-            .map(|(name, value)| InputUse {
-                name: name.value.clone(),
-                value: input_value(draft, value),
-            })
-            .collect(),
-        needs: Vec::new(),
-        retries,
-        // A task that gets no retries gets none after a timeout either.
-        retries_on_timeout: settings.retries_on_timeout.unwrap_or(RETRIES_ON_TIMEOUT).min(retries),
-        retry_on: settings.retry_on(),
-        no_retry_exit: settings.no_retry_exit.clone().unwrap_or_default(),
-        retry_wait: settings.retry_wait(),
-        timeout_ms: timeout(task, agents),
-        idle_timeout_ms: settings.idle_timeout.flatten(),
-        expected_ms: settings.expected.as_ref().and_then(|span| span.value),
-        priority: settings.priority.unwrap_or(0),
-        optional: settings.optional.unwrap_or(false),
-        cwd: settings.cwd.clone(),
-        when: None,
-        for_each: None,
-        origin: None,
-        lead: None,
-        messages: Vec::new(),
-        uses: BTreeMap::new(),
-        model: None,
-        queue_timeout_ms: None,
-        total_timeout_ms: None,
-        cache_ms: None,
-        budget: None,
-        tier: 2,
-    }
+fn trigger(draft: &Draft, trigger: &DraftTrigger, nested: &NestedPlans) -> Option<Trigger> {
+    Some(Trigger {
+        event: trigger.event.clone(),
+        when: trigger.when.as_ref().and_then(|when| linked::condition(draft, when)),
+        start: furnish::sub_plan(draft, &trigger.start, nested)?,
+    })
 }
 
-/// The task's own limit, else the one of its first agent, else the usual one.
-fn timeout(task: &DraftTask, agents: &BTreeMap<String, Agent>) -> Option<u64> {
-    let of_agent = task.settings.agent.as_ref().and_then(|name| agents.get(&name.value));
-    let of_agent = of_agent.and_then(|agent| agent.policy.timeout_ms);
-    match &task.settings.timeout {
-        Some(limit) => limit.value,
-        None => of_agent.or(Some(TIMEOUT_MS)),
-    }
-}
-
-fn output(shape: &Shape) -> (OutputAs, Option<Json>) {
-    match shape {
-        Shape::Json(schema) => (OutputAs::Json, Some(schema.clone())),
-        Shape::Report => (OutputAs::Report, None),
-        Shape::Text | Shape::Unknown => (OutputAs::Text, None),
-    }
-}
-
-/// Retries are the primary agent's; a fallback has one attempt.
-fn work(draft: &Draft, task: &DraftTask, retries: u32, demo: bool) -> Work {
-    if task.kind == Kind::Command {
-        let run: Vec<Template> = task.run.iter().map(|it| template(draft, it)).collect();
-        return Work::Command { run: if demo { stand_in(run, &task.shape) } else { run } };
-    }
-    let names = staff::names_of(task, demo).into_iter().enumerate();
-    let agent = |(at, name)| TaskAgent { name, retries: if at == 0 { retries } else { 0 } };
-    Work::Agent { agents: names.map(agent).collect(), capability: None }
-}
-
-/// What a demonstration does in place of a command, which may need programs that are not there,
-/// and change what should stay as it is: it says what it would run, or gives an example.
-fn stand_in(run: Vec<Template>, shape: &Shape) -> Vec<Template> {
-    let text = |text: &str| Template { parts: vec![TemplatePart::Text(text.to_owned())] };
-    match shape {
-        Shape::Json(schema) => {
-            vec![text("printf"), text("%s\\n"), text(&schema::example(schema).to_string())]
+/// Puts hooks behind their tasks. Whoever needs the task needs the hook too: it must have
+/// succeeded if it blocks, and else only be over.
+fn hang(hooks: Vec<Task>, tasks: &mut Vec<Task>, phases: &mut [Phase]) {
+    for hook in hooks {
+        let Some((of, blocks)) = hook.origin.as_ref().and_then(super::Origin::hook_of) else {
+            continue;
+        };
+        let of = of.clone();
+        for reader in tasks.iter_mut().filter(|task| task.origin.is_none()) {
+            let need = reader.needs.iter().find(|need| need.task == of).cloned();
+            if let Some(need) = need {
+                let hard = blocks && need.hard;
+                reader.needs.push(DependsOn { task: hook.id.clone(), hard, ..need });
+            }
         }
-        Shape::Report | Shape::Text | Shape::Unknown => {
-            [text("echo"), text("a demo does not run:")].into_iter().chain(run).collect()
+        if let Some(phase) = phases.iter_mut().find(|phase| phase.id == hook.phase) {
+            phase.tasks.push(hook.id.clone());
         }
+        tasks.push(hook);
     }
 }
 
-fn input_value(draft: &Draft, value: &InputText) -> InputValue {
-    let plain = |text: &Text| text.pieces.iter().all(|piece| matches!(piece, Piece::Text(_)));
-    match value {
-        InputText::Plain(value) => InputValue::Plain(value.clone()),
-        InputText::Text(text) if plain(text) => {
-            InputValue::Plain(Json::String(template(draft, text).written()))
-        }
-        InputText::Text(text) => InputValue::Text(template(draft, text)),
-        InputText::List(items) => {
-            InputValue::List(items.iter().map(|item| input_value(draft, item)).collect())
-        }
-        InputText::Table(entries) => {
-            let read = entries.iter().map(|(name, it)| (name.clone(), input_value(draft, it)));
-            InputValue::Table(read.collect())
-        }
-    }
-}
-
-fn template(draft: &Draft, text: &Text) -> Template {
-    let part = |piece: &Piece| match piece {
-        Piece::Text(text) => Some(TemplatePart::Text(text.clone())),
-        Piece::Reference(written) => {
-            // Invariant: every reference was found when dependencies were collected, without
-            // which nothing is put together.
-            let to = names::target(draft, written).ok()?.edge(draft);
-            let (default, written) = (written.default.clone(), written.text.clone());
-            Some(TemplatePart::Reference { written, to, default })
-        }
-    };
-    Template { parts: text.pieces.iter().filter_map(part).collect() }
+/// What comes after everything waits for everything, however it ended.
+fn after_all(finish: Task, tasks: &[Task]) -> Task {
+    let need =
+        |task: &Task| DependsOn { task: task.id.clone(), cause: DependsCause::Phase, hard: false };
+    Task { needs: tasks.iter().map(need).collect(), ..finish }
 }

@@ -25,6 +25,9 @@ pub struct Plan {
     pub max_parallel: u32,
     /// When a person must say yes.
     pub approval: Approval,
+    /// Until when the question about the whole plan waits; for ever when absent.
+    #[serde(default)]
+    pub approval_expiry: Option<super::Expiry>,
     /// Phases, in the order of the file.
     pub phases: Vec<Phase>,
     /// Tasks, in the order of the file. Dependencies point at them by id.
@@ -317,6 +320,29 @@ pub enum DependsCause {
     Phase,
     /// The order of a sequential phase.
     Sequential,
+}
+
+impl Task {
+    /// The task of the lead that asked for it, if it is a worker (feature C8).
+    pub fn worker_of(&self) -> Option<&TaskId> {
+        self.origin.as_ref().and_then(Origin::lead)
+    }
+
+    /// Whether its failure leaves its phase and run whole: it was optional, or what becomes of it
+    /// is its lead's decision.
+    pub fn is_spared(&self) -> bool {
+        self.optional || self.worker_of().is_some()
+    }
+}
+
+impl OnPartialFailure {
+    /// As it is written.
+    pub const fn word(self) -> &'static str {
+        match self {
+            OnPartialFailure::Continue => "continue",
+            OnPartialFailure::Abort => "abort",
+        }
+    }
 }
 
 impl Plan {

@@ -1,10 +1,11 @@
 //! Who waits for whom, and why: collects the dependencies of a plan and reports those that
 //! cannot be (E03, E04, E05, E09).
 
-use super::draft::{Draft, DraftTask, InputKind};
+use super::draft::{Draft, DraftTask, InputKind, Site};
 use super::graph::{self, Wait};
-use super::names::{self, Target, Unknown};
+use super::names;
 use super::reference::Written;
+use super::target::{Target, Unknown};
 use super::text::Text;
 use super::{DependsCause, Mode, OnPartialFailure};
 use crate::document::{Findings, Span, Spanned};
@@ -32,10 +33,16 @@ pub(crate) fn collect(draft: &Draft, findings: &Findings<'_>) -> Dependencies {
     let read = vec![false; draft.tasks.len()];
     let mut collector = Collector { draft, findings, waits: Vec::new(), read };
     for (at, task) in draft.tasks.iter().enumerate() {
-        for (text, written) in task.references() {
-            collector.reference(at, text, written);
+        for (text, written, site) in task.references() {
+            collector.reference(at, text, written, site);
         }
         collector.explicit(at, task);
+        collector.messages(at, task);
+    }
+    for (at, phase) in draft.phases.iter().enumerate() {
+        for written in phase.when.iter().flat_map(|when| when.text.references()) {
+            collector.condition(at, phase.when.as_ref().map(|when| &when.text), written);
+        }
     }
     collector.sequential();
     let phases = phase_order(draft, findings);
@@ -54,31 +61,154 @@ pub(crate) fn collect(draft: &Draft, findings: &Findings<'_>) -> Dependencies {
 }
 
 impl Collector<'_> {
-    fn reference(&mut self, at: usize, text: &Text, written: &Written) {
+    /// What a reference means; what it does not mean is reported.
+    fn target(&self, text: &Text, written: &Written) -> Option<(Target, Span)> {
         let place = text.place(self.findings.source(), &written.range);
-        let target = match names::target(self.draft, written) {
-            Ok(target) => target,
+        match names::target(self.draft, written) {
+            Ok(target) => Some((target, place)),
             Err(unknown) => {
-                let place = match unknown.step {
-                    Some(step) => text.place(self.findings.source(), &written.steps[step].1),
-                    None => place,
-                };
-                report_unknown(unknown, place, self.findings);
-                return;
+                report_unknown(unknown, text, written, self.findings);
+                None
             }
-        };
+        }
+    }
+
+    fn reference(&mut self, at: usize, text: &Text, written: &Written, site: Site) {
+        let Some((target, place)) = self.target(text, written) else { return };
+        if site == Site::Hook {
+            self.of_hook(at, &target, place);
+            return;
+        }
         match target {
             Target::Output { task, .. } => {
                 self.read[task] = true;
                 let has_default = written.default.is_some();
-                if self.draft.tasks[task].settings.optional == Some(true) && !has_default {
-                    self.needs_default(task, place);
-                }
+                self.needs_default(task, has_default, place);
                 self.refer(at, task, !has_default, place);
             }
-            Target::Status { task } | Target::Error { task } => self.refer(at, task, false, place),
+            Target::Results { task } => {
+                self.read[task] = true;
+                self.refer(at, task, false, place);
+            }
+            Target::Status { task } | Target::Error { task } | Target::Failed { task } => {
+                self.refer(at, task, false, place);
+            }
             Target::PhaseOutputs { phase } => self.refer_to_phase(at, phase, place),
             Target::Input { name, .. } => self.input(&name, written, place),
+            Target::Item { .. } | Target::Index => self.item(at, written, site, place),
+            Target::Event { .. } => self.event(written, place),
+            Target::Run { .. } => {}
+        }
+    }
+
+    /// An item is known to those who work on it.
+    fn item(&self, at: usize, written: &Written, site: Site, place: Span) {
+        let task = &self.draft.tasks[at];
+        let (name, id) = (&written.text, task.called());
+        match (&task.for_each, site) {
+            (Some(_), Site::Body | Site::Hook) => {}
+            (Some(_), Site::Whole) => {
+                let message = format!("`{name}` is not known here, where {id} has no items yet");
+                self.findings.error("E05", place, message);
+            }
+            (None, _) => {
+                self.findings
+                    .error("E05", place, format!("{id} has no items: `{name}` means nothing in it"))
+                    .help("add `for_each = \"${…}\"`");
+            }
+        }
+    }
+
+    fn event(&self, written: &Written, place: Span) {
+        self.findings
+            .error("E05", place, format!("`{}` is known in `[[on]]` only", written.text))
+            .help("what a task of kind `wait` waited for is its output");
+    }
+
+    /// A hook belongs to its task, and knows nothing else.
+    fn of_hook(&self, at: usize, target: &Target, place: Span) {
+        let fits = match target {
+            Target::Output { task, .. }
+            | Target::Status { task }
+            | Target::Error { task }
+            | Target::Results { task }
+            | Target::Failed { task } => *task == at,
+            Target::Input { .. } | Target::Run { .. } => true,
+            Target::PhaseOutputs { .. }
+            | Target::Item { .. }
+            | Target::Index
+            | Target::Event { .. } => false,
+        };
+        if !fits {
+            let id = self.draft.tasks[at].called();
+            self.findings
+                .error("E05", place, format!("a hook of {id} knows nothing but {id} itself"))
+                .help("make it a task of its own");
+        }
+    }
+
+    /// The condition of a phase makes all of its tasks wait.
+    fn condition(&mut self, phase: usize, text: Option<&Text>, written: &Written) {
+        let Some(text) = text else { return };
+        let Some((target, place)) = self.target(text, written) else { return };
+        let (id, tasks) = (&self.draft.phases[phase].id.value, &self.draft.phases[phase].tasks);
+        let hard = written.default.is_none();
+        let on: Vec<(usize, bool)> = match target {
+            Target::Output { task, .. } => {
+                self.read[task] = true;
+                self.needs_default(task, !hard, place);
+                vec![(task, hard)]
+            }
+            Target::Status { task }
+            | Target::Error { task }
+            | Target::Failed { task }
+            | Target::Results { task } => vec![(task, false)],
+            Target::PhaseOutputs { phase } => {
+                self.draft.phases[phase].tasks.clone().map(|task| (task, false)).collect()
+            }
+            Target::Input { name, .. } => {
+                self.input(&name, written, place);
+                Vec::new()
+            }
+            Target::Item { .. } | Target::Index => {
+                let message = format!("`{}` means nothing in a phase", written.text);
+                self.findings.error("E05", place, message);
+                Vec::new()
+            }
+            Target::Event { .. } => {
+                self.event(written, place);
+                Vec::new()
+            }
+            Target::Run { .. } => Vec::new(),
+        };
+        if on.iter().any(|(task, _)| tasks.contains(task)) {
+            let message = format!("whether phase `{id}` is done cannot depend on its own tasks");
+            self.findings.error("E05", place, message);
+            return;
+        }
+        let cause = DependsCause::Reference;
+        for node in tasks.clone() {
+            self.waits.extend(on.iter().map(|(on, hard)| Wait {
+                node,
+                on: *on,
+                cause,
+                hard: *hard,
+                place,
+            }));
+        }
+    }
+
+    /// Tasks that are written to exist; nobody waits for a message.
+    fn messages(&self, at: usize, task: &DraftTask) {
+        for name in &task.messages {
+            match names::task(self.draft, &name.value) {
+                Ok(to) if to == at => {
+                    let message = format!("{} sends messages to itself", task.called());
+                    self.findings.error("E05", name.span, message);
+                }
+                Ok(_) => {}
+                Err(unknown) => report_name(unknown, name, self.findings),
+            }
         }
     }
 
@@ -94,11 +224,15 @@ impl Collector<'_> {
         }
     }
 
-    fn needs_default(&self, task: usize, place: Span) {
-        let id = &self.draft.tasks[task].id.value;
-        self.findings
-            .error("E09", place, format!("`{id}` is optional, and this reader gives no default"))
-            .help("add `?? 'not available'` before the brace");
+    fn needs_default(&self, task: usize, has_default: bool, place: Span) {
+        let task = &self.draft.tasks[task];
+        if task.settings.optional == Some(true) && !has_default {
+            let id = &task.id.value;
+            let message = format!("`{id}` is optional, and this reader gives no default");
+            self.findings
+                .error("E09", place, message)
+                .help("add `?? 'not available'` before the brace");
+        }
     }
 
     fn refer(&mut self, at: usize, on: usize, hard: bool, place: Span) {
@@ -150,10 +284,7 @@ impl Collector<'_> {
                     let cause = DependsCause::Explicit;
                     self.waits.push(Wait { node: at, on, cause, hard: true, place: name.span });
                 }
-                Err(unknown) => {
-                    let place = name.span.narrowed(self.findings.source(), &name.value);
-                    report_unknown(unknown, place, self.findings);
-                }
+                Err(unknown) => report_name(unknown, name, self.findings),
             }
         }
     }
@@ -206,10 +337,7 @@ fn phase_order(draft: &Draft, findings: &Findings<'_>) -> Vec<Vec<Wait>> {
                             findings.error("E05", name.span, message);
                         }
                         Ok(on) => wait(on, name.span),
-                        Err(unknown) => {
-                            let place = name.span.narrowed(findings.source(), &name.value);
-                            report_unknown(unknown, place, findings);
-                        }
+                        Err(unknown) => report_name(unknown, name, findings),
                     }
                 }
             }
@@ -226,7 +354,21 @@ fn phase_order(draft: &Draft, findings: &Findings<'_>) -> Vec<Vec<Wait>> {
     order
 }
 
-fn report_unknown(unknown: Unknown, place: Span, findings: &Findings<'_>) {
+/// Reports a reference that means nothing, at the step of it that is wrong.
+pub(crate) fn report_unknown(
+    unknown: Unknown,
+    text: &Text,
+    written: &Written,
+    findings: &Findings<'_>,
+) {
+    let part = unknown.step.map_or(&written.range, |step| &written.steps[step].1);
+    let place = text.place(findings.source(), part);
+    findings.error(unknown.code, place, unknown.message).maybe_help(unknown.help);
+}
+
+/// Reports a name that means nothing.
+fn report_name(unknown: Unknown, name: &Spanned<String>, findings: &Findings<'_>) {
+    let place = place_of(name, findings);
     findings.error(unknown.code, place, unknown.message).maybe_help(unknown.help);
 }
 

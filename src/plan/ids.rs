@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::draft::{Draft, Kind};
+use super::draft::Draft;
+use super::kind::Kind;
 use crate::document::{Findings, Spanned};
 
 /// Words that mean something in references.
-const RESERVED: &[&str] = &["output", "input", "item", "run"];
+const RESERVED: &[&str] = &["output", "input", "item", "index", "run", "event", "on_finish"];
 
 /// Checks every id of a plan.
 pub(crate) fn check(draft: &Draft, findings: &Findings<'_>) {

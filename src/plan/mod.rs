@@ -26,16 +26,27 @@
 //! | W04 | an output that nobody reads | `advice` |
 
 mod advice;
+mod amounts;
+mod around;
 mod assemble;
 mod check;
+mod compare;
 mod compiled;
+mod condition;
 mod depend;
+mod doing;
 mod draft;
 mod estimate;
+mod furnish;
 mod graph;
+mod hook;
 mod ids;
+mod kind;
+mod linked;
 mod names;
+mod nested;
 mod output;
+mod outside;
 mod pattern;
 mod read;
 mod reader;
@@ -44,11 +55,16 @@ mod resolve;
 mod roster;
 mod schema;
 mod settings;
+mod shapes;
+mod shapes_of;
 mod show;
 mod staff;
+mod stock;
 mod surroundings;
+mod target;
 mod task;
 mod template;
+mod templates;
 mod text;
 mod values;
 mod work;
@@ -60,10 +76,11 @@ pub use compiled::{
     OutputAs, Phase, Plan, Pool, RetryWait, Task, Trigger,
 };
 pub use resolve::{Lookup, MissingField, as_text, resolve, resolve_input, resolve_text};
-pub use schema::example;
+pub use schema::{example, schema_of};
 pub use show::{show, show_json};
-pub use surroundings::Surroundings;
+pub use surroundings::{Surroundings, TemplateSource, no_templates};
 pub use template::{Comparison, Condition, Edge, InputUse, InputValue, Template, TemplatePart};
+pub use templates::{TemplateOutput, TemplateParts};
 pub use work::{
     Capability, Expiry, ForEach, MinSuccess, OnTie, Origin, Partition, Reduce, Reducer, SubPlan,
     TaskAgent, Vote, VoteRule, Work,

@@ -1,35 +1,15 @@
 //! What a reference means: looks names up among phases, tasks and inputs (feature G1, ruling Z16).
 //! An id may be shortened to a prefix that ends before a `-`, if only one id starts with it.
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
-use super::Edge;
 use super::draft::{Draft, InputKind};
 use super::reference::{Step, Written};
 use super::schema::{self, Why};
+use super::shapes::report;
+use super::target::{Target, Unknown, of_word, path, unknown};
 use super::text::Shape;
 use crate::document::did_you_mean;
-use crate::model::TaskId;
-
-/// What a reference means, with tasks and phases by position.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Target {
-    Output { task: usize, path: Vec<Json> },
-    PhaseOutputs { phase: usize },
-    Status { task: usize },
-    Error { task: usize },
-    Input { name: String, path: Vec<Json> },
-}
-
-/// A name that is not there, or means nothing here.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Unknown {
-    pub(crate) code: &'static str,
-    /// Which step of the reference; `None` for the whole of it.
-    pub(crate) step: Option<usize>,
-    pub(crate) message: String,
-    pub(crate) help: Option<String>,
-}
 
 /// What a name leads to.
 enum Found {
@@ -40,24 +20,8 @@ enum Found {
 
 /// What can be asked of a task, besides its `output_key`.
 const FIELDS: &[&str] = &["output", "status", "error"];
-/// What could be asked of it in a later version.
-const LATER_FIELDS: &[&str] = &["failed", "results"];
-
-impl Target {
-    /// The same with ids.
-    pub(crate) fn edge(&self, draft: &Draft) -> Edge {
-        let id = |task: usize| TaskId::new(draft.tasks[task].id.value.clone());
-        match self {
-            Target::Output { task, path } => Edge::Output { task: id(*task), path: path.clone() },
-            Target::PhaseOutputs { phase } => {
-                Edge::PhaseOutputs { phase: draft.phases[*phase].id.value.clone() }
-            }
-            Target::Status { task } => Edge::Status { task: id(*task) },
-            Target::Error { task } => Edge::Error { task: id(*task) },
-            Target::Input { name, path } => Edge::Input { name: name.clone(), path: path.clone() },
-        }
-    }
-}
+/// What can be asked besides of one with items.
+const OF_ITEMS: &[&str] = &["failed", "results"];
 
 /// What a reference means in this plan.
 pub(crate) fn target(draft: &Draft, written: &Written) -> Result<Target, Unknown> {
@@ -65,14 +29,11 @@ pub(crate) fn target(draft: &Draft, written: &Written) -> Result<Target, Unknown
     let Some(Step::Name(first)) = steps.first() else {
         return Err(unknown(None, format!("`{}` names nothing", written.text)));
     };
+    if let Some(found) = of_word(first, &steps) {
+        return found;
+    }
     match (first.as_str(), steps.get(1)) {
         ("input", _) => input(draft, &steps),
-        ("item", _) | ("index", None) | ("run", _) => Err(Unknown {
-            code: "E12",
-            step: None,
-            message: format!("`${{{first}}}` is not supported by this version yet"),
-            help: None,
-        }),
         (_, Some(Step::Star)) => phase_outputs(draft, first, &steps),
         (_, Some(Step::Name(second))) => of_task(draft, first, second, &steps),
         (_, Some(Step::Index(_)) | None) => Err(only_a_name(draft, first)),
@@ -126,7 +87,6 @@ fn phase_outputs(draft: &Draft, first: &str, steps: &[&Step]) -> Result<Target, 
         Some(Step::Name(name)) if name == "output" && steps.len() == 3 => {
             Ok(Target::PhaseOutputs { phase })
         }
-        Some(Step::Name(name)) if LATER_FIELDS.contains(&name.as_str()) => Err(later(2, name)),
         _ => {
             let id = &draft.phases[phase].id.value;
             Err(unknown(
@@ -151,7 +111,7 @@ fn of_task(draft: &Draft, first: &str, second: &str, steps: &[&Step]) -> Result<
         (Found::One { at, .. }, other) if task_first => {
             let is_phase = matches!(other, Found::One { .. });
             let asked = FIELDS.contains(&second)
-                || LATER_FIELDS.contains(&second)
+                || OF_ITEMS.contains(&second)
                 || draft.tasks[at].output_key.as_ref().is_some_and(|key| key.value == second);
             if is_phase && !asked {
                 in_phase(draft, first, second, steps)
@@ -197,12 +157,37 @@ fn field(draft: &Draft, task: usize, at: usize, steps: &[&Step]) -> Result<Targe
         "status" => Ok(Target::Status { task }),
         "error" => Ok(Target::Error { task }),
         name if name == "output" || Some(name) == key => output(draft, task, at + 1, steps),
-        name if LATER_FIELDS.contains(&name) => Err(later(at, name)),
+        name if OF_ITEMS.contains(&name) => of_items(draft, task, at, name, steps),
         name => Err(Unknown {
             help: other_field(&asked.shape, key, name),
             ..unknown(Some(at), format!("`{id}` has no output field `{name}`"))
         }),
     }
+}
+
+/// What there is of the items of a task.
+fn of_items(
+    draft: &Draft,
+    task: usize,
+    at: usize,
+    name: &str,
+    steps: &[&Step],
+) -> Result<Target, Unknown> {
+    let id = &draft.tasks[task].id.value;
+    if draft.tasks[task].for_each.is_none() {
+        return Err(Unknown {
+            help: Some("there is `status`, `error` and `output`".to_owned()),
+            ..unknown(Some(at), format!("`{id}` has no `for_each`, so it has no `{name}`"))
+        });
+    }
+    if steps.len() > at + 1 {
+        let message = format!("`{name}` is handed on as a whole, without a way into it");
+        return Err(unknown(Some(at + 1), message));
+    }
+    Ok(match name {
+        "failed" => Target::Failed { task },
+        _ => Target::Results { task },
+    })
 }
 
 fn other_field(shape: &Shape, key: Option<&str>, name: &str) -> Option<String> {
@@ -253,24 +238,6 @@ fn output(draft: &Draft, task: usize, at: usize, steps: &[&Step]) -> Result<Targ
         Unknown { help, ..unknown(Some(at + wrong.step), message) }
     })?;
     Ok(Target::Output { task, path })
-}
-
-/// What a command without `output` gives.
-fn report() -> Json {
-    json!({ "type": "object", "properties": {
-        "exit_code": { "type": "integer" },
-        "tail": { "type": "string" },
-        "log": { "type": "string" },
-    } })
-}
-
-fn path(steps: &[&Step], from: usize) -> Result<Vec<Json>, Unknown> {
-    let step = |(at, step): (usize, &&Step)| match step {
-        Step::Name(name) => Ok(Json::from(name.as_str())),
-        Step::Index(index) => Ok(Json::from(*index)),
-        Step::Star => Err(unknown(Some(at), "`*` stands for the tasks of a phase only".to_owned())),
-    };
-    steps.iter().enumerate().skip(from).map(step).collect()
 }
 
 fn step_text(step: &Json) -> String {
@@ -364,17 +331,4 @@ fn nobody(draft: &Draft, word: &str) -> Unknown {
 fn ambiguous(word: &str, ids: &[String], step: Option<usize>) -> Unknown {
     let ids: Vec<String> = ids.iter().take(4).map(|id| format!("`{id}`")).collect();
     unknown(step, format!("`{word}` may be {}", ids.join(" or ")))
-}
-
-fn later(step: usize, name: &str) -> Unknown {
-    Unknown {
-        code: "E12",
-        step: Some(step),
-        message: format!("`.{name}` is not supported by this version yet"),
-        help: None,
-    }
-}
-
-fn unknown(step: Option<usize>, message: String) -> Unknown {
-    Unknown { code: "E03", step, message, help: None }
 }

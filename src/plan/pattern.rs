@@ -9,6 +9,11 @@ use crate::document::{Findings, Span};
 /// Checks the shape; `after` are the positions of the phases that each phase follows.
 pub(crate) fn check(draft: &Draft, after: &[Vec<usize>], findings: &Findings<'_>) {
     let Some(pattern) = &draft.pattern else { return };
+    if draft.staged && pattern.value != Pattern::Pipeline {
+        let message = format!("`stages` are a pipeline, not a `{}`", pattern.value.word());
+        findings.error("E07", pattern.span, message).help("leave `pattern` out");
+        return;
+    }
     match pattern.value {
         Pattern::Pipeline => pipeline(draft, after, findings),
         Pattern::MapReduce => map_reduce(draft, pattern.span, findings),
@@ -67,7 +72,7 @@ fn depths(after: &[Vec<usize>]) -> Vec<usize> {
 }
 
 fn map_reduce(draft: &Draft, place: Span, findings: &Findings<'_>) {
-    if !draft.tasks.iter().any(|task| task.uses_for_each) {
+    if !draft.tasks.iter().any(|task| task.for_each.is_some()) {
         findings
             .error(
                 "E07",

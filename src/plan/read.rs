@@ -4,43 +4,44 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use super::condition::When;
 use super::draft::{Draft, DraftPhase, DraftTask, InputDraft, InputKind, Pattern};
-use super::reader::{Reader, not_yet, plain_text, required_text, unsupported};
-use super::settings::Settings;
-use super::task;
-use super::{Approval, Mode, OnPartialFailure};
+use super::reader::{Reader, plain_text, required_text};
+use super::settings::{Settings, positive};
+use super::task::{self, Inherited};
+use super::{Approval, Mode, OnPartialFailure, amounts, around, hook};
 use crate::document::{Span, Spanned, Table};
 use crate::policy::read_agents;
 
 /// More attempts than this at once are refused.
 pub(crate) const MAX_PARALLEL: u32 = 1024;
 
-/// The keys of a plan that the engine does not run yet.
-const UNSUPPORTED: &[&str] =
-    &["budget", "limits", "on", "on_finish", "stages", "stop_after_failures", "templates"];
-
-/// The keys of a phase that the engine does not run yet.
-const UNSUPPORTED_IN_PHASE: &[&str] =
-    &["gather_timeout", "hook", "max_parallel", "min_success", "uses", "when"];
+/// After so many final failures a person is asked, unless the plan says (feature K10).
+const STOP_AFTER: u32 = 3;
 
 /// Reads the whole plan; what is wrong is reported, and replaced by something harmless.
 pub(crate) fn plan(mut root: Table<'_>, reader: &Reader<'_>) -> Draft {
-    unsupported(&mut root, UNSUPPORTED);
     let name = required_text(&mut root, "plan");
     let goal = plain_text(&mut root, "goal").unwrap_or_default();
     let pattern = root.word("pattern", Pattern::ALL, Pattern::word);
     let max_parallel = max_parallel(&mut root);
     let approvals = [Approval::None, Approval::Plan, Approval::EachPhase];
     let approval = root.word("approval", &approvals, approval_word);
-    if let Some(each) = approval.as_ref().filter(|approval| approval.value == Approval::EachPhase) {
-        not_yet(root.findings(), each.span, "approval = \"each-phase\"");
-    }
     let defaults = defaults(&mut root, reader);
     let inputs_span = root.key_span("inputs");
     let inputs = inputs(&mut root);
     let known = reader.surroundings.agents;
     let agents = read_agents(&mut root, reader.surroundings.base_dir, known);
-    let (phases, tasks) = phases(&mut root, &defaults, reader);
+    let staged = root.has("stages");
+    let (phases, tasks) = match around::stages(&mut root, &defaults, reader) {
+        Some(stages) => stages,
+        None => phases(&mut root, &defaults, reader),
+    };
+    let stop_after_failures = root.count("stop_after_failures");
+    let budget = amounts::budget(&mut root);
+    let limits = amounts::limits(&mut root);
+    let triggers = around::triggers(&mut root);
+    let finish = around::finish(&mut root);
     root.finish();
     Draft {
         name: name.map(|name| name.value).unwrap_or_default(),
@@ -53,6 +54,12 @@ pub(crate) fn plan(mut root: Table<'_>, reader: &Reader<'_>) -> Draft {
         inputs,
         inputs_span,
         agents,
+        stop_after_failures: stop_after_failures.map_or(STOP_AFTER, |count| count.value),
+        budget,
+        limits,
+        triggers,
+        finish,
+        staged,
     }
 }
 
@@ -102,8 +109,9 @@ fn phases(
                 .error("E01", place, "`[[task]]` stands beside `[[phase]]`")
                 .help("put it into a phase: `[[phase.task]]`");
         }
-        tasks.extend(loose.into_iter().map(|table| task::read(table, 0, defaults, reader)));
-        phases.push(main_phase(place, tasks.len()));
+        let inherited = Inherited { defaults, hooks: &[] };
+        tasks.extend(loose.into_iter().map(|table| task::read(table, 0, &inherited, reader)));
+        phases.push(DraftPhase::main(place, tasks.len()));
     }
     for table in written {
         let at = phases.len();
@@ -117,13 +125,21 @@ fn phases(
     (phases, tasks)
 }
 
-fn main_phase(place: Span, tasks: usize) -> DraftPhase {
-    DraftPhase {
-        id: Spanned::new("main".to_owned(), place),
-        mode: None,
-        after: None,
-        on_partial_failure: OnPartialFailure::Continue,
-        tasks: 0..tasks,
+impl DraftPhase {
+    /// The phase of tasks that stand in none.
+    pub(crate) fn main(place: Span, tasks: usize) -> Self {
+        Self {
+            id: Spanned::new("main".to_owned(), place),
+            mode: None,
+            after: None,
+            on_partial_failure: OnPartialFailure::Continue,
+            when: None,
+            min_success: None,
+            gather_timeout_ms: None,
+            max_parallel: None,
+            uses: Vec::new(),
+            tasks: 0..tasks,
+        }
     }
 }
 
@@ -134,15 +150,21 @@ fn phase(
     reader: &Reader<'_>,
     tasks: &mut Vec<DraftTask>,
 ) -> DraftPhase {
-    unsupported(&mut table, UNSUPPORTED_IN_PHASE);
     let id = required_text(&mut table, "id").unwrap_or(Spanned::new(String::new(), table.span()));
     let mode = table.word("execution_mode", &[Mode::Parallel, Mode::Sequential], mode_word);
     let after = table.texts("depends_on_phases");
     let policies = [OnPartialFailure::Continue, OnPartialFailure::Abort];
-    let policy = table.word("on_partial_failure", &policies, policy_word);
+    let policy = table.word("on_partial_failure", &policies, OnPartialFailure::word);
+    let when = table.text("when").map(|text| When::read(text, reader.findings));
+    let min_success = amounts::min_success(&mut table);
+    let gather = positive(&mut table, "gather_timeout").and_then(|span| span.value);
+    let max_parallel = max_parallel(&mut table);
+    let uses = amounts::uses(&mut table).unwrap_or_default();
+    let hooks = hook::read(&mut table);
+    let inherited = Inherited { defaults, hooks: &hooks };
     let first = tasks.len();
     for inner in table.tables("task") {
-        tasks.push(task::read(inner, at, defaults, reader));
+        tasks.push(task::read(inner, at, &inherited, reader));
     }
     if tasks.len() == first && !table.has("task") {
         let message = match id.value.as_str() {
@@ -153,20 +175,24 @@ fn phase(
     }
     table.finish();
     let on_partial_failure = policy.map_or(OnPartialFailure::Continue, |policy| policy.value);
-    DraftPhase { id, mode, after, on_partial_failure, tasks: first..tasks.len() }
+    DraftPhase {
+        id,
+        mode,
+        after,
+        on_partial_failure,
+        when,
+        min_success,
+        gather_timeout_ms: gather,
+        max_parallel,
+        uses,
+        tasks: first..tasks.len(),
+    }
 }
 
 const fn mode_word(mode: Mode) -> &'static str {
     match mode {
         Mode::Parallel => "parallel",
         Mode::Sequential => "sequential",
-    }
-}
-
-const fn policy_word(policy: OnPartialFailure) -> &'static str {
-    match policy {
-        OnPartialFailure::Continue => "continue",
-        OnPartialFailure::Abort => "abort",
     }
 }
 

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use super::surroundings::Surroundings;
-use crate::document::{Findings, Source, Span, Spanned, Table};
+use crate::document::{Findings, Source, Spanned, Table};
 
 /// What every reader of a part needs.
 pub(crate) struct Reader<'a> {
     pub(crate) findings: &'a Findings<'a>,
     pub(crate) surroundings: &'a Surroundings<'a>,
+    /// Whether the plan is started by another one, which gives it its inputs.
+    pub(crate) is_inner: bool,
 }
 
 impl Reader<'_> {
@@ -21,20 +23,6 @@ impl Reader<'_> {
         let joined = self.surroundings.base_dir.join(Path::new(path));
         (self.surroundings.read_file)(&joined.to_string_lossy())
     }
-}
-
-/// Reports keys that are known and not run by this version, so that none is silently ignored.
-pub(crate) fn unsupported(table: &mut Table<'_>, keys: &[&str]) {
-    for key in keys {
-        if table.value(key).is_some() {
-            not_yet(table.findings(), table.key_span(key), key);
-        }
-    }
-}
-
-/// Reports one thing that is known and not run by this version.
-pub(crate) fn not_yet(findings: &Findings<'_>, place: Span, what: &str) {
-    findings.error("E12", place, format!("`{what}` is not supported by this version yet"));
 }
 
 /// A text that must be there and must not be empty.
@@ -66,6 +54,8 @@ pub(crate) fn plain_text(table: &mut Table<'_>, key: &str) -> Option<String> {
 pub(crate) fn missing(table: &Table<'_>, key: &str) {
     let example = match key {
         "run" => "add `run = [\"program\", \"argument\"]`".to_owned(),
+        "from" => "add `from = \"${phase.*.output}\"`".to_owned(),
+        "reducer" => "add one of concat, merge, table, vote, template".to_owned(),
         key => format!("add `{key} = \"…\"`"),
     };
     let place = table.span();

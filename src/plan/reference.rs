@@ -88,7 +88,7 @@ pub(crate) fn pieces(text: &str) -> (Vec<Piece>, Vec<Unreadable>) {
 }
 
 /// Reads the reference that starts with the `${` at `start`.
-fn read(text: &str, start: usize) -> Result<Written, Unreadable> {
+pub(crate) fn read(text: &str, start: usize) -> Result<Written, Unreadable> {
     let mut reader = Reader { text, at: start + 2 };
     let steps = reader.steps(start)?;
     reader.blanks();

@@ -1,35 +1,23 @@
 //! The keys that a task may have and `[defaults]` may have for all tasks.
 
-use super::RetryWait;
-use super::reader::{Reader, plain_text, unsupported};
+use super::amounts::{self, Uses};
+use super::draft::DraftHook;
+use super::kind::Kind as TaskKind;
+use super::reader::{Reader, plain_text};
 use super::text::{InputText, Shape, Text};
+use super::{Budget, RetryWait, hook};
 use crate::document::{Findings, Kind, Spanned, Table, Value, did_you_mean};
 use crate::model::{ErrorKind, Outcome};
 
 /// Extra attempts beyond this are a mistake, not a policy.
 const RETRIES_MAX: u32 = 100;
 
+/// The highest tier of action there is (feature H14).
+const TIER_MAX: u32 = 4;
+
 /// The wait between attempts, unless the plan says otherwise.
 const RETRY_WAIT: RetryWait =
     RetryWait { first_ms: 2_000, factor: 2.0, max_ms: 60_000, jitter: true };
-
-/// The keys of `[defaults]` and of each task that the engine does not run yet.
-const UNSUPPORTED: &[&str] = &[
-    "cache",
-    "capability",
-    "effects",
-    "gather_timeout",
-    "hook",
-    "idempotency",
-    "lead",
-    "min_success",
-    "model",
-    "queue_timeout",
-    "template",
-    "total_timeout",
-    "uses",
-    "weight",
-];
 
 /// What was said; `None` is not said.
 #[derive(Clone, Debug, Default)]
@@ -51,12 +39,30 @@ pub(crate) struct Settings {
     pub(crate) priority: Option<i64>,
     pub(crate) optional: Option<bool>,
     pub(crate) cwd: Option<String>,
+    pub(crate) capability: Option<Spanned<String>>,
+    pub(crate) model: Option<String>,
+    pub(crate) tier: Option<u8>,
+    pub(crate) uses: Option<Uses>,
+    pub(crate) queue_timeout: Option<Option<u64>>,
+    pub(crate) total_timeout: Option<Option<u64>>,
+    pub(crate) cache: Option<Option<u64>>,
+    pub(crate) effects: Option<bool>,
+    pub(crate) idempotency: Option<String>,
+    pub(crate) budget: Option<Budget>,
+    /// What follows it; those of its phase and of the defaults are added to its own.
+    pub(crate) hooks: Vec<DraftHook>,
 }
 
 impl Settings {
     /// Reads them from a task or from `[defaults]`.
     pub(crate) fn read(table: &mut Table<'_>, reader: &Reader<'_>) -> Self {
-        unsupported(table, UNSUPPORTED);
+        let capability = table.text("capability");
+        if capability.is_some() && (table.has("agent") || table.has("assigned_plugin")) {
+            table
+                .findings()
+                .error("E01", table.key_span("capability"), "`capability` stands beside `agent`")
+                .help("name the agent, or what it must be able to do");
+        }
         Self {
             agent: one_of_two(table, "agent", "assigned_plugin"),
             fallback: fallback(table),
@@ -77,17 +83,41 @@ impl Settings {
             priority: table.integer("priority").map(|priority| priority.value),
             optional: table.flag("optional").map(|flag| flag.value),
             cwd: plain_text(table, "cwd"),
+            capability,
+            model: plain_text(table, "model"),
+            tier: tier(table),
+            uses: amounts::uses(table),
+            queue_timeout: positive(table, "queue_timeout").map(|span| span.value),
+            total_timeout: positive(table, "total_timeout").map(|span| span.value),
+            cache: amounts::cache(table),
+            effects: table.flag("effects").map(|flag| flag.value),
+            idempotency: plain_text(table, "idempotency"),
+            budget: amounts::budget(table),
+            hooks: hook::read(table),
         }
     }
 
     /// Fills in what is not said. Keys about prompts and output reach agent tasks only; the
     /// entries of `input_context` are joined.
-    pub(crate) fn fill(&mut self, defaults: &Settings, is_agent: bool) {
+    pub(crate) fn fill(&mut self, defaults: &Settings, kind: TaskKind) {
         fn or<T: Clone>(own: &mut Option<T>, default: &Option<T>) {
             if own.is_none() {
                 own.clone_from(default);
             }
         }
+        or(&mut self.expected, &defaults.expected);
+        or(&mut self.priority, &defaults.priority);
+        or(&mut self.optional, &defaults.optional);
+        if !kind.makes_attempts() {
+            return;
+        }
+        or(&mut self.uses, &defaults.uses);
+        or(&mut self.queue_timeout, &defaults.queue_timeout);
+        or(&mut self.total_timeout, &defaults.total_timeout);
+        or(&mut self.cache, &defaults.cache);
+        or(&mut self.effects, &defaults.effects);
+        or(&mut self.idempotency, &defaults.idempotency);
+        self.hooks.extend(defaults.hooks.iter().cloned());
         or(&mut self.retries, &defaults.retries);
         or(&mut self.retries_on_timeout, &defaults.retries_on_timeout);
         or(&mut self.retry_on, &defaults.retry_on);
@@ -95,14 +125,18 @@ impl Settings {
         or(&mut self.retry_wait, &defaults.retry_wait);
         or(&mut self.timeout, &defaults.timeout);
         or(&mut self.idle_timeout, &defaults.idle_timeout);
-        or(&mut self.expected, &defaults.expected);
-        or(&mut self.priority, &defaults.priority);
-        or(&mut self.optional, &defaults.optional);
         or(&mut self.cwd, &defaults.cwd);
-        if !is_agent {
+        if kind != TaskKind::Agent {
             return;
         }
-        or(&mut self.agent, &defaults.agent);
+        or(&mut self.model, &defaults.model);
+        or(&mut self.tier, &defaults.tier);
+        or(&mut self.budget, &defaults.budget);
+        // Who does it is said in one of two ways, so one of them replaces the other.
+        if self.agent.is_none() && self.capability.is_none() {
+            self.agent.clone_from(&defaults.agent);
+            self.capability.clone_from(&defaults.capability);
+        }
         if self.fallback.is_none() {
             // A default fallback that is the task's own agent is no mistake of the task.
             let primary = self.agent.as_ref().map(|agent| agent.value.clone());
@@ -169,8 +203,16 @@ fn fallback(table: &mut Table<'_>) -> Option<Vec<Spanned<String>>> {
 }
 
 fn input_context(table: &mut Table<'_>) -> Option<Vec<(Spanned<String>, InputText)>> {
+    named_values(table, "input_context")
+}
+
+/// A table of named values with templates in them.
+pub(crate) fn named_values(
+    table: &mut Table<'_>,
+    key: &str,
+) -> Option<Vec<(Spanned<String>, InputText)>> {
     let findings = table.findings();
-    let entries = table.table("input_context")?.entries();
+    let entries = table.table(key)?.entries();
     Some(entries.into_iter().map(|(name, value)| (name, input_text(&value, findings))).collect())
 }
 
@@ -194,6 +236,12 @@ pub(crate) fn input_text(value: &Value<'_>, findings: &Findings<'_>) -> InputTex
     }
 }
 
+/// The tiers of actions are 0 (look) to 4 (what cannot be undone).
+fn tier(table: &mut Table<'_>) -> Option<u8> {
+    let count = within(table, "tier", TIER_MAX)?;
+    u8::try_from(count).ok()
+}
+
 fn within(table: &mut Table<'_>, key: &str, max: u32) -> Option<u32> {
     let count = table.count(key)?;
     if count.value > max {
@@ -205,7 +253,7 @@ fn within(table: &mut Table<'_>, key: &str, max: u32) -> Option<u32> {
 }
 
 /// A span of time that is not zero.
-fn positive(table: &mut Table<'_>, key: &str) -> Option<Spanned<Option<u64>>> {
+pub(crate) fn positive(table: &mut Table<'_>, key: &str) -> Option<Spanned<Option<u64>>> {
     let span = table.duration(key)?;
     if span.value == Some(0) {
         table

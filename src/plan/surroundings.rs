@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::TemplateParts;
 use crate::model::Severity;
 use crate::policy::Agent;
+
+/// A template by its name and the values of its variables; the error is why not.
+pub type TemplateSource<'a> =
+    &'a dyn Fn(&str, &BTreeMap<String, String>) -> Result<TemplateParts, String>;
 
 /// What a plan is checked against.
 pub struct Surroundings<'a> {
@@ -26,4 +31,14 @@ pub struct Surroundings<'a> {
     pub max_parallel: Option<u32>,
     /// The directory of the plan: files that it names are relative to it.
     pub base_dir: &'a Path,
+    /// Makes the prompt of a task that names a template.
+    pub template: TemplateSource<'a>,
+}
+
+/// The source of templates where there are none.
+///
+/// # Errors
+/// Always.
+pub fn no_templates(_: &str, _: &BTreeMap<String, String>) -> Result<TemplateParts, String> {
+    Err("there are no templates here yet".to_owned())
 }

@@ -1,166 +1,254 @@
 //! Reads one task.
 
-use super::draft::{DraftTask, Kind};
-use super::reader::{Reader, missing, not_yet, plain_text, required_text, unsupported};
-use super::settings::{Settings, input_text};
-use super::text::{InputText, Shape, Text};
+use super::condition::When;
+use super::draft::{Doing, DraftForEach, DraftHook, DraftLead, DraftReducer, DraftTask};
+use super::kind::{Kind, special_keys};
+use super::reader::{Reader, plain_text, required_text};
+use super::settings::{Settings, input_text, positive};
+use super::text::{Shape, Text};
+use super::{MinSuccess, OnPartialFailure, amounts, doing, shapes, templates};
 use crate::document::{Spanned, Table, did_you_mean};
-
-/// The kinds of task, those of later versions included.
-const KINDS: &[&str] = &["agent", "command", "approve", "reduce", "wait"];
 
 /// What an agent can be entered by.
 const ENTRY_POINTS: &[&str] = &["command", "skill", "agent", "tool", "prompt"];
 
-/// The keys of a task that the engine does not run yet; those of `[defaults]` come on top.
-const UNSUPPORTED: &[&str] =
-    &["for_each", "key", "max_items", "min_items", "on_partial_failure", "partition", "when"];
+/// How many items there may be, unless the plan says (research 5.4).
+const ITEMS_MAX: u32 = 1_000;
 
-/// The keys of kinds that the engine does not run yet. Where the kind is named, it says enough.
-const OF_OTHER_KINDS: &[&str] = &[
-    "ask",
-    "event",
-    "expires",
-    "field",
-    "from",
-    "on_expire",
-    "on_tie",
-    "reducer",
-    "rule",
-    "sort_by",
-    "veto",
-];
+/// How many workers a lead may ask for, unless the plan says: the sweet spot of feature C3.
+const WORKERS_MAX: u32 = 6;
 
-/// Keys that mean nothing without an agent.
-const OF_AGENTS: &[&str] = &[
-    "agent",
-    "assigned_plugin",
-    "constraints",
-    "entry_point",
-    "expert_role",
-    "fallback",
-    "fallback_plugin",
-    "role",
-];
+/// A share that any one of the items makes up, and no item of none.
+const ANY_ONE: MinSuccess = MinSuccess::Share(1e-6);
+
+/// What a task takes over from its phase and from the plan.
+pub(crate) struct Inherited<'a> {
+    pub(crate) defaults: &'a Settings,
+    pub(crate) hooks: &'a [DraftHook],
+}
 
 /// Reads a task of the phase at position `phase`.
 pub(crate) fn read(
     mut table: Table<'_>,
     phase: usize,
-    defaults: &Settings,
+    inherited: &Inherited<'_>,
     reader: &Reader<'_>,
 ) -> DraftTask {
     let findings = table.findings();
     let id = required_text(&mut table, "id").unwrap_or(Spanned::new(String::new(), table.span()));
     let kind = kind(&mut table);
-    let uses_for_each = table.has("for_each");
-    unsupported(&mut table, UNSUPPORTED);
-    let other = other(&mut table, kind);
-    let description = match kind {
-        Kind::Agent => required_text(&mut table, "description"),
-        Kind::Command | Kind::Unsupported => table.text("description"),
-    };
-    let run = run(&mut table, kind);
+    let doing = doing::read(&mut table, kind);
+    let when = table.text("when").map(|text| When::read(text, findings));
+    let for_each = for_each(&mut table);
+    let lead = lead(&mut table);
+    let messages = table.texts("messages").unwrap_or_default();
+    let weight = weight(&mut table);
     let entry_point = entry_point(&mut table);
     let expert_role = plain_text(&mut table, "expert_role");
     let output_key = table.text("output_key");
     let depends_on = table.texts("depends_on").unwrap_or_default();
     let output_span = table.has("output").then(|| table.key_span("output"));
+    let template = templates::read(&mut table, reader);
+    let description = match kind {
+        Kind::Agent if template.is_none() => required_text(&mut table, "description"),
+        _ => table.text("description"),
+    };
     let mut settings = Settings::read(&mut table, reader);
-    if kind == Kind::Command {
-        for key in OF_AGENTS.iter().filter(|key| table.has(key)) {
-            let message = format!("`{key}` means nothing in a command task");
-            findings.error("E01", table.key_span(key), message);
-        }
-    }
+    means_something(&mut table, kind);
     table.finish();
     let expert = expert_role.is_some();
     settings.role = settings.role.or(expert_role);
-    settings.fill(defaults, kind == Kind::Agent);
-    let shape = shape(kind, uses_for_each, settings.output.clone());
-    let description = description.map(|text| Text::read(text, findings)).unwrap_or_default();
+    let mut description = description.map(|text| Text::read(text, findings)).unwrap_or_default();
+    if let Some(template) = template {
+        template.fill(&mut settings, &mut description);
+    }
+    if kind.makes_attempts() {
+        settings.hooks.extend(inherited.hooks.iter().cloned());
+    }
+    settings.fill(inherited.defaults, kind);
+    if let Some(text) = &settings.idempotency {
+        let said = format!("This may be done more than once: {text}");
+        let text = Text::made(said, id.span);
+        settings.constraints.get_or_insert_default().push(text);
+    }
+    let own_shape = own_shape(kind, &doing, settings.output.clone());
+    let shape = if for_each.is_some() { shapes::list_of(&own_shape) } else { own_shape.clone() };
     DraftTask {
         id,
         phase,
         kind,
+        doing,
+        when,
+        for_each,
+        lead,
+        messages,
+        weight,
         description,
         expert,
         entry_point,
         output_key,
         shape,
+        own_shape,
         output_span,
-        run,
         depends_on,
-        other,
-        uses_for_each,
         settings,
     }
 }
 
 fn kind(table: &mut Table<'_>) -> Kind {
-    let Some(word) = table.text("kind") else {
-        if table.has("run") && !table.has("kind") {
-            let place = table.key_span("run");
+    let Some(word) = table.text("kind") else { return unsaid_kind(table) };
+    let found = Kind::ALL.iter().copied().find(|kind| kind.word() == word.value);
+    found.unwrap_or_else(|| {
+        let words = || Kind::ALL.iter().map(|kind| kind.word());
+        let message = format!("`{}` is no kind of task", word.value);
+        table
+            .findings()
+            .error("E01", word.span, message)
+            .maybe_help(did_you_mean(&word.value, words()))
+            .note(format!("kinds: {}", words().collect::<Vec<_>>().join(", ")));
+        Kind::Unknown
+    })
+}
+
+/// A task without kind is an agent's; keys that only another kind has tell which was meant.
+fn unsaid_kind(table: &Table<'_>) -> Kind {
+    if table.has("kind") {
+        return Kind::Unknown; // It is no text, which was reported.
+    }
+    for (key, meant) in [
+        ("run", Kind::Command),
+        ("reducer", Kind::Reduce),
+        ("ask", Kind::Approve),
+        ("file", Kind::Plan),
+    ] {
+        if table.has(key) {
+            let message = match meant {
+                Kind::Command => "`run` is for tasks that are commands".to_owned(),
+                other => format!("`{key}` is for tasks of the kind `{}`", other.word()),
+            };
             table
                 .findings()
-                .error("E01", place, "`run` is for tasks that are commands")
-                .help("add `kind = \"command\"`");
-            return Kind::Command;
+                .error("E01", table.key_span(key), message)
+                .help(format!("add `kind = \"{}\"`", meant.word()));
+            return meant;
         }
-        return Kind::Agent;
-    };
-    match word.value.as_str() {
-        "agent" => Kind::Agent,
-        "command" => Kind::Command,
-        other if KINDS.contains(&other) => {
-            not_yet(table.findings(), word.span, &format!("kind = \"{other}\""));
-            Kind::Unsupported
+    }
+    Kind::Agent
+}
+
+/// Keys of other kinds.
+fn means_something(table: &mut Table<'_>, kind: Kind) {
+    for (key, kinds) in special_keys() {
+        // All of them count as known.
+        let there = table.value(key).is_some();
+        if !there || kind.takes(key) {
+            continue;
         }
-        other => {
-            let message = format!("`{other}` is no kind of task");
-            table
-                .findings()
-                .error("E01", word.span, message)
-                .maybe_help(did_you_mean(other, KINDS.iter().copied()))
-                .note(format!("kinds: {}", KINDS.join(", ")));
-            Kind::Unsupported
-        }
+        let (article, word) = (if kind == Kind::Agent { "an" } else { "a" }, kind.word());
+        let of: Vec<_> = kinds.iter().map(|kind| kind.word()).collect();
+        let message = match (key, kind) {
+            ("run", _) => "`run` is for tasks that are commands".to_owned(),
+            (key, Kind::Approve) => format!("`{key}` means nothing in an {word} task"),
+            (key, _) => format!("`{key}` means nothing in {article} {word} task"),
+        };
+        table
+            .findings()
+            .error("E01", table.key_span(key), message)
+            .help(format!("it is for tasks of the kind {}", of.join(", ")));
     }
 }
 
-/// The keys of other kinds: errors in a task of a supported kind; otherwise only their references
-/// are of interest.
-fn other(table: &mut Table<'_>, kind: Kind) -> Vec<InputText> {
-    match kind {
-        Kind::Agent | Kind::Command => unsupported(table, OF_OTHER_KINDS),
-        Kind::Unsupported => {}
-    }
-    let mut found = Vec::new();
-    for key in OF_OTHER_KINDS.iter().chain(&["for_each"]) {
-        if let Some(value) = table.value(key) {
-            found.push(input_text(&value, table.findings()));
-        }
-    }
-    found
-}
-
-fn run(table: &mut Table<'_>, kind: Kind) -> Vec<Text> {
+fn for_each(table: &mut Table<'_>) -> Option<DraftForEach> {
     let findings = table.findings();
-    let Some(words) = table.texts("run") else {
-        if kind == Kind::Command && !table.has("run") {
-            missing(table, "run");
-        }
-        return Vec::new();
-    };
-    if words.is_empty() {
-        findings.error("E01", table.key_span("run"), "`run` names no program");
+    let over = table.value("for_each").map(|value| input_text(&value, findings));
+    let key = table.text("key").map(|text| Text::read(text, findings));
+    let partition = amounts::partition(table);
+    let (min_items, max_items) = (table.count("min_items"), table.count("max_items"));
+    let min_success = amounts::min_success(table);
+    let gather = positive(table, "gather_timeout").and_then(|span| span.value);
+    let policies = [OnPartialFailure::Continue, OnPartialFailure::Abort];
+    let policy = table.word("on_partial_failure", &policies, OnPartialFailure::word);
+    if over.is_none() {
+        without_items(table);
     }
-    if kind == Kind::Agent {
+    let policy = policy.map(|policy| policy.value);
+    if policy == Some(OnPartialFailure::Abort) && table.has("min_success") {
+        let place = table.key_span("min_success");
         findings
-            .error("E01", table.key_span("run"), "`run` is for tasks that are commands")
-            .help("add `kind = \"command\"`");
+            .error("E01", place, "with `on_partial_failure = \"abort\"` every item must succeed")
+            .help("leave one of the two out");
     }
-    words.into_iter().map(|word| Text::read(word, findings)).collect()
+    let min_items = min_items.map_or(0, |count| count.value);
+    let max_items = max_items.map_or(ITEMS_MAX, |count| count.value);
+    if min_items > max_items || max_items == 0 {
+        let place = table.key_span(if table.has("max_items") { "max_items" } else { "min_items" });
+        let message = format!("no list has at least {min_items} and at most {max_items} items");
+        findings.error("E10", place, message);
+    }
+    let by_policy = match policy {
+        Some(OnPartialFailure::Continue) => Some(Spanned::new(ANY_ONE, table.span())),
+        Some(OnPartialFailure::Abort) | None => None,
+    };
+    Some(DraftForEach {
+        over: over?,
+        key,
+        partition,
+        min_items,
+        max_items,
+        min_success: min_success.or(by_policy),
+        gather_timeout_ms: gather,
+    })
+}
+
+/// Keys about items, where there are none.
+fn without_items(table: &Table<'_>) {
+    let keys = [
+        "key",
+        "partition",
+        "min_items",
+        "max_items",
+        "min_success",
+        "gather_timeout",
+        "on_partial_failure",
+    ];
+    if table.has("for_each") {
+        return;
+    }
+    for key in keys.into_iter().filter(|key| table.has(key)) {
+        let help = match key {
+            "min_success" | "gather_timeout" | "on_partial_failure" => {
+                "add `for_each`, or give it to the phase"
+            }
+            _ => "add `for_each = \"${…}\"`",
+        };
+        let message = format!("`{key}` is about items, and there is no `for_each`");
+        table.findings().error("E01", table.key_span(key), message).help(help);
+    }
+}
+
+/// `lead = true`, or `lead = { max_workers = 4, agents = ["codex"] }`.
+fn lead(table: &mut Table<'_>) -> Option<DraftLead> {
+    let value = table.value("lead")?;
+    if value.kind() == crate::document::Kind::Boolean {
+        let lead = DraftLead { max_workers: WORKERS_MAX, agents: Vec::new() };
+        return value.flag()?.value.then_some(lead);
+    }
+    let mut inner = value.table()?;
+    let workers = inner.count("max_workers");
+    if let Some(count) = workers.as_ref().filter(|count| count.value == 0) {
+        inner.findings().error("E01", count.span, "a lead without workers is no lead");
+    }
+    let agents = inner.texts("agents").unwrap_or_default();
+    inner.finish();
+    Some(DraftLead { max_workers: workers.map_or(WORKERS_MAX, |count| count.value), agents })
+}
+
+fn weight(table: &mut Table<'_>) -> Option<f64> {
+    let weight = table.number("weight")?;
+    if weight.value <= 0.0 {
+        table.findings().error("E01", weight.span, "`weight` must be more than nothing");
+    }
+    Some(weight.value)
 }
 
 fn entry_point(table: &mut Table<'_>) -> Option<(String, Text)> {
@@ -178,13 +266,22 @@ fn entry_point(table: &mut Table<'_>) -> Option<(String, Text)> {
     Some((kind?.value, Text::read(value?, findings)))
 }
 
-/// The output of a task for each item is a list of what it says.
-fn shape(kind: Kind, for_each: bool, written: Option<Shape>) -> Shape {
-    match (kind, written) {
-        (Kind::Unsupported, _) => Shape::Unknown,
-        (Kind::Agent | Kind::Command, _) if for_each => Shape::Unknown,
-        (Kind::Agent, None) => Shape::Text,
-        (Kind::Command, None) => Shape::Report,
-        (Kind::Agent | Kind::Command, Some(shape)) => shape,
+/// What one attempt, or what stands for it, gives.
+fn own_shape(kind: Kind, doing: &Doing, written: Option<Shape>) -> Shape {
+    let by = match doing {
+        Doing::Reduce(reduce) => Some(&reduce.by),
+        _ => None,
+    };
+    match (kind, written, by) {
+        (Kind::Reduce, _, Some(DraftReducer::Concat { .. })) => shapes::any_list(),
+        (Kind::Reduce, _, Some(DraftReducer::Merge)) => shapes::any_table(),
+        (Kind::Reduce, _, Some(DraftReducer::Vote(_))) => shapes::decision(None),
+        (Kind::Reduce, _, Some(DraftReducer::Table { .. } | DraftReducer::Template(_))) => {
+            Shape::Text
+        }
+        (Kind::Agent | Kind::Command | Kind::Wait, Some(shape), _) => shape,
+        (Kind::Agent, None, _) => Shape::Text,
+        (Kind::Command, None, _) => Shape::Report,
+        (_, _, _) => Shape::Unknown,
     }
 }

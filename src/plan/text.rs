@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde_json::Value as Json;
 
-use super::reference::{Piece, pieces};
+use super::reference::{Piece, Written, pieces};
 use crate::document::{Findings, Source, Span, Spanned};
 
 /// What a task's output looks like.
@@ -53,6 +53,20 @@ impl Text {
         read
     }
 
+    /// A text that nobody wrote, in place of something that stands there.
+    pub(crate) fn made(value: String, span: Span) -> Self {
+        let (pieces, _) = pieces(&value);
+        Self { value, span, pieces }
+    }
+
+    /// Its references.
+    pub(crate) fn references(&self) -> impl Iterator<Item = &Written> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Reference(written) => Some(written),
+            Piece::Text(_) => None,
+        })
+    }
+
     /// Where a part of the value stands in the file.
     pub(crate) fn place(&self, source: &Source, part: &Range<usize>) -> Span {
         let whole = self.span.narrowed(source, &self.value);
@@ -65,6 +79,17 @@ impl Text {
 }
 
 impl InputText {
+    /// The reference that is the whole of it, which keeps the type of its value.
+    pub(crate) fn only_reference(&self) -> Option<&Written> {
+        match self {
+            InputText::Text(text) => match text.pieces.as_slice() {
+                [Piece::Reference(written)] => Some(written),
+                _ => None,
+            },
+            InputText::Plain(_) | InputText::List(_) | InputText::Table(_) => None,
+        }
+    }
+
     /// Calls `each` with every text in it.
     pub(crate) fn for_each_text<'t>(&'t self, each: &mut dyn FnMut(&'t Text)) {
         match self {

@@ -32,7 +32,7 @@ fn value(input: &InputDraft, reader: &Reader<'_>) -> Json {
         }),
         (None, Some(default)) => default,
         (None, None) => {
-            if input.required {
+            if input.required && !reader.is_inner {
                 missing(input, reader);
             }
             input.kind.empty()

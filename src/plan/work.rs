@@ -318,6 +318,22 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// The lead's task, for a worker.
+    pub const fn lead(&self) -> Option<&crate::model::TaskId> {
+        match self {
+            Origin::Worker { of } => Some(of),
+            Origin::Item { .. } | Origin::Hook { .. } | Origin::Finish => None,
+        }
+    }
+
+    /// The task that a hook follows, and whether the hook's failure is the task's.
+    pub const fn hook_of(&self) -> Option<(&crate::model::TaskId, bool)> {
+        match self {
+            Origin::Hook { of, blocks, .. } => Some((of, *blocks)),
+            Origin::Item { .. } | Origin::Worker { .. } | Origin::Finish => None,
+        }
+    }
+
     /// Whether it is a task of the result document: hooks and the like are not.
     pub const fn counts(&self) -> bool {
         match self {

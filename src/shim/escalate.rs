@@ -3,7 +3,6 @@
 
 use nix::libc;
 
-use super::leaf::Leaf;
 use super::stop::{Act, Escalation};
 use super::supervise::Shim;
 use super::{family, keys};
@@ -59,7 +58,8 @@ impl Shim {
         match self.how.mode {
             KillMode::ControlGroup | KillMode::Mixed => {
                 // At once for all of it, so that no fork outruns the walk down the family.
-                self.parts.leaf.iter().for_each(Leaf::kill);
+                let leaf = self.parts.leaf.iter();
+                leaf.for_each(|leaf| failpoint::step("shim.kill-group", || leaf.kill()));
                 family::kill();
             }
             KillMode::Process => self.signal_main(&[libc::SIGKILL]),

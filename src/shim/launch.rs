@@ -48,7 +48,8 @@ pub(super) fn launch(dir: &Path) -> Result<Shim, i32> {
             return Err(66);
         }
     };
-    let mut spec = read_spec(dir, &lock).map_err(|why| give_up(dir, &why.0, why.1))?;
+    let read = failpoint::step("shim.read-spec", || read_spec(dir, &lock));
+    let mut spec = read.map_err(|why| give_up(dir, &why.0, why.1))?;
     // While tmux is away an attempt starts without the window that it will be shown in later.
     spec.windowed &= io::stdin().is_terminal();
     let signals = take_signals(&spec).map_err(|failed| give_up(dir, &spec, failed))?;
@@ -94,9 +95,9 @@ fn start(dir: &Path, spec: &Spec, lock: File, signals: SignalFd) -> Result<Shim,
     let exit = failpoint::io("shim.reserve-exit", || Reserved::reserve(dir, files::EXIT))
         .map_err(|e| io_failure("spec", &e, "cannot write to the attempt's directory"))?;
     let own = spec.socket.with_extension(notify::EXTENSION);
-    let notify = Notify::listen(&own);
+    let notify = failpoint::io("shim.bind-notify", || Notify::listen(&own));
     let notify = notify.map_err(|e| complain(dir, &own, &e, "the agent has no NOTIFY_SOCKET")).ok();
-    let leaf = leaf::make(spec)?;
+    let leaf = failpoint::step("shim.make-group", || leaf::make(spec))?;
     let path = notify.as_ref().map(Notify::path);
     let held =
         failpoint::step("shim.fork", || spawn::fork_held(spec, ends.agent, leaf.as_ref(), path))?;
@@ -108,7 +109,7 @@ fn start(dir: &Path, spec: &Spec, lock: File, signals: SignalFd) -> Result<Shim,
         .inspect_err(|_| leaf.iter().for_each(Leaf::remove))?;
     // The agent does not wait for the disk. After a power cut that came before this, the next daemon
     // takes what it finds unlaunched of an earlier boot for lost.
-    let _ = record.sync();
+    let _ = failpoint::io("shim.sync-started", || record.sync());
     Ok(Shim::new(Parts {
         spec: spec.clone(),
         lock,
@@ -131,7 +132,7 @@ fn start(dir: &Path, spec: &Spec, lock: File, signals: SignalFd) -> Result<Shim,
 
 /// Puts the agent on record; it has not executed anything yet.
 fn note_start(dir: &Path, spec: &Spec, held: &Held) -> Result<(Started, Reserved), ExecFailure> {
-    adjust_oom(held.pid, spec.oom_score_adjust);
+    failpoint::step("shim.adjust-oom", || adjust_oom(held.pid, spec.oom_score_adjust));
     let gone = || failure("fork", Errno::ESRCH, "cannot see the new process in /proc");
     let marked =
         |pid: i32| -> Result<ProcessMark, ExecFailure> { mark::mark_of(pid).ok_or_else(gone) };

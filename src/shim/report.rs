@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::notify::Word;
+use crate::failpoint;
 use crate::model::{ActivitySource, Doing, Report, Spec, files};
 
 /// Between two writes.
@@ -130,8 +131,8 @@ fn replace(dir: &Path, report: &Report) -> io::Result<()> {
     let temporary = dir.join(format!("{}.tmp", files::STATUS));
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
-    options.open(&temporary)?.write_all(&bytes)?;
-    fs::rename(temporary, dir.join(files::STATUS))
+    failpoint::io("shim.write-status", || options.open(&temporary)?.write_all(&bytes))?;
+    failpoint::io("shim.name-status", || fs::rename(temporary, dir.join(files::STATUS)))
 }
 
 #[cfg(test)]

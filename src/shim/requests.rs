@@ -17,7 +17,8 @@ impl Shim {
         for line in socket.read(client) {
             let reply = match serde_json::from_slice(&line) {
                 Ok(Request::View { columns, rows, server }) if columns > 0 && rows > 0 => {
-                    return self.admit(client, (columns, rows), server);
+                    let size = (columns, rows);
+                    return failpoint::step("shim.admit", || self.admit(client, size, server));
                 }
                 Ok(request) => failpoint::step("shim.answer", || self.answer(request)),
                 Err(error) => refuse(format!("not a request: {error}")),

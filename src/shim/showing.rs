@@ -8,6 +8,7 @@ use super::supervise::Shim;
 use super::view::{Heard, Viewer};
 use super::window::{Server, Window};
 use super::{now, replay};
+use crate::failpoint;
 use crate::model::ServerMark;
 
 /// How much of the log's end is looked at for the last screenful.
@@ -60,7 +61,8 @@ impl Shim {
     /// Hears the viewer of this index.
     pub(super) fn hear_viewer(&mut self, index: usize) {
         let now_ms = now::monotonic_ms();
-        for heard in self.viewers.hear(index, now_ms) {
+        let heard = failpoint::step("shim.hear-viewer", || self.viewers.hear(index, now_ms));
+        for heard in heard {
             match heard {
                 Heard::Typed(bytes) => self.take_keys(&bytes),
                 Heard::Resized => self.follow_size(),

@@ -11,6 +11,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 
 use super::sockaddr::with_short;
+use crate::failpoint;
 
 /// Clients served at a time; the oldest makes room for a new one.
 const CLIENTS_MAX: usize = 8;
@@ -47,7 +48,7 @@ impl Socket {
         umask(before);
         let listener = bound?;
         listener.set_nonblocking(true)?;
-        fs::rename(&fresh, path)?;
+        failpoint::io("shim.name-socket", || fs::rename(&fresh, path))?;
         Ok(Self { listener, path: path.to_owned(), clients: Vec::new() })
     }
 

@@ -19,6 +19,7 @@ use super::leaf::Leaf;
 use super::notify;
 use super::now;
 use super::os::{self, Forked};
+use crate::failpoint;
 use crate::model::{ExecFailure, Spec};
 
 /// The agent's standard streams.
@@ -74,7 +75,8 @@ pub(super) fn fork_held(
     match born_inside.map_or_else(|| patiently(os::fork), Ok).map_err(failed)? {
         Forked::Parent(pid) => {
             let held = Held { pid, go, verdict };
-            leaf.filter(|_| outside).map_or(Ok(()), |leaf| leaf.admit(pid))?;
+            let enter = |leaf: &Leaf| failpoint::step("shim.enter-group", || leaf.admit(pid));
+            leaf.filter(|_| outside).map_or(Ok(()), enter)?;
             Ok(held)
         }
         Forked::Child => {

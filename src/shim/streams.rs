@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::unistd::{read, write};
 
 use super::pty::Pair;
+use crate::failpoint;
 
 /// One stream of the agent's output.
 pub(super) struct Source {
@@ -41,7 +42,9 @@ impl Inner {
     /// Hands over what the terminal takes.
     pub(super) fn push(&mut self) {
         while !self.typed.is_empty() {
-            match write(&self.master, self.typed.as_slices().0) {
+            let wrote =
+                failpoint::step("shim.type", || write(&self.master, self.typed.as_slices().0));
+            match wrote {
                 Ok(n) => drop(self.typed.drain(..n)),
                 Err(Errno::EINTR) => {}
                 Err(_) => return,

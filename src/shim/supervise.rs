@@ -281,13 +281,15 @@ impl Shim {
         self.parts.log.close(now::monotonic_ms());
         self.hear_out();
         let exit = self.exit();
-        self.parts.leaf.iter().for_each(Leaf::remove);
+        let leaf = self.parts.leaf.iter();
+        leaf.for_each(|leaf| failpoint::step("shim.remove-group", || leaf.remove()));
         let code = self.ended.map_or(128 + libc::SIGKILL, Ended::shim_code);
-        let written = self.parts.exit.publish(&exit).and_then(|()| self.parts.exit.sync());
+        let synced = || failpoint::io("shim.sync-exit", || self.parts.exit.sync());
+        let written = self.parts.exit.publish(&exit).and_then(|()| synced());
         // Whoever hears that it is over finds the record, and nobody new is let in.
         failpoint::step("shim.close-socket", || drop(self.parts.socket.take()));
-        drop(self.parts.notify.take());
-        self.draw_curtain();
+        failpoint::step("shim.close-notify", || drop(self.parts.notify.take()));
+        failpoint::step("shim.draw-curtain", || self.draw_curtain());
         failpoint::step("shim.leave", || drop(self.parts.lock));
         if written.is_ok() { code } else { 74 }
     }

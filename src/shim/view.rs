@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use super::frames::{Decoder, Frame};
 use super::pane::Pane;
+use crate::failpoint;
 use crate::model::ServerMark;
 
 /// Viewers at a time; the oldest that stands in no window makes room for a new one.
@@ -48,7 +49,7 @@ impl Viewer {
         self.pane.flush(|bytes| {
             let mut done = 0;
             while done < bytes.len() {
-                match stream.write(&bytes[done..]) {
+                match failpoint::io("shim.show-viewer", || stream.write(&bytes[done..])) {
                     Ok(n) => done += n,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

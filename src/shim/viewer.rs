@@ -25,6 +25,7 @@ use super::message::{Reply, Request};
 use super::screen::Screen;
 use super::sockaddr::with_short;
 use super::{frames, lock, mark};
+use crate::failpoint;
 use crate::model::{Exit, ServerMark, Spec, files};
 
 /// Leaves a view that stands in no window of ours; the agent never sees it.
@@ -116,11 +117,12 @@ fn prepare(viewing: &Viewing<'_>) -> Result<Talk, End> {
         .thread_block()
         .and_then(|()| SignalFd::with_flags(&all, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC))
         .map_err(|errno| End::Failed(format!("cannot take over signals: {errno}")))?;
-    let screen = Screen::open().map_err(|why| End::Failed(format!("no terminal: {why}")))?;
-    let mut shim = connect(viewing.dir, &spec.socket)?;
+    let screen = failpoint::io("view.open-screen", Screen::open)
+        .map_err(|why| End::Failed(format!("no terminal: {why}")))?;
+    let mut shim = failpoint::step("view.connect", || connect(viewing.dir, &spec.socket))?;
     let (columns, rows) = screen.size();
     let request = Request::View { columns, rows, server: viewing.server.clone() };
-    let shown = ask(&mut shim, &request)?;
+    let shown = failpoint::step("view.ask", || ask(&mut shim, &request))?;
     shim.set_nonblocking(true).map_err(|why| End::Failed(why.to_string()))?;
     let is_window = viewing.server.is_some();
     if !is_window {
@@ -219,7 +221,7 @@ impl Talk {
             self.unshown.extend_from_slice(b"\r\n");
             self.finish_showing();
         }
-        self.screen.restore();
+        failpoint::step("view.restore-screen", || self.screen.restore());
         end
     }
 
@@ -293,7 +295,7 @@ impl Talk {
         if self.is_window {
             let _ = self.shim.set_nonblocking(false);
             self.unsent.extend_from_slice(&frames::hangup());
-            let _ = self.shim.write_all(&self.unsent);
+            let _ = failpoint::io("view.hang-up", || self.shim.write_all(&self.unsent));
         }
         End::HungUp
     }
@@ -322,7 +324,7 @@ impl Talk {
     }
 
     fn flush_screen(&mut self) {
-        let taken = self.screen.write(&self.unshown);
+        let taken = failpoint::step("view.show", || self.screen.write(&self.unshown));
         self.unshown.drain(..taken);
     }
 
@@ -341,7 +343,8 @@ impl Talk {
     /// Sends what waits and this.
     fn send(&mut self, bytes: &[u8]) {
         self.unsent.extend_from_slice(bytes);
-        if let Ok(taken) = self.shim.write(&self.unsent) {
+        let wrote = failpoint::io("view.send", || self.shim.write(&self.unsent));
+        if let Ok(taken) = wrote {
             self.unsent.drain(..taken);
         }
     }

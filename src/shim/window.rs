@@ -7,6 +7,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::pane::Pane;
 use super::{mark, os, pty, streams};
+use crate::failpoint;
 use crate::model::{ServerMark, Spec};
 
 /// How long the server may take to die after its windows did: its terminals close before it is a
@@ -58,7 +59,7 @@ impl Window {
     /// Shows what waits, as far as the window takes it.
     pub(super) fn flush(&mut self) {
         let screen = self.stdout.as_fd();
-        self.pane.flush(|bytes| streams::show(screen, bytes));
+        self.pane.flush(|bytes| failpoint::step("shim.show", || streams::show(screen, bytes)));
     }
 }
 

@@ -80,7 +80,10 @@ impl Supervisor {
 
     /// A window that is still there is looked at again, after its time or at least a moment.
     pub(super) fn window_left(&mut self, now: Moment, window: String, success: bool) {
-        self.keep_window(now + WINDOW_AGAIN, window, success);
+        // Seen again, it stays no longer than was decided.
+        if !self.windows.contains_key(&window) {
+            self.keep_window(now + WINDOW_AGAIN, window, success);
+        }
     }
 
     /// Remembers when the window of an ended attempt is to be closed.

@@ -333,7 +333,10 @@ fn nothing_is_launched_by_a_daemon_that_ends() {
 fn a_window_that_is_looked_at_is_left_alone_for_a_moment() {
     let mut supervisor = supervisor();
     let left = Event::WindowLeft { window: "@3".to_owned(), success: true };
-    supervisor.handle(Moment(100), left);
+    supervisor.handle(Moment(100), left.clone());
+    assert_eq!(supervisor.next_deadline(), Some(Moment(1_100)));
+    // Seen again, it stays no longer.
+    supervisor.handle(Moment(200), left);
     assert_eq!(supervisor.next_deadline(), Some(Moment(1_100)));
     let close = Action::CloseWindow { window: "@3".to_owned(), success: true };
     assert_eq!(supervisor.handle(Moment(1_100), Event::DeadlineReached), vec![close]);

@@ -99,7 +99,7 @@ impl Host {
         }
         if let Some(server) = found {
             self.restore_socket(&server).await?;
-            self.assert_options().await?;
+            failpoint::future("tmux.assert-options", self.assert_options()).await?;
             return Ok(server);
         }
         let said = failpoint::future("start.spawn-tmux", self.start_server()).await?;
@@ -194,8 +194,9 @@ impl Host {
     /// A control connection; those that a dead daemon left are ended first, so that none of its
     /// half-sent commands can be carried out later.
     pub(super) async fn open_control(&self) -> Result<Control, Error> {
-        self.end_leftovers().await?;
-        Control::open(&self.program, self.place(), &self.config).await
+        failpoint::future("tmux.end-clients", self.end_leftovers()).await?;
+        let opened = Control::open(&self.program, self.place(), &self.config);
+        failpoint::future("tmux.open-control", opened).await
     }
 
     async fn end_leftovers(&self) -> Result<(), Error> {
@@ -266,7 +267,8 @@ impl Host {
     }
 
     async fn call(&self, words: &[String]) -> Result<Said, Error> {
-        let said = self.call_bare(&[self.place(), words.to_vec()].concat()).await;
+        let words = [self.place(), words.to_vec()].concat();
+        let said = failpoint::future("tmux.call", self.call_bare(&words)).await;
         let socket = || self.config.socket.clone();
         match said {
             Err(Error::Unknown { command }) => Err(Error::Unreachable {

@@ -194,8 +194,9 @@ impl Tmux {
     /// # Errors
     /// When tmux is missing, too old, of another protocol than the server, or does not start.
     pub async fn connect(config: Config) -> Result<(Self, mpsc::UnboundedReceiver<Notice>), Error> {
-        let host = Arc::new(Host::find(config).await?);
-        host.config.write_conf(&host.version)?;
+        let host = failpoint::future("tmux.find-program", Host::find(config)).await?;
+        let host = Arc::new(host);
+        failpoint::step("tmux.write-conf", || host.config.write_conf(&host.version))?;
         let mut server = host.find_or_start().await?;
         let mut control = host.open_control().await;
         for _ in 0..SERVERS_MAX {
@@ -246,7 +247,7 @@ impl Tmux {
     async fn ask(&self, commands: &[TmuxCommand<'_>]) -> Result<(String, Answer), Error> {
         let words = quote::words(commands)?;
         let name = words.first().and_then(|w| w.first()).cloned().unwrap_or_default();
-        let answer = match self.ask_link(&words).await {
+        let answer = match failpoint::future("tmux.ask", self.ask_link(&words)).await {
             Outcome::Answered(answer) => Ok(answer),
             Outcome::NotSent => self.shared.host.forked(&words).await,
             Outcome::Broken => Err(Error::Unknown { command: name.clone() }),

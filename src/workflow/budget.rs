@@ -165,8 +165,14 @@ impl Run {
             (used >= most).then(|| format!("{used:.2} of {most:.2} dollars"))
         });
         let over: Vec<String> = over_tokens.into_iter().chain(over_cost).collect();
+        // Who had it go on without an answer has answered.
+        let asked = self.budget_asks(task).any(|it| it.answer.is_none());
         let told = format!("{what}: {}", over.join(", "));
-        (!over.is_empty()).then(|| Exceeded { task: task.cloned(), then: budget.on_exceed, told })
+        (!over.is_empty() && !asked).then(|| Exceeded {
+            task: task.cloned(),
+            then: budget.on_exceed,
+            told,
+        })
     }
 
     fn allowance(&self, task: Option<&TaskId>) -> &'static str {

@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{Fact, Moment, Owner, RunFact, RunId, TaskId, TaskState};
+use crate::model::{Fact, Moment, Owner, RunFact, RunId, RunState, TaskId, TaskState};
 use crate::plan;
 use crate::policy::Identity;
 
 use super::choose::{Choice, Nobody, Staff};
 use super::order::order;
-use super::pools::{self, Live};
+use super::pools;
+use super::slots::Slots;
 use super::{Action, Run, Workflow};
 
 /// A queued task gains one point of priority for each such span it has waited (feature J1), so
@@ -31,13 +32,10 @@ impl Workflow {
     pub(super) fn dispatch(&mut self, now: Moment, out: &mut Vec<Action>) {
         self.wake = None;
         self.look_at_budgets(now, out);
-        let mut live = Live::count(self.runs.values());
-        if live.all >= self.live_max {
-            return;
-        }
+        let mut slots = Slots::count(self.runs.values());
         for candidate in self.candidates(now) {
             // One that cannot start holds up nobody behind it.
-            let choice = match self.may_start(now, &candidate, &live) {
+            let choice = match self.may_start(now, &candidate, &slots) {
                 Ok(choice) => choice,
                 Err(Nobody::Waits) => {
                     // It may wait for an agent that could not be started.
@@ -52,7 +50,7 @@ impl Workflow {
             if self.start(now, &candidate.run, &candidate.task, &choice, out) {
                 let plan = self.runs[&candidate.run].plan.task(&candidate.task);
                 let plan = plan.expect("candidates come from the plan");
-                live.add(&candidate.run, plan, choice.agent.as_deref());
+                slots.add(&candidate.run, plan, choice.agent.as_deref());
             }
         }
     }
@@ -63,15 +61,21 @@ impl Workflow {
 
     /// Who is to start a candidate, if there is room for it: in the daemon, the run, the phase, the
     /// pools, and with an agent that can be started.
-    fn may_start(&self, now: Moment, candidate: &Candidate, live: &Live) -> Result<Choice, Nobody> {
+    fn may_start(
+        &self,
+        now: Moment,
+        candidate: &Candidate,
+        slots: &Slots,
+    ) -> Result<Choice, Nobody> {
         let run = &self.runs[&candidate.run];
         let (Some(plan), Some(task)) = (run.plan.task(&candidate.task), run.task(&candidate.task))
         else {
             return Err(Nobody::Waits);
         };
         // A candidate before it may have failed and so ended its run.
+        let live = slots.seen_by(plan);
         let room = live.all < self.live_max && live.run_has_room(run, &plan.phase);
-        if !run.takes_work() || task.state != TaskState::Queued || !room {
+        if !run.may_start(plan) || task.state != TaskState::Queued || !room {
             return Err(Nobody::Waits);
         }
         let (parked, standings, starts) = (&self.parked, &self.standings, &self.starts);
@@ -84,12 +88,12 @@ impl Workflow {
     fn candidates(&self, now: Moment) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::new();
         for run in self.runs.values() {
-            if !run.takes_work() {
+            if run.state != RunState::Running {
                 continue;
             }
             let remaining = remaining_ms(run);
             for (plan, task) in run.tasks() {
-                if task.state != TaskState::Queued {
+                if task.state != TaskState::Queued || !run.may_start(plan) {
                     continue;
                 }
                 let queued = task.queued.unwrap_or(now);

@@ -4,37 +4,56 @@
 //! orders attempts and hears how they ended; who runs them, and where, it does not know (design
 //! §14). Runs are logged: [`Workflow::replay`] replays their facts through [`Run::apply`].
 
+mod again;
+mod asking;
+mod begin;
+mod breaker;
 mod budget;
 mod choose;
+mod clocks;
+mod conditions;
 mod dispatch;
 mod event;
+mod events;
 mod failover;
 mod gauge;
 mod kept;
 mod moves;
 mod order;
+mod pause;
 mod pools;
 mod prompt;
 mod results;
 mod retry;
 mod run;
 mod settle;
+mod slots;
+mod spawn;
 mod standing;
+mod sub_plan;
+mod talk;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod usage;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use again::{Edit, NotAgain, edit, what_again};
+pub use asking::{ACCEPT, ADJUST, APPROVE, PLAN, REJECT, RETRY};
+pub use breaker::FAILURES;
 pub use event::{Action, Event};
 pub use kept::{Kept, Question};
+pub use pause::{LIMIT, PARENT, PARENT_STOP, USER, USER_STOP};
 pub use results::{document, finals};
 pub use run::{IllegalFact, Run, Task};
+pub use spawn::{Hired, Refusal};
 pub use standing::{PastAttempt, Standing};
+pub use talk::{Denial, TIER_MAX};
 
 use crate::model::{
-    AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState,
+    AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState, Signal,
     SkipReason, StopCause, Submission, TaskError, TaskId, TaskState, Then, signal_name,
 };
 use crate::plan::{self, Approval, OnPartialFailure, OutputAs};
@@ -51,6 +70,18 @@ pub struct Workflow {
     stopping: BTreeSet<RunId>,
     /// Agents that wait for a usage limit to pass; the supervisor says so.
     parked: failover::Parked,
+    /// Attempts of workers that were told to stop because their lead is over. Lost with the
+    /// daemon, which then tells them once more.
+    released: BTreeSet<AttemptId>,
+    /// Events that nobody has taken, and those whose keys are remembered, by number.
+    signals: BTreeMap<u64, Signal>,
+    /// The number of the last event.
+    last_signal: u64,
+    /// The tasks for which a run was asked for that is not there yet.
+    asked_for: BTreeSet<(RunId, TaskId)>,
+    /// Attempts that were told to stop because their task is out of time. Lost with the daemon,
+    /// which then tells them once more.
+    told: BTreeSet<AttemptId>,
     /// How agents do.
     standings: standing::Standings,
     /// What was started when, for rates.
@@ -75,13 +106,17 @@ pub struct Unreadable {
 impl Workflow {
     /// A workflow without runs.
     pub fn new(live_max: usize, mint: Mint) -> Self {
-        let (runs, stopping) = (BTreeMap::new(), BTreeSet::new());
         Self {
-            runs,
+            runs: BTreeMap::new(),
             mint,
             live_max,
-            stopping,
+            stopping: BTreeSet::new(),
             parked: BTreeMap::new(),
+            released: BTreeSet::new(),
+            signals: BTreeMap::new(),
+            last_signal: 0,
+            asked_for: BTreeSet::new(),
+            told: BTreeSet::new(),
             standings: standing::Standings::default(),
             starts: pools::Starts::default(),
             wake: None,
@@ -148,6 +183,17 @@ impl Workflow {
         match event {
             Event::Submitted(submission) => self.submitted(now, *submission, &mut out),
             Event::Approved { run, yes } => self.approved(now, &run, yes, &mut out),
+            Event::Answered { run, ask, answer, by } => {
+                self.answer(now, &run, &ask, &answer, &by, &mut out);
+            }
+            Event::PauseAsked { run, stop } => self.pause(now, &run, stop, false, &mut out),
+            Event::ResumeAsked { run } => self.resume(now, &run, &mut out),
+            Event::AgainAsked { run, tasks } => self.do_again(now, &run, &tasks, &mut out),
+            Event::Adjusted { run, text, edit } => self.adjust(now, &run, text, &edit, &mut out),
+            Event::Emitted { name, data, dedup } => self.emit(name, data, dedup, &mut out),
+            Event::SubmitFailed { parent, why } => {
+                self.child_refused(now, &parent, why, &mut out);
+            }
             Event::CancelAsked { run } => self.cancel(now, &run, &mut out),
             Event::AttemptRunning { run, attempt } => {
                 self.attempt_running(now, &run, &attempt, &mut out);
@@ -159,6 +205,7 @@ impl Workflow {
             Event::AttemptSpent { run, attempt, spent, prices } => {
                 self.attempt_spent(now, &run, &attempt, &spent, &prices, &mut out);
             }
+            Event::Said { run, facts } => self.said(now, &run, facts, &mut out),
             Event::AgentParked { agent, until } => {
                 self.parked.insert(agent, until);
             }
@@ -171,11 +218,13 @@ impl Workflow {
         out
     }
 
-    /// The next moment at which [`Event::DeadlineReached`] is wanted: the end of a retry wait.
+    /// The next moment at which [`Event::DeadlineReached`] is wanted: the end of a retry wait, or
+    /// of anything else that has a time.
     pub fn next_deadline(&self) -> Option<Moment> {
         let waits = |run: &Run| run.tasks.values().filter_map(|task| task.not_before).min();
         let running = self.runs.values().filter(|run| run.state == RunState::Running);
-        running.filter_map(waits).chain(self.wake).min()
+        let retries = running.filter_map(waits).chain(self.wake);
+        retries.chain(self.runs.values().filter_map(|run| self.next_due(run))).min()
     }
 
     /// The run, if it has not ended.
@@ -207,25 +256,27 @@ impl Workflow {
         self.record(now, &id, planning, out);
         let state = if asks { RunState::AwaitingApproval } else { RunState::Running };
         self.record(now, &id, RunFact::Moved { state, why: None }, out);
+        if asks {
+            self.ask_about_plan(now, &id, out);
+        }
+        if let Some(parent) = self.runs[&id].submission.parent.clone() {
+            self.tie_to_parent(now, &id, &parent, out);
+            self.follow_parent(now, &id, &parent, out);
+        }
     }
 
     fn approved(&mut self, now: Moment, id: &RunId, yes: bool, out: &mut Vec<Action>) {
-        let Some(run) = self.runs.get(id) else { return };
-        if run.state != RunState::AwaitingApproval {
-            return;
-        }
-        if yes {
-            let fact = RunFact::Moved { state: RunState::Running, why: None };
-            self.record(now, id, fact, out);
-        } else {
-            self.cancel(now, id, out);
-        }
+        let answer = if yes { APPROVE } else { REJECT };
+        self.answer(now, id, PLAN, answer, "person", out);
     }
 
     fn cancel(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
-        if run.state.is_end() || run.cancelling {
+        if run.state.is_end() {
             return;
+        }
+        if run.cancelling {
+            return self.stop_last(id, out);
         }
         self.record(now, id, RunFact::CancelRequested, out);
         self.stop_all(now, id, SkipReason::Cancelled, out);
@@ -234,13 +285,18 @@ impl Workflow {
     /// Ends what has not ended: what waits at once, what runs by a stop. A task that runs is
     /// written off when its attempt is proven gone.
     fn stop_all(&mut self, now: Moment, id: &RunId, reason: SkipReason, out: &mut Vec<Action>) {
+        let children = self.live_children(id);
         let Some(run) = self.runs.get(id) else { return };
+        // A task whose run goes on is over when that is.
+        let ends = |task: &Task| task.child.as_ref().is_some_and(|child| children.contains(child));
         let open: Vec<(TaskId, Option<AttemptId>)> = run
-            .tasks
-            .iter()
-            .filter(|(_, task)| !task.state.is_end())
-            .map(|(id, task)| (id.clone(), task.attempt.clone().filter(|_| task.is_live())))
+            .tasks()
+            .filter(|(plan, task)| !task.state.is_end() && !is_last(plan) && !ends(task))
+            .map(|(plan, task)| (plan.id.clone(), task.attempt.clone().filter(|_| task.is_live())))
             .collect();
+        for child in &children {
+            self.cancel(now, child, out);
+        }
         for (task, live) in open {
             match live {
                 Some(attempt) => out.push(Action::Stop { attempt, cause: StopCause::Cancelled }),
@@ -288,6 +344,8 @@ impl Workflow {
         let fact = if outcome == Outcome::Success {
             let output = Output::of(output_value(run, &task, &report));
             RunFact::TaskSucceeded { task, attempt: Some(report.attempt), output }
+        } else if outcome == Outcome::Cancelled && run.was_halted(&task) && !run.winding_down() {
+            RunFact::TaskRequeued { task, attempt: report.attempt }
         } else if outcome == Outcome::Cancelled {
             let reason = if run.cancelling { SkipReason::Cancelled } else { SkipReason::Stopped };
             RunFact::TaskCancelled { task, reason }
@@ -302,6 +360,26 @@ impl Workflow {
         let waits = |task: &Task| task.is_live() && task.attempt.as_ref() == Some(attempt);
         let run = self.runs.get(id)?;
         run.tasks.iter().find(|(_, task)| waits(task)).map(|(id, _)| id.clone())
+    }
+
+    /// Writes down what was said, as far as it still fits.
+    fn said(&mut self, now: Moment, id: &RunId, facts: Vec<RunFact>, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get_mut(id) else { return };
+        for fact in facts {
+            if run.apply(now, &fact).is_ok() {
+                out.push(Action::Record(Fact::Run { run: id.clone(), fact }));
+            }
+        }
+    }
+
+    /// A second wish for the end also ends the last command.
+    fn stop_last(&mut self, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        let last = run.tasks().filter(|(plan, task)| is_last(plan) && task.is_live());
+        out.extend(
+            last.filter_map(|(_, task)| task.attempt.clone())
+                .map(|attempt| Action::Stop { attempt, cause: StopCause::Cancelled }),
+        );
     }
 
     /// Moves a run and writes that down.
@@ -323,7 +401,7 @@ fn after_failure(
 ) -> RunFact {
     let plan = run.plan.task(&task).expect("facts fit the plan");
     let error = report.error();
-    let next = if run.winding_down() {
+    let next = if run.winding_down() || run.is_out_of_time(now, plan) {
         retry::Next::GiveUp
     } else {
         let (outcome, code, then) = (error.outcome, report.end.code, report.then);
@@ -380,7 +458,12 @@ impl Run {
 
     /// Whether nothing new is to be started, because the end was asked for or the plan said abort.
     fn winding_down(&self) -> bool {
-        self.cancelling || self.aborted()
+        self.cancelling || self.closing || self.aborted()
+    }
+
+    /// Whether a task may be queued and started; the last command may when everything else is over.
+    fn may_start(&self, plan: &crate::plan::Task) -> bool {
+        self.takes_work() || (self.state == RunState::Running && is_last(plan))
     }
 
     /// Whether a task failed in a phase that says abort.
@@ -389,10 +472,16 @@ impl Run {
             let failed = matches!(task.state, TaskState::Failed | TaskState::Timeout);
             let phase = self.plan.phase(&plan.phase);
             failed
-                && !plan.optional
+                && !is_last(plan)
+                && !plan.is_spared()
                 && phase.is_some_and(|phase| phase.on_partial_failure == OnPartialFailure::Abort)
         })
     }
+}
+
+/// Whether it is the command of `[on_finish]`.
+fn is_last(plan: &crate::plan::Task) -> bool {
+    matches!(plan.origin, Some(crate::plan::Origin::Finish))
 }
 
 /// The output of a task: its result, or how a command ended.

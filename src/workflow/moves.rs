@@ -7,6 +7,15 @@ use super::run::Task;
 impl Task {
     /// Moves the task; false when its state does not allow it.
     pub(super) fn apply(&mut self, at: Moment, fact: &RunFact) -> bool {
+        let before = self.state;
+        let moved = self.step(at, fact);
+        if moved && self.state != before {
+            self.since = Some(at);
+        }
+        moved
+    }
+
+    fn step(&mut self, at: Moment, fact: &RunFact) -> bool {
         use TaskState as S;
         match (self.state, fact) {
             (S::Blocked | S::RetryWait, RunFact::TaskQueued { .. }) => {
@@ -106,10 +115,10 @@ impl Task {
         self.ended = Some(at);
     }
 
-    /// It is to be done again. Its attempts are counted on, their errors forgotten.
+    /// It is to be done again. Its attempts are counted on; their errors and times are forgotten.
     fn start_over(&mut self) {
-        let (attempt, n, started) = (self.attempt.take(), self.n, self.started);
-        *self = Self { attempt, n, started, reason: StartReason::Manual, ..Self::blocked() };
+        let (attempt, n) = (self.attempt.take(), self.n);
+        *self = Self { attempt, n, reason: StartReason::Manual, ..Self::blocked() };
     }
 
     /// An attempt must be the one that is waited for; work without attempts ends while it is not

@@ -15,7 +15,7 @@ use crate::plan::{
 use crate::policy::{Agent, Identity, Policy};
 
 use super::values::Values;
-use super::{Run, failover, prompt};
+use super::{Run, failover, prompt, tools};
 
 pub(super) fn order(
     run: &Run,
@@ -52,7 +52,9 @@ pub(super) fn order(
     order.schema.clone_from(&plan.output);
     order.pools = plan.uses.keys().cloned().collect();
     let reported = plan.output_as == OutputAs::Report;
-    order.result_required |= plan.output.is_some() || (!reported && is_read(run, &plan.id));
+    // A worker's result goes to its lead.
+    let read = || is_read(run, &plan.id) || plan.worker_of().is_some();
+    order.result_required |= plan.output.is_some() || (!reported && read());
     // The checker has worked the agent's own limit in; none is a plan's word too.
     order.limits.run_ms = plan.timeout_ms;
     order.limits.idle_ms = plan.idle_timeout_ms.or(order.limits.idle_ms);
@@ -101,6 +103,7 @@ fn agent_prompt(
         inputs: &inputs(&plan.inputs, values)?,
         handover: order.handover.as_deref(),
         previous: state.error.as_ref().map(|error| (state.n, error)),
+        told: &tools::told(run, plan),
         result: order.result,
         tag: typed.then(|| order.token.tag()),
     }))
@@ -174,7 +177,7 @@ fn text(template: &Template, values: &Values<'_>) -> Result<String, TaskError> {
 }
 
 /// What a reader lacks fails the reader before anything is spawned (research 5.3).
-fn unusable(message: String) -> TaskError {
+pub(super) fn unusable(message: String) -> TaskError {
     TaskError {
         outcome: Outcome::Malformed,
         message,

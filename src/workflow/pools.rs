@@ -10,7 +10,7 @@ use crate::plan::{self, Rate};
 
 use super::Run;
 
-/// How many attempts of tasks live, counted afresh for each dispatch.
+/// How many attempts of tasks live, as [`super::slots`] counts them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Live {
     pub(super) all: usize,
@@ -21,16 +21,6 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn count<'a>(runs: impl Iterator<Item = &'a Run>) -> Self {
-        let mut live = Self::default();
-        for run in runs {
-            for (plan, task) in run.tasks().filter(|(_, task)| task.is_live()) {
-                live.add(&run.id, plan, task.agent.as_deref());
-            }
-        }
-        live
-    }
-
     pub(super) fn add(&mut self, run: &RunId, plan: &plan::Task, agent: Option<&str>) {
         self.all += 1;
         *self.of_run.entry(run.clone()).or_default() += 1;

@@ -10,6 +10,8 @@ use crate::plan::Task;
 use crate::policy::Traits;
 use crate::transcript::{fence_for, last_lines};
 
+use super::tools::Told;
+
 /// What a prompt is made of, references already resolved.
 pub(super) struct Parts<'a> {
     /// The task.
@@ -28,13 +30,16 @@ pub(super) struct Parts<'a> {
     pub(super) previous: Option<(u32, &'a TaskError)>,
     /// What another agent left behind that could not go on; stands in for `previous`.
     pub(super) handover: Option<&'a str>,
+    /// What else it is told.
+    pub(super) told: &'a Told,
     /// How the result is to be handed back.
     pub(super) result: ResultRule,
     /// The letters of the result tag, for prompts that are typed and thus echoed.
     pub(super) tag: Option<&'a str>,
 }
 
-/// Renders it as Markdown: Role, Instructions, Task, Entry Point, Constraints, Input, Output Format, Output Interface.
+/// Renders it as Markdown: Role, Instructions, Task, Entry Point, Constraints, Input, what
+/// earlier runs, workers and attempts left, Output Format, Output Interface.
 pub(super) fn render(parts: &Parts<'_>) -> String {
     let mut out = String::new();
     if let Some(role) = parts.task.role.as_ref().or(parts.agent.intent.as_ref()) {
@@ -55,13 +60,21 @@ pub(super) fn render(parts: &Parts<'_>) -> String {
         let inputs: Vec<String> = parts.inputs.iter().map(|(n, v)| input(n, v)).collect();
         section(&mut out, "Input", &inputs.join("\n\n"));
     }
+    if let Some(lessons) = &parts.told.lessons {
+        section(&mut out, "Lessons", lessons);
+    }
+    if let Some(workers) = &parts.told.workers {
+        section(&mut out, "Workers so far", workers);
+    }
     if let Some(handover) = parts.handover {
         section(&mut out, "Handover", handover);
     } else if let Some((n, error)) = parts.previous {
         section(&mut out, "Previous attempt", &previous(n, error));
     }
     section(&mut out, "Output Format", &output_format(parts));
-    section(&mut out, "Output Interface", &interface(parts));
+    let mut ways = vec![interface(parts)];
+    ways.extend_from_slice(&parts.told.verbs);
+    section(&mut out, "Output Interface", &ways.join("\n\n"));
     out
 }
 

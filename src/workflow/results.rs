@@ -43,7 +43,9 @@ pub fn finals(plan: &Plan) -> Vec<TaskId> {
         .flat_map(|task| task.needs.iter().filter(reads))
         .map(|need| &need.task)
         .collect();
+    // What workers give goes to their lead.
     let unread = plan.tasks.iter().filter(|task| !read.contains(&task.id));
+    let unread = unread.filter(|task| task.worker_of().is_none());
     unread.map(|task| task.id.clone()).collect()
 }
 
@@ -67,7 +69,14 @@ fn phase(run: &Run, phase: &plan::Phase, end: Moment) -> Value {
     let successful = of(TaskState::Success);
     let left_out = tasks.iter().filter(|(_, t)| task_status(t.state) == "skipped").count();
     // What failed and was optional leaves its phase whole.
-    let spared = tasks.iter().filter(|(_, t)| t.skip == Some(SkipReason::Optional)).count();
+    let spared = tasks
+        .iter()
+        .filter(|(plan, t)| {
+            let not_done = t.state.is_end() && t.state != TaskState::Success;
+            matches!(t.skip, Some(SkipReason::Optional | SkipReason::WhenFalse))
+                || (plan.worker_of().is_some() && not_done)
+        })
+        .count();
     let at_work = tasks.iter().any(|(_, t)| !t.state.is_end() && t.started.is_some());
     let status = match () {
         () if successful == tasks.len() => "completed",

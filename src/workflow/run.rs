@@ -11,12 +11,14 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::gauge::Gauge;
 use super::kept::Kept;
+use super::{asking, pause};
 use crate::model::{
-    AttemptId, Moment, Output, RunFact, RunId, RunOutcome, RunState, SkipReason, StartReason,
-    Submission, TaskError, TaskId, TaskState,
+    AskKind, AttemptId, Moment, Output, RunFact, RunId, RunOutcome, RunState, SkipReason,
+    StartReason, Submission, TaskError, TaskId, TaskState,
 };
 use crate::plan::Plan;
 
@@ -39,6 +41,8 @@ pub struct Run {
     pub root_cause: Option<String>,
     /// Whether its end was asked for.
     pub cancelling: bool,
+    /// Whether a person took what there is: what is not done is left out.
+    pub closing: bool,
     /// When it was submitted.
     pub submitted: Moment,
     /// When it first ran.
@@ -52,6 +56,10 @@ pub struct Run {
     pub(super) gauge: Gauge,
     /// What was told about it and asked, beside the moves of its tasks.
     pub kept: Kept,
+    /// The attempts that a pause stopped, which are made again.
+    pub(super) halted: BTreeSet<AttemptId>,
+    /// Since when it is paused.
+    pub(super) paused: Option<Moment>,
 }
 
 /// A task of a run.
@@ -71,6 +79,8 @@ pub struct Task {
     pub reason: StartReason,
     /// When the next attempt may start.
     pub not_before: Option<Moment>,
+    /// When it came to stand where it stands.
+    pub since: Option<Moment>,
     /// When it was queued last.
     pub queued: Option<Moment>,
     /// When its first attempt started.
@@ -85,6 +95,8 @@ pub struct Task {
     pub skip: Option<SkipReason>,
     /// The run that it waits for, if it is one.
     pub child: Option<RunId>,
+    /// How long its run was paused meanwhile, which its time limits do not count.
+    pub(super) paused: Duration,
     /// The places of the agents that had an attempt at it.
     pub(super) tried: BTreeSet<usize>,
     /// Failures that count against the retries of the present agent.
@@ -121,6 +133,8 @@ impl Task {
             agent: None,
             reason: StartReason::First,
             not_before: None,
+            since: None,
+            paused: Duration::ZERO,
             queued: None,
             started: None,
             ended: None,
@@ -159,6 +173,7 @@ impl Run {
             outcome: None,
             root_cause: None,
             cancelling: false,
+            closing: false,
             submitted: at,
             started: None,
             ended: None,
@@ -166,6 +181,8 @@ impl Run {
             switches: BTreeMap::new(),
             gauge: Gauge::default(),
             kept: Kept::default(),
+            halted: BTreeSet::new(),
+            paused: None,
         })
     }
 
@@ -196,15 +213,19 @@ impl Run {
             | RunFact::TaskReported { .. }
             | RunFact::TaskSpent { .. }
             | RunFact::Messaged(_)
-            | RunFact::Asked(_)
-            | RunFact::Answered { .. } => {
+            | RunFact::Asked(_) => {
                 self.kept.take(at, fact);
                 Ok(())
             }
-            RunFact::TaskMapped { .. }
-            | RunFact::TaskSpawned { .. }
-            | RunFact::Adjusted { .. }
-            | RunFact::Reopened => Err(self.illegal("run", self.state.word(), fact)),
+            RunFact::Answered { ask, answer, .. } => {
+                self.kept.take(at, fact);
+                self.closing |= self.closes(ask, answer);
+                Ok(())
+            }
+            RunFact::Adjusted { text, plan } => self.adjusted(text, plan, fact),
+            RunFact::Reopened => self.reopened(fact),
+            RunFact::TaskSpawned { lead, definition } => self.take_worker(lead, definition, fact),
+            RunFact::TaskMapped { .. } => Err(self.illegal("run", self.state.word(), fact)),
             RunFact::CancelRequested => Err(self.illegal("run", self.state.word(), fact)),
             RunFact::Ended { outcome, root_cause } => self.end(at, *outcome, root_cause, fact),
             RunFact::TaskQueued { .. } | RunFact::TaskStarting { .. }
@@ -252,7 +273,7 @@ impl Run {
             S::Planning => matches!(to, S::AwaitingApproval | S::Running),
             S::AwaitingApproval => matches!(to, S::Running),
             S::Running => matches!(to, S::Paused | S::Completing),
-            S::Paused => matches!(to, S::Running | S::Completing),
+            S::Paused => matches!(to, S::Running | S::Completing | S::Paused),
             S::Completing | S::Completed | S::Failed | S::Cancelled => false,
         };
         if !legal {
@@ -261,6 +282,7 @@ impl Run {
         if to == S::Running {
             self.started.get_or_insert(at);
         }
+        self.pauses(at, to, why.as_deref());
         self.state = to;
         self.why = why;
         Ok(())
@@ -286,6 +308,63 @@ impl Run {
         self.outcome = Some(outcome);
         self.root_cause.clone_from(cause);
         self.ended = Some(at);
+        Ok(())
+    }
+
+    /// Counts the time of pauses, and notes whom a pause stops.
+    fn pauses(&mut self, at: Moment, to: RunState, why: Option<&str>) {
+        if to == RunState::Paused {
+            self.paused.get_or_insert(at);
+            if pause::stops(why) {
+                let live = self.tasks.values().filter(|task| task.is_live());
+                self.halted.extend(live.filter_map(|task| task.attempt.clone()));
+            }
+            return;
+        }
+        let Some(since) = self.paused.take() else { return };
+        for task in self.tasks.values_mut().filter(|task| !task.state.is_end()) {
+            task.paused += at.since(since.max(task.started.unwrap_or(since)));
+            if task.state == TaskState::Queued {
+                task.since = Some(at);
+            }
+        }
+    }
+
+    /// Whether an answer says that what is not done is left out.
+    fn closes(&self, ask: &str, answer: &str) -> bool {
+        let kind = self.question(ask).map(|question| question.ask.kind);
+        matches!(kind, Some(AskKind::Failures | AskKind::Budget)) && answer == asking::ACCEPT
+    }
+
+    /// A run that was over goes on, as one that nobody ended.
+    fn reopened(&mut self, fact: &RunFact) -> Result<(), IllegalFact> {
+        if !self.state.is_end() {
+            return Err(self.illegal("run", self.state.word(), fact));
+        }
+        self.state = RunState::Running;
+        (self.outcome, self.root_cause, self.ended, self.why) = (None, None, None, None);
+        (self.cancelling, self.closing) = (false, false);
+        Ok(())
+    }
+
+    /// Another plan counts. What it no longer has is forgotten, what is new has not begun.
+    fn adjusted(
+        &mut self,
+        text: &str,
+        plan: &serde_json::Value,
+        fact: &RunFact,
+    ) -> Result<(), IllegalFact> {
+        let read = serde_json::from_value::<Plan>(plan.clone()).ok();
+        let Some(plan) = read.filter(|_| !self.state.is_end()) else {
+            return Err(self.illegal("run", self.state.word(), fact));
+        };
+        let stays: BTreeSet<&TaskId> = plan.tasks.iter().map(|task| &task.id).collect();
+        self.tasks.retain(|id, _| stays.contains(id));
+        for task in &plan.tasks {
+            self.tasks.entry(task.id.clone()).or_insert_with(Task::blocked);
+        }
+        text.clone_into(&mut self.submission.text);
+        self.plan = plan;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::plan::{self, DependsOn};
 
-use super::{Action, Run, Task, Workflow};
+use super::{Action, Run, Task, Workflow, breaker};
 
 /// What the dependencies of a blocked task say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,11 @@ impl Workflow {
             for id in &ids {
                 self.settle_run(now, id, out);
             }
+            self.deliver(now, out);
             self.dispatch(now, out);
+            for id in &ids {
+                self.hold_at_limit(now, id, out);
+            }
             if out.len() == before {
                 return;
             }
@@ -41,10 +45,16 @@ impl Workflow {
         if run.state == RunState::Running && run.aborted() && !run.cancelling {
             self.abort(now, id, out);
         }
-        let Some(run) = self.runs.get(id) else { return };
-        if run.takes_work() {
+        self.leave_limit(now, id, out);
+        self.look_at_children(now, id, out);
+        self.look_at_clocks(now, id, out);
+        self.close_tasks(now, id, out);
+        self.look_at_failures(now, id, out);
+        if self.runs.get(id).is_some_and(Run::takes_work) {
             self.open_tasks(now, id, out);
         }
+        self.release_workers(now, id, out);
+        self.look_at_last(now, id, out);
         self.finish(now, id, out);
     }
 
@@ -55,29 +65,29 @@ impl Workflow {
         }
     }
 
-    fn open_tasks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
-        let run = self.runs.get(id).expect("the caller found it");
+    /// Writes off what cannot be done any more. Nothing is started by that, so it is done in a
+    /// pause too.
+    fn close_tasks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        if run.state.is_end() || run.state == RunState::AwaitingApproval {
+            return;
+        }
         let mut facts = Vec::new();
         for (plan, task) in run.tasks() {
             let task_id = plan.id.clone();
             match task.state {
-                TaskState::Blocked => match readiness(run, &plan.needs) {
-                    Readiness::Waits => {}
-                    Readiness::Ready => facts.push(RunFact::TaskQueued { task: task_id }),
-                    Readiness::Never => facts
-                        .push(RunFact::TaskSkipped { task: task_id, reason: SkipReason::Upstream }),
-                },
-                TaskState::RetryWait
-                    if task.not_before.is_none_or(|at| at <= now)
-                        || self.limit_is_over(run, plan, task) =>
+                TaskState::Blocked
+                    if !super::is_last(plan) && readiness(run, &plan.needs) == Readiness::Never =>
                 {
-                    facts.push(RunFact::TaskQueued { task: task_id });
+                    let reason = SkipReason::Upstream;
+                    facts.push(RunFact::TaskSkipped { task: task_id, reason });
                 }
                 // Told as a failure first, so that the reason is on record.
                 TaskState::Failed | TaskState::Timeout if plan.optional => {
                     facts.push(RunFact::TaskSkipped { task: task_id, reason: SkipReason::Optional })
                 }
-                TaskState::RetryWait
+                TaskState::Blocked
+                | TaskState::RetryWait
                 | TaskState::Ready
                 | TaskState::Queued
                 | TaskState::Starting
@@ -95,6 +105,42 @@ impl Workflow {
         }
     }
 
+    fn open_tasks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let run = self.runs.get(id).expect("the caller found it");
+        let (mut again, mut begin) = (Vec::new(), Vec::new());
+        for (plan, task) in run.tasks().filter(|(plan, _)| !super::is_last(plan)) {
+            let waited = || task.not_before.is_none_or(|at| at <= now);
+            match task.state {
+                TaskState::Blocked if readiness(run, &plan.needs) == Readiness::Ready => {
+                    begin.push(plan.id.clone());
+                }
+                TaskState::RetryWait if waited() || self.limit_is_over(run, plan, task) => {
+                    again.push(plan.id.clone());
+                }
+                TaskState::Blocked
+                | TaskState::RetryWait
+                | TaskState::Ready
+                | TaskState::Queued
+                | TaskState::Starting
+                | TaskState::Running
+                | TaskState::Waiting
+                | TaskState::Success
+                | TaskState::Failed
+                | TaskState::Timeout
+                | TaskState::Skipped
+                | TaskState::Cancelled => {}
+            }
+        }
+        for task in again {
+            self.record(now, id, RunFact::TaskQueued { task }, out);
+        }
+        for task in begin {
+            if self.runs[id].takes_work() {
+                self.begin(now, id, &task, out);
+            }
+        }
+    }
+
     /// Whether a task waits for a usage limit of an agent that is no longer parked.
     fn limit_is_over(&self, run: &Run, plan: &plan::Task, task: &Task) -> bool {
         let limited = |error: &TaskError| error.outcome == Outcome::RateLimited;
@@ -107,7 +153,7 @@ impl Workflow {
     fn finish(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
         let over = run.tasks.values().all(|task| task.state.is_end());
-        if run.state.is_end() || !over {
+        if run.state.is_end() || !over || (run.asks_about_failures() && !run.all_failed()) {
             return;
         }
         let (outcome, root_cause) = outcome(run);
@@ -149,11 +195,13 @@ fn outcome(run: &Run) -> (RunOutcome, Option<String>) {
     if run.cancelling {
         return (RunOutcome::Cancelled, None);
     }
-    let required = || run.tasks().filter(|(plan, _)| !plan.optional);
-    let whole = required().all(|(_, task)| task.state == TaskState::Success);
-    let some = run.tasks().any(|(_, task)| task.state == TaskState::Success);
+    let counted = || run.tasks().filter(|(plan, _)| breaker::decides(plan));
+    let required = || counted().filter(|(plan, _)| !plan.is_spared());
+    let whole = required()
+        .all(|(plan, task)| task.state == TaskState::Success || is_left_out(run, plan, task));
+    let some = counted().any(|(_, task)| task.state == TaskState::Success);
     // Where everything was optional and everything failed, nothing was completed.
-    if whole && (some || !run.tasks().any(|(_, task)| has_failed(task))) {
+    if whole && (some || !counted().any(|(_, task)| has_failed(task))) {
         return (RunOutcome::Completed, None);
     }
     if some && !run.aborted() {
@@ -162,10 +210,35 @@ fn outcome(run: &Run) -> (RunOutcome, Option<String>) {
     (RunOutcome::Failed, root_cause(run))
 }
 
+/// How a run stands; once everything but its last command is over, how it is about to end.
+pub(super) fn told_status(run: &Run) -> String {
+    let mut others = run.tasks().filter(|(plan, _)| !super::is_last(plan));
+    let over = others.all(|(_, task)| task.state.is_end());
+    if over { outcome(run).0.to_string() } else { run.state.to_string() }
+}
+
+/// Whether it was not done because a condition was false, its own or that of something it needs:
+/// that is what the plan wanted, and no gap.
+fn is_left_out(run: &Run, plan: &plan::Task, task: &Task) -> bool {
+    match (task.state, task.skip) {
+        (TaskState::Skipped, Some(SkipReason::WhenFalse)) => true,
+        (TaskState::Skipped, Some(SkipReason::Upstream)) => {
+            let missing = plan.needs.iter().filter(|need| need.hard);
+            let missing = missing.filter_map(|need| {
+                let found = run.plan.task(&need.task).zip(run.task(&need.task));
+                found.filter(|(_, task)| task.state != TaskState::Success)
+            });
+            let mut missing = missing.peekable();
+            missing.peek().is_some() && missing.all(|(plan, task)| is_left_out(run, plan, task))
+        }
+        (_, _) => false,
+    }
+}
+
 /// The first error in the order of dependencies, and among those that do not depend on each other
 /// in the order of the plan.
 fn root_cause(run: &Run) -> Option<String> {
-    let failed = run.tasks().filter(|(_, task)| has_failed(task));
+    let failed = run.tasks().filter(|(plan, task)| has_failed(task) && !super::is_last(plan));
     let (plan, task) = failed.into_iter().find(|(plan, _)| !is_behind_a_failure(run, plan))?;
     let error = task.error.as_ref()?;
     Some(format!("{}: {}", plan.id, error.message))

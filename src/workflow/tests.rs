@@ -2,12 +2,16 @@
 
 mod conserving;
 mod documents;
+mod events;
+mod flow;
 mod money;
 mod moves;
 mod prompts;
 mod retrying;
 mod routing;
 mod slots;
+mod talk;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,6 +45,7 @@ fn plan(text: &str) -> Plan {
         demo: false,
         max_parallel: None,
         base_dir: Path::new("."),
+        template: &crate::plan::no_templates,
     };
     let checked = check(&Source::new("plan.toml", text), &surroundings);
     checked.plan.unwrap_or_else(|| panic!("{:#?}", checked.findings))
@@ -72,6 +77,8 @@ struct Bench {
     orders: BTreeMap<String, Order>,
     facts: Vec<Fact>,
     stops: usize,
+    /// Runs that were asked for.
+    asked: Vec<Submission>,
     /// Whether orders are kept by run and task, for runs with tasks of the same name.
     keyed_by_run: bool,
 }
@@ -80,7 +87,15 @@ impl Bench {
     fn new(live_max: usize) -> Self {
         let workflow = Workflow::new(live_max, Mint::new([3; 32]));
         let (orders, facts) = (BTreeMap::new(), Vec::new());
-        Self { workflow, now: Moment(1_000), orders, facts, stops: 0, keyed_by_run: false }
+        Self {
+            workflow,
+            now: Moment(1_000),
+            orders,
+            facts,
+            stops: 0,
+            asked: Vec::new(),
+            keyed_by_run: false,
+        }
     }
 
     /// One run of this plan, submitted.
@@ -108,6 +123,7 @@ impl Bench {
                     self.orders.insert(key, *order);
                 }
                 Action::Stop { .. } => self.stops += 1,
+                Action::Submit(submission) => self.asked.push(*submission),
             }
         }
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::model::TaskId;
 use crate::plan::Lookup;
 
-use super::Run;
+use super::{Run, settle};
 
 /// What references see.
 pub(super) struct Values<'a>(pub(super) &'a Run);
@@ -51,7 +51,9 @@ impl Lookup for Values<'_> {
             "id" => Some(self.0.id.to_string()),
             "name" => Some(self.0.plan.name.clone()),
             "goal" => Some(self.0.plan.goal.clone()),
-            "status" => Some(self.0.state.to_string()),
+            // While the last command runs, that is how the run is about to end.
+            "status" => Some(settle::told_status(self.0)),
+            "summary" => Some(self.0.partial_results()),
             _ => None,
         }
     }

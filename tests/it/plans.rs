@@ -58,6 +58,7 @@ fn check_among(
         demo: case.demo,
         max_parallel: None,
         base_dir: dir,
+        template: &muxvisor::plan::no_templates,
     };
     plan::check(&Source::new(name, text), &surroundings)
 }

@@ -39,6 +39,7 @@ pub(crate) fn plan(text: &str, agents: &BTreeMap<String, Agent>) -> Plan {
         demo: false,
         max_parallel: None,
         base_dir: Path::new("."),
+        template: &muxvisor::plan::no_templates,
     };
     let checked = check(&Source::new("plan.toml", text), &surroundings);
     checked.plan.unwrap_or_else(|| panic!("{}", told(&checked.findings)))

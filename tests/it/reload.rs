@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -400,4 +400,69 @@ fn a_storm_of_signals_ends_with_the_last_content() {
     assert_eq!(instance(&stage, "two")["desired"], "down", "a stop survives every reload");
     assert_eq!(stage.daemon(), Some(daemon));
     assert!((1..=10).contains(&taken_up(&stage)), "{}", stage.log());
+}
+
+/// Fault 56: the file is broken, and the daemon is killed. The next one goes on with the last good
+/// one, says so everywhere, and takes the file when it is mended; nobody is restarted for it.
+#[test]
+fn a_daemon_that_starts_with_a_broken_file_uses_the_last_good_one() {
+    let stage = Stage::new();
+    let before = standing(&stage);
+    let kept = stage.at("config.good");
+    let mode = fs::metadata(&kept).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    stage.configure(&two(&stage, "restrat = 'always'"));
+    for killed_again in [false, true] {
+        stage.kill_daemon();
+        stage.start_daemon();
+        assert_eq!(pids(&stage, &["one", "two"]), before, "killed again: {killed_again}");
+        let seen = configuration(&stage);
+        assert_eq!(seen["findings"][0]["code"], "C01", "{seen}");
+        assert!(seen["kept_since_ms"].is_i64() && seen["last_good_ms"].is_i64(), "{seen}");
+    }
+    let log = stage.log();
+    assert!(log.contains("the last good one of 20") && log.contains("C01"), "{log}");
+    let shown = stage.ask(&["ps"]).out;
+    assert!(shown.contains("last good one kept, since ") && shown.contains("C01"), "{shown}");
+    let doctor = stage.ask(&["doctor"]).out;
+    assert!(doctor.contains("meanwhile daemons start with that of 20"), "{doctor}");
+    let refused = stage.ask(&["reload"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    let said = refused.err;
+    assert!(said.contains("the last good one of 20") && said.contains("restrat"), "{said}");
+    // It is supervised: who dies is started again.
+    kill(Pid::from_raw(before[1]), Signal::SIGKILL).unwrap();
+    wait_for("another second one", || {
+        pid_of(&instance(&stage, "two")["pid"]).is_some_and(|pid| pid != before[1])
+    });
+    stage.configure(&two(&stage, "restart_delay = '77ms'"));
+    wait_for("the mended file", || configuration(&stage)["problem"].is_null());
+    wait_for("it to be kept", || fs::read_to_string(&kept).unwrap().contains("77ms"));
+    assert_eq!(pids(&stage, &["one"]), before[..1]);
+}
+
+/// Without a last good one a broken file is refused, with all that is wrong; and what was right at
+/// another path is not taken for it.
+#[test]
+fn without_a_last_good_one_a_broken_file_is_refused() {
+    let stage = Stage::new();
+    stage.configure("[agent.one]\ntype = 'servic'\nrestrat = 'no'\n");
+    let refused = |arguments: &[&str]| {
+        let said = stage.ask(arguments);
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.err.contains("restrat") && said.err.contains("servic"), "{said:?}");
+    };
+    refused(&["up"]);
+    refused(&["daemon"]);
+    let other = stage.file("other.toml", &two(&stage, ""));
+    let said = stage.ask(&["runs", "--config", other.to_str().unwrap()]);
+    assert_eq!(said.code, 0, "{said:?}");
+    pids(&stage, &["one", "two"]);
+    stage.kill_daemon();
+    refused(&["up"]);
+    // The file that was good may also be one that cannot be read any more.
+    fs::remove_file(&other).unwrap();
+    let said = stage.ask(&["runs", "--config", other.to_str().unwrap()]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(configuration(&stage)["problem"].is_string());
 }

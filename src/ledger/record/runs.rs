@@ -51,16 +51,23 @@ pub(super) fn write(
         RunFact::TaskWaiting { task, .. } => to_state(db, run, task, TaskState::Waiting, None)?,
         RunFact::TaskRequeued { task, .. } => to_state(db, run, task, TaskState::Blocked, None)?,
         RunFact::TaskReset { task } => reset(db, run, task)?,
+        RunFact::TaskSpawned { definition, .. } => {
+            let id = definition.get("id").and_then(|id| id.as_str());
+            id.map_or(Ok(()), |id| task_row(db, run, &TaskId::new(id)))?;
+        }
         RunFact::TaskMapped { .. }
-        | RunFact::TaskSpawned { .. }
         | RunFact::TaskStalled { .. }
         | RunFact::TaskReported { .. }
         | RunFact::TaskSpent { .. }
         | RunFact::Messaged(_)
         | RunFact::Asked(_)
-        | RunFact::Answered { .. }
-        | RunFact::Adjusted { .. } => {}
-        RunFact::Reopened => moved(db, entry, run, RunState::Running, None)?,
+        | RunFact::Answered { .. } => {}
+        RunFact::Adjusted { plan, .. } => adjusted(db, run, plan)?,
+        RunFact::Reopened => {
+            moved(db, entry, run, RunState::Running, None)?;
+            let text = "UPDATE run SET cancelling = 0, root_cause = NULL WHERE run_id = ?1";
+            change(db, text, params![run.as_str()])?;
+        }
         RunFact::CancelRequested => {
             let text = "UPDATE run SET cancelling = 1 WHERE run_id = ?1";
             change(db, text, params![run.as_str()])?;
@@ -92,6 +99,17 @@ fn submitted(
         task_row(db, run, &TaskId::new(id))?;
     }
     Ok(())
+}
+
+/// A row for every task that the plan has now, and for no other.
+fn adjusted(db: &Connection, run: &RunId, plan: &serde_json::Value) -> Result<(), Error> {
+    let tasks = plan.get("tasks").and_then(|tasks| tasks.as_array());
+    for id in tasks.into_iter().flatten().filter_map(|task| task.get("id")?.as_str()) {
+        task_row(db, run, &TaskId::new(id))?;
+    }
+    let text = "DELETE FROM task WHERE run = (SELECT id FROM run WHERE run_id = ?1)
+                AND name NOT IN (SELECT value ->> '$.id' FROM json_each(?2, '$.tasks'))";
+    change(db, text, params![run.as_str(), json(plan)?]).map(drop)
 }
 
 fn moved(

@@ -27,14 +27,13 @@ impl Bench {
     }
 
     /// As `decide` does.
-    fn answer(&mut self, ask: &str, answer: &str) {
-        let fact = RunFact::Answered {
+    fn decide(&mut self, ask: &str, answer: &str) {
+        self.hear(Event::Answered {
+            run: run_id(1),
             ask: ask.to_owned(),
             answer: answer.to_owned(),
             by: "person".to_owned(),
-        };
-        self.workflow.record(self.now, &run_id(1), fact, &mut Vec::new());
-        self.pass(0);
+        });
     }
 }
 
@@ -111,7 +110,7 @@ fn a_budget_that_is_used_up_asks() {
     assert!(ask.question.contains("1000 of 1000 tokens"), "{}", ask.question);
     bench.pass(60_000);
     assert_eq!(bench.live(), "");
-    bench.answer("budget-1", "continue");
+    bench.decide("budget-1", "continue");
     assert_eq!((bench.live().as_str(), bench.run().state), ("b", RunState::Running));
     bench.spend("b", used(900, 100));
     bench.succeed("b", json!("x"));

@@ -99,6 +99,7 @@ fn a_long_tail_is_cut_at_its_beginning() {
         inputs: &[],
         previous: Some((2, &error)),
         handover: None,
+        told: &super::super::tools::Told::default(),
         result: crate::model::ResultRule::Tag,
         tag: None,
     };

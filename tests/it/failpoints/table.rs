@@ -27,7 +27,7 @@ fn named_in(text: &str) -> BTreeSet<String> {
 fn every_step_of_the_table_is_in_the_sources_and_no_other() {
     let sources: Vec<(String, String)> = tree::rust_files("src")
         .into_iter()
-        .filter(|(path, _)| path != "src/failpoint.rs")
+        .filter(|(path, _)| !path.starts_with("src/failpoint"))
         .collect();
     let mut used = BTreeSet::new();
     for (path, text) in &sources {

@@ -153,3 +153,37 @@ fn a_server_that_does_not_answer_kills_nobody() {
     assert_eq!((pids(&stage), alarms(&stage)), (before, 0));
     assert_eq!(stage.tmux_server(), Some(server));
 }
+
+/// A window's id means another one in the next server. The daemon stands still while it is about
+/// to close one, and meanwhile the server dies: in the next one, who has that id keeps its window.
+#[test]
+#[cfg(debug_assertions)]
+fn a_window_is_closed_in_its_own_server_only() {
+    let stage = Stage::new();
+    let ends = "until [ -e go ]; do sleep 0.02; done; exit 0";
+    let both = service("ends", ends).replace("\"always\"", "\"no\"") + &service("lives", COUNTS);
+    let cwd = format!("cwd = \"{}\"\nstop_timeout", stage.desk().display());
+    let both = both.replace("stop_timeout", &cwd).replace("autostart = true", "autostart = false");
+    stage.configure(&format!("[daemon]\nkeep_window = \"never\"\n{both}"));
+    let mark = stage.desk().join("mark");
+    let mut command = stage.command(&["start", "ends"]);
+    command.env("MUXVISOR_FAILPOINT", "window.look-before=stand");
+    command.env("MUXVISOR_FAILPOINT_MARK", &mark);
+    assert!(command.status().unwrap().success());
+    wait_for("the first window", || windows(&stage).len() == 1);
+    assert_eq!(stage.ask(&["start", "lives"]).code, 0);
+    wait_for("both", || windows(&stage).len() == 2);
+    let (daemon, pid) = (stage.daemon_that_answers(), pid(&stage, "lives"));
+    let id = windows(&stage)["ends"].clone();
+    stage.file("go", "");
+    wait_for("the daemon to stand still", || mark.exists());
+    let old = kill_server(&stage);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(daemon), Signal::SIGCONT).unwrap();
+    wait_for_windows(&stage, old, 1);
+    assert_eq!(windows(&stage)["lives"], id, "the id is used again");
+    // As long as a window that is looked at is left alone, and more.
+    let length = log(&stage, "lives").len();
+    wait_for("it to go on", || log(&stage, "lives").len() > length + 200);
+    assert_eq!((windows(&stage)["lives"].clone(), pids(&stage)["lives"]), (id, pid));
+    assert_eq!(stage.panes().len(), 1);
+}
