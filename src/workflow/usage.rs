@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::model::{AttemptId, Moment, RunFact, RunId, Spent};
+use crate::model::{AttemptId, Moment, RunFact, RunId, RunState, Spent, TaskState};
 use crate::policy::{Price, fill_in_cost};
 
+use super::gauge::Gauge;
 use super::{Action, Run, Workflow};
 
 impl Workflow {
@@ -61,4 +62,32 @@ pub(super) fn document(run: &Run, end: Moment) -> Value {
 #[expect(clippy::cast_precision_loss, reason = "nobody spends 2^53 millionths of a dollar")]
 fn usd(micro: u64) -> f64 {
     micro as f64 / 1e6
+}
+
+impl Run {
+    /// Measures up to that moment, before anything changes.
+    pub(super) fn measure(&mut self, at: Moment) {
+        self.gauge = self.gauge_at(at);
+    }
+
+    /// What the gauge says at that moment.
+    pub(super) fn gauge_at(&self, at: Moment) -> Gauge {
+        let Gauge { last, busy, wanted, idle } = self.gauge;
+        let span = at.0.saturating_sub(last.0);
+        if span == 0 || self.state != RunState::Running {
+            return Gauge { last: last.max(at), ..self.gauge };
+        }
+        let (mut running, mut waiting) = (0, 0);
+        for task in self.tasks.values() {
+            running += u64::from(task.state == TaskState::Running);
+            waiting += u64::from(matches!(task.state, TaskState::Queued | TaskState::Starting));
+        }
+        let slots = (running + waiting).min(u64::from(self.plan.max_parallel).max(running));
+        Gauge {
+            last: at,
+            busy: busy + running * span,
+            wanted: wanted + slots * span,
+            idle: idle + if slots > 0 && running == 0 { span } else { 0 },
+        }
+    }
 }
