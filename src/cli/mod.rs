@@ -11,6 +11,7 @@ mod check;
 mod cleanup;
 mod columns;
 mod configuration;
+mod cost;
 mod daemon;
 mod deadline;
 mod desk;
@@ -21,6 +22,7 @@ mod failure;
 mod follow;
 mod graph;
 mod harvest;
+mod history;
 mod home;
 mod hook;
 mod inside;
@@ -148,6 +150,8 @@ enum Verb {
     Why(why::Args),
     /// Who can do what, and how they stand; take over agents of others
     Agents(agents::Args),
+    /// Tokens, money and time that runs used
+    Cost(cost::Args),
     /// Take up a changed configuration, or tell what that would change
     Reload(reload::Args),
     /// Print every problem of a configuration file
@@ -236,6 +240,7 @@ impl Verb {
             Verb::ResetFailed(args) => units::reset_failed(args, desk),
             Verb::Why(args) => why::run(args, desk),
             Verb::Agents(args) => agents::run(args, desk),
+            Verb::Cost(args) => cost::run(args, desk),
             Verb::Reload(args) => reload::run(args, desk),
             Verb::Check(args) => check::run(args, desk),
             Verb::Doctor(args) => doctor::run(args, desk),
@@ -275,6 +280,7 @@ impl Verb {
             Verb::ResetFailed(args) => args.json,
             Verb::Why(args) => args.json,
             Verb::Agents(args) => args.json(),
+            Verb::Cost(args) => args.json,
             Verb::Reload(args) => args.json,
             Verb::Check(args) => args.json,
             Verb::Doctor(args) => args.json,

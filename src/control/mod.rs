@@ -5,6 +5,7 @@
 
 pub mod agent_view;
 mod client;
+pub mod cost_view;
 mod daemon_view;
 mod doing;
 mod event;

@@ -20,7 +20,7 @@ use super::engine::{Engine, Leaving};
 use super::steer::Again;
 use super::views::internal;
 use super::waiter::Waiter;
-use super::{Input, Templates, archive};
+use super::{Input, Templates, archive, cost};
 
 /// The longest file that a plan may name; a submission of several must fit into a transaction.
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -88,6 +88,15 @@ impl Engine {
                 self.ask_ledger(responder, move |reader, _| {
                     archive::logs(reader, &home, &live, &target, attempt)
                 });
+            }
+            Request::Cost { run } => {
+                let agents = self.settings.config.agents.clone();
+                self.ask_ledger(responder, move |reader, now| {
+                    cost::cost(reader, run, &agents, now)
+                });
+            }
+            Request::History { plan } => {
+                self.ask_ledger(responder, move |reader, _| cost::history(reader, &plan));
             }
             Request::Inside(inside) => self.inside(peer, *inside, responder),
             Request::Items(ask) => self.items(*ask, responder),

@@ -163,7 +163,10 @@ impl Engine {
     fn take(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Supervisor(event) => self.decide(Input::Supervisor(event)),
-            Incoming::Over { order, ending } => self.over(*order, ending),
+            Incoming::Over { order, ending, spent } => {
+                self.spent(&order, spent);
+                self.over(*order, ending);
+            }
             Incoming::Signal(signal) => self.signalled(&signal),
             Incoming::Tmux(notice) => self.tmux_said(&notice),
             Incoming::TmuxConnected(result) => self.tmux_connected(result),

@@ -10,7 +10,7 @@ use crate::control::{Failure, FailureKind, Inside, Peer, Reply, Responder};
 use crate::document::did_you_mean;
 use crate::model::{AttemptId, Moment, Owner, RunFact, RunId, TaskId, TaskState, WorkReport};
 use crate::plan;
-use crate::policy::AgentApi;
+use crate::policy::{AgentApi, fill_in_cost};
 use crate::workflow::{self, Denial, Hired, Refusal, Run, Task};
 
 use super::Input;
@@ -143,8 +143,14 @@ impl Engine {
                 }
                 Heard::Reply(Reply::ok(&NotedReply { recorded }))
             }
-            Inside::Spent { spent } => {
+            Inside::Spent { mut spent } => {
                 let (task, attempt) = (task.clone(), speaker.attempt.clone());
+                let order = self.core.supervisor.attempt(&attempt).map(|row| &row.order);
+                if let Some(model) = order.and_then(|order| order.model.as_ref()) {
+                    let unknown = spent.model.is_empty();
+                    spent.model = if unknown { model.clone() } else { spent.model };
+                }
+                fill_in_cost(&self.settings.config.prices, &mut spent);
                 self.said(speaker, vec![RunFact::TaskSpent { task, attempt, spent }]);
                 Heard::Reply(Reply::ok(&NotedReply { recorded: true }))
             }

@@ -13,6 +13,7 @@ mod cleanup;
 mod config_source;
 mod config_watch;
 mod core;
+mod cost;
 mod crashes;
 mod door;
 mod ears;
@@ -69,7 +70,7 @@ pub use self::home::{Home, HomeError};
 pub use self::last_good::{Kept, LastGood};
 pub use self::shelf::{Templates, library, shelf};
 use crate::failpoint;
-use crate::model::{Ending, Order};
+use crate::model::{Ending, Order, Spent};
 use crate::policy::Config;
 use crate::signals::Signal;
 use crate::tmux::{self, Tmux};
@@ -168,6 +169,8 @@ enum Incoming {
         order: Box<Order>,
         /// What is known.
         ending: Box<Ending>,
+        /// What it used, as far as it said.
+        spent: Vec<Spent>,
     },
     /// A signal.
     Signal(Signal),

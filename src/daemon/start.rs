@@ -67,8 +67,10 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     };
     let windows = Windows { down: tmux.is_none().then_some(0), ..Windows::default() };
     let notices = Notices::start().map_err(system("watch for files"))?;
-    let core =
+    let mut core =
         failpoint::step("start.recover", || recover(&settings, &clock, memory, start.is_wary()))?;
+    let reader = Arc::new(ledger.reader()?);
+    core.workflow.remember(&past(reader.lately()?));
     let last = Last {
         server,
         attempts: core.supervisor.attempts().cloned().collect(),
@@ -82,7 +84,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
             settings.kept.clone(),
             clock.wall_ms(),
         ),
-        reader: Arc::new(ledger.reader()?),
+        reader,
         settings,
         core,
         clock,
@@ -199,6 +201,17 @@ fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Re
     };
     let supervisor = Supervisor::recover(now, windows, remembered, mint()?)?;
     Ok(Core { supervisor, workflow })
+}
+
+/// What is remembered of attempts, for rates and for how agents do.
+fn past(lately: Vec<ledger::Lately>) -> Vec<workflow::PastAttempt> {
+    let past = |one: ledger::Lately| workflow::PastAttempt {
+        agent: one.agent,
+        started: one.started,
+        ended: one.end.map(|end| (end.at, end.outcome)),
+        pools: one.pools,
+    };
+    lately.into_iter().map(past).collect()
 }
 
 /// Attempts of a run that is not taken up are left alone: were they judged now, nobody would take

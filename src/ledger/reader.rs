@@ -9,7 +9,8 @@ use rusqlite::{Connection, params};
 use super::failure::{Error, sql};
 use super::load::{self, AttemptRecord, RunLog};
 use super::open;
-use crate::model::{AttemptId, Entry, RunId, RunOutcome, RunState, TaskState};
+use super::spending::{self, Lately, SpentRow, WorkRow};
+use crate::model::{AttemptId, Entry, RunId, RunOutcome, RunState, TaskId, TaskState};
 
 /// A connection that only reads. Several threads may share it; they take turns.
 #[derive(Debug)]
@@ -110,6 +111,48 @@ impl Reader {
                 parent: load::column::<Option<String>>(row, 11)?.map(RunId::new),
             })
         })
+    }
+
+    /// The attempts of tasks that were made last, oldest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn lately(&self) -> Result<Vec<Lately>, Error> {
+        spending::lately(&self.db())
+    }
+
+    /// The attempts of tasks of a run, or of all runs, with their wall times, oldest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn work(&self, run: Option<&RunId>) -> Result<Vec<WorkRow>, Error> {
+        spending::work(&self.db(), run)
+    }
+
+    /// What attempts of a run, or of all runs, used, oldest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn spent(&self, run: Option<&RunId>) -> Result<Vec<SpentRow>, Error> {
+        spending::spent(&self.db(), run)
+    }
+
+    /// How often the plan of that name has run to an end, how often it completed, and how long it
+    /// took then on average, in milliseconds.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn plan_history(&self, name: &str) -> Result<(u32, u32, Option<f64>), Error> {
+        spending::plan_history(&self.db(), name)
+    }
+
+    /// How long each task of the plan of that name took on average where it succeeded, in
+    /// milliseconds, and of how many runs that is.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn task_history(&self, name: &str) -> Result<Vec<(TaskId, f64, u32)>, Error> {
+        spending::task_history(&self.db(), name)
     }
 
     /// The runs that ended before a wall time (milliseconds since 1970), the newest first.

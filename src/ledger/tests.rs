@@ -111,6 +111,9 @@ fn order(name: &str, owner: Owner) -> Order {
         care: Default::default(),
         handover: None,
         files: std::collections::BTreeMap::new(),
+        model: None,
+        usage: crate::model::UsageFormat::None,
+        pools: Vec::new(),
     }
 }
 

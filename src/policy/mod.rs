@@ -66,4 +66,5 @@ pub use order::Identity;
 pub use prices::{Price, fill_in_cost};
 pub use rate::Rate;
 pub use restart::{Decision, RestartCounters, about, decide, delay_ms, limit_hit, room};
-pub use traits::{Level, Traits, able, capabilities, capability};
+pub use routing::{able, capabilities};
+pub use traits::{Level, Traits, capability};

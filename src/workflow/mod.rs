@@ -8,6 +8,7 @@ mod again;
 mod asking;
 mod begin;
 mod breaker;
+mod budget;
 mod census;
 mod choose;
 mod clocks;
@@ -18,6 +19,7 @@ mod events;
 mod failover;
 mod fold;
 mod gather;
+mod gauge;
 mod handing;
 mod hooks;
 mod items;
@@ -43,6 +45,7 @@ mod talk;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod usage;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,6 +102,9 @@ pub struct Workflow {
     wake: Option<Moment>,
     /// What runs learned, by the name of their plan.
     lessons: BTreeMap<String, String>,
+    /// Budgets that were told to be used up, by run and task. Lost with the daemon, which then
+    /// tells once more.
+    warned: BTreeSet<(RunId, Option<TaskId>)>,
 }
 
 /// A run that cannot be taken up again.
@@ -130,6 +136,7 @@ impl Workflow {
             starts: pools::Starts::default(),
             wake: None,
             lessons: BTreeMap::new(),
+            warned: BTreeSet::new(),
         }
     }
 
@@ -223,6 +230,9 @@ impl Workflow {
             Event::AttemptEnded { run, attempt, end, then, value, tail, log } => {
                 let report = Report { attempt, end, then, value, tail, log };
                 self.attempt_ended(now, &run, report, &mut out);
+            }
+            Event::AttemptSpent { run, attempt, spent, prices } => {
+                self.attempt_spent(now, &run, &attempt, &spent, &prices, &mut out);
             }
             Event::Said { run, facts } => self.said(now, &run, facts, &mut out),
             Event::AgentParked { agent, until } => {

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::census::{Census, Seen, look};
+use super::gauge::Gauge;
 use super::items::Mapped;
 use super::kept::Kept;
 use super::{asking, pause};
@@ -53,6 +54,8 @@ pub struct Run {
     pub(super) tasks: BTreeMap<TaskId, Task>,
     /// When tasks went over to another agent, by the first agent of theirs, which has the budget.
     pub(super) switches: BTreeMap<String, Vec<Moment>>,
+    /// How much of its time it used.
+    pub(super) gauge: Gauge,
     /// What was told about it and asked, beside the moves of its tasks.
     pub kept: Kept,
     /// Which of its tasks stand where.
@@ -201,6 +204,7 @@ impl Run {
             ended: None,
             tasks,
             switches: BTreeMap::new(),
+            gauge: Gauge::default(),
             kept: Kept::default(),
             census,
             maps: BTreeMap::new(),
@@ -238,6 +242,7 @@ impl Run {
     /// # Errors
     /// When the state does not allow it; nothing is changed then.
     pub fn apply(&mut self, at: Moment, fact: &RunFact) -> Result<(), IllegalFact> {
+        self.measure(at);
         self.take(at, fact)?;
         self.keep_count(at, fact);
         Ok(())

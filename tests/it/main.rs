@@ -1,12 +1,14 @@
 //! The integration tests: one binary, one module per subject.
 
 mod activity;
+mod agents;
 mod architecture;
 mod cli;
 mod cli_autostart;
 mod cli_follow;
 mod configuration;
 mod control;
+mod cost;
 mod crash;
 mod demo_agents;
 mod documents;
