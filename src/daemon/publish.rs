@@ -73,7 +73,7 @@ impl Engine {
             },
             RunFact::Asked(ask) => {
                 let question = run.question(&ask.id)?;
-                WatchEvent::Asked { ask: Box::new(steer::ask_view(id, question, now)) }
+                WatchEvent::Asked { ask: Box::new(steer::ask_view(run, question, now)) }
             }
             RunFact::Answered { ask, answer, by } => {
                 WatchEvent::Answered { ask: ask.clone(), answer: answer.clone(), by: by.clone() }

@@ -35,6 +35,7 @@ mod shim;
 mod simulation;
 mod soak;
 mod stage;
+mod steering;
 mod templates;
 mod tmux;
 mod tmux_death;
