@@ -81,14 +81,7 @@ impl Engine {
             }
             Request::Why { target } => self.why(target, responder),
             Request::Attach { target } => self.attach(target, responder),
-            Request::Logs { target, attempt } => {
-                let home = self.settings.home.clone();
-                let live: Vec<RunId> =
-                    self.core.workflow.runs().map(|run| run.id.clone()).collect();
-                self.ask_ledger(responder, move |reader, _| {
-                    archive::logs(reader, &home, &live, &target, attempt)
-                });
-            }
+            Request::Logs { target, attempt } => self.logs(target, attempt, responder),
             Request::Cost { run } => {
                 let agents = self.settings.config.agents.clone();
                 self.ask_ledger(responder, move |reader, now| {
@@ -109,6 +102,14 @@ impl Engine {
                 self.reply(responder, Reply::done());
             }
         }
+    }
+
+    fn logs(&self, target: String, attempt: Option<u32>, responder: Responder) {
+        let home = self.settings.home.clone();
+        let live: Vec<RunId> = self.core.workflow.runs().map(|run| run.id.clone()).collect();
+        self.ask_ledger(responder, move |reader, _| {
+            archive::logs(reader, &home, &live, &target, attempt)
+        });
     }
 
     /// What is said to whoever names a group where only one of its members can be meant.

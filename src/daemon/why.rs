@@ -181,7 +181,7 @@ fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
     if task.is_empty() {
         let asked = run.open_questions().next();
         let asked = asked.map(|question| {
-            let asked = steer::ask_view(&run.id, question, now.moment);
+            let asked = steer::ask_view(run, question, now.moment);
             format!("waits for a person: {} ({})", asked.question, asked.how)
         });
         let why = asked.or_else(|| run.why.clone()).or_else(|| run.root_cause.clone());
@@ -231,7 +231,7 @@ fn waits_for(run: &Run, plan: &plan::Task, task: &Task, now: Now) -> Option<Stri
     }
     let question = run.open_questions().find(|it| it.ask.task.as_ref() == Some(&plan.id));
     if let Some(question) = question {
-        let asked = steer::ask_view(&run.id, question, now.moment);
+        let asked = steer::ask_view(run, question, now.moment);
         return Some(format!("waits for a person: {} ({})", asked.question, asked.how));
     }
     if let Some(child) = &task.child {

@@ -5,6 +5,8 @@
     reason = "a ledger that survives kill -9 needs a process that can be killed"
 )]
 
+mod again;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;

@@ -12,7 +12,7 @@ use crate::model::{Ask, AskKind, Moment, Outcome, RunFact, RunId, RunState, Task
 use crate::plan::{self, Origin};
 
 use super::asking::{ACCEPT, ADJUST, RETRY};
-use super::{Action, Run, Task, Workflow};
+use super::{Action, Question, Run, Task, Workflow};
 
 /// Why a run is paused.
 pub const FAILURES: &str = "failures";
@@ -50,6 +50,12 @@ impl Run {
             counted().count(),
             failed.join(", ")
         )
+    }
+
+    /// What a question says now: what ran on when it was asked may have ended since.
+    pub fn asked_now(&self, question: &Question) -> String {
+        let open = question.ask.kind == AskKind::Failures && question.answer.is_none();
+        if open { self.partial_results() } else { question.ask.question.clone() }
     }
 
     /// Whether a person has to decide about failures first.

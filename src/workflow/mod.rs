@@ -368,6 +368,7 @@ impl Workflow {
             let text = "the end of an attempt that no task waits for was dropped".to_owned();
             return out.push(Action::Record(Fact::Noted { about, text }));
         };
+        self.told.remove(&report.attempt);
         let random = self.mint.number();
         let run = self.runs.get(id).expect("its task was found");
         let outcome = report.end.outcome;

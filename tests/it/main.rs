@@ -43,6 +43,7 @@ mod shipped;
 mod simulation;
 mod soak;
 mod stage;
+mod steering;
 mod templates;
 mod tmux;
 mod tmux_death;
