@@ -5,6 +5,7 @@
 
 mod adopt;
 mod archive;
+mod asker;
 mod bound;
 mod callers;
 mod calls;

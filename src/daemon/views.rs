@@ -11,14 +11,11 @@ use crate::control::view::{
     AgentView, AgentsReply, AttemptView, DaemonView, InstanceView, LimitsView, PsReply, RunView,
     TaskView,
 };
-use crate::control::{Failure, FailureKind, Reply, Responder};
-use crate::model::{
-    AttemptId, AttemptRow, InstanceRow, Moment, Owner, Parking, RunId, TaskId, TaskState,
-};
+use crate::control::{Failure, FailureKind};
+use crate::model::{AttemptId, AttemptRow, InstanceRow, Moment, Owner, Parking, TaskId, TaskState};
 use crate::plan;
 use crate::workflow::{Run, Task, finals};
 
-use super::archive;
 use super::engine::Engine;
 
 /// How much of a description a list shows, in characters.
@@ -143,15 +140,6 @@ impl Engine {
             running: running(&agent.name),
         };
         AgentsReply { agents: self.settings.config.agents.values().map(view).collect() }
-    }
-
-    pub(super) fn show(&self, run: RunId, responder: Responder) {
-        match self.core.workflow.run(&run) {
-            Some(live) => responder.reply(Reply::Ok(with_context(live, &self.run_view(live)))),
-            None => {
-                self.ask_ledger(responder, move |reader, now| archive::show(reader, &run, now));
-            }
-        }
     }
 
     /// The view of a run; what only live attempts know is added where there are any.
