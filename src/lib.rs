@@ -18,6 +18,7 @@ pub mod policy;
 pub mod shim;
 pub mod signals;
 pub mod supervisor;
+pub mod template;
 pub mod tmux;
 pub mod transcript;
 pub mod workflow;

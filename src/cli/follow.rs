@@ -103,7 +103,20 @@ impl<'d> Follower<'d> {
                 self.approve(daemon)
             }
             WatchEvent::RunMoved { state: RunState::AwaitingApproval, .. } => self.approve(daemon),
+            WatchEvent::Snapshot { run } if run.steering.waits_for_person => {
+                Ok(self.wants_person())
+            }
+            WatchEvent::PersonWanted => Ok(self.wants_person()),
             WatchEvent::Snapshot { .. }
+            | WatchEvent::Asked { .. }
+            | WatchEvent::Answered { .. }
+            | WatchEvent::TaskWaits { .. }
+            | WatchEvent::TaskLate { .. }
+            | WatchEvent::TaskAgain { .. }
+            | WatchEvent::TaskMapped { .. }
+            | WatchEvent::TaskSpawned { .. }
+            | WatchEvent::Adjusted
+            | WatchEvent::Update { .. }
             | WatchEvent::RunMoved { .. }
             | WatchEvent::TaskQueued { .. }
             | WatchEvent::TaskStarted { .. }
@@ -112,6 +125,13 @@ impl<'d> Follower<'d> {
             | WatchEvent::TaskFailed { .. }
             | WatchEvent::TaskSkipped { .. } => Ok(None),
         }
+    }
+
+    /// Where nobody sits at a terminal the watching ends here; a person can answer from another
+    /// one, and is told how.
+    fn wants_person(&self) -> Option<End> {
+        let shell = &self.desk.shell;
+        (!shell.stdin_is_terminal || !shell.stderr_is_terminal).then_some(End::Waiting)
     }
 
     /// Asks the person at this terminal and hands the answer on (features A10, A11).
@@ -134,7 +154,7 @@ impl<'d> Follower<'d> {
 }
 
 /// Asks a question until the answer is yes or no; an empty one is no, Ctrl-C is none.
-fn ask(question: &str, interrupt: &Interrupt) -> Option<bool> {
+pub(crate) fn ask(question: &str, interrupt: &Interrupt) -> Option<bool> {
     let mut screen = std::io::stderr();
     let stdin = std::io::stdin();
     loop {

@@ -3,19 +3,23 @@
 //! It reads arguments, asks the daemon, and shows answers; it decides nothing about agents. Exit
 //! codes and JSON shapes are a contract (`docs/command-line.md`).
 
-mod approve;
+mod agents;
 mod attach;
 mod autostart;
+mod catalogue;
 mod check;
+mod cleanup;
 mod columns;
 mod configuration;
 mod daemon;
 mod deadline;
 mod desk;
 mod doctor;
+mod drafting;
 mod examined;
 mod failure;
 mod follow;
+mod graph;
 mod harvest;
 mod home;
 mod hook;
@@ -38,7 +42,9 @@ mod shell;
 mod show;
 mod soundness;
 mod spawn;
+mod steer;
 mod submit;
+mod templates;
 mod units;
 mod view;
 mod voice;
@@ -67,8 +73,8 @@ Exit codes:
   70  internal error
  130  Ctrl-C: `run` watches no longer, the run goes on
 
-Commands that need the daemon start it. `ps`, `doctor`, `check`, `plan`, `submit`, `notify`,
-`note`, `msg` and `spawn` never do.
+Commands that need the daemon start it. `ps`, `doctor`, `check`, `plan` (but `plan draft`),
+`templates`, `submit`, `notify`, `note`, `msg` and `spawn` never do.
 With --json the document stands alone on standard output, errors as {\"error\": ...} too.";
 
 /// Supervises fleets of AI coding agents; its process table is tmux.
@@ -89,6 +95,9 @@ enum Verb {
     /// Check or show a plan without running it
     #[command(subcommand)]
     Plan(plan::Verb),
+    /// List the templates of prompts, or see what one makes of values
+    #[command(subcommand)]
+    Templates(templates::Verb),
     /// List instances and live attempts
     Ps(ps::Args),
     /// Go into the tmux window of an instance, run or task
@@ -105,10 +114,24 @@ enum Verb {
     Results(results::Args),
     /// Wait until a run is over, or something is in a state
     Wait(wait::Args),
-    /// Approve or reject a run that waits for a person
-    Approve(approve::Approve),
+    /// Draw who waits for whom in a run
+    Graph(graph::Args),
+    /// Start nothing more of a run; `resume` goes on
+    Pause(steer::Pause),
+    /// Go on with a paused run
+    Resume(steer::Run),
+    /// Approve or reject a run, phase or task that waits for a person
+    Approve(steer::Approve),
+    /// Answer what a run asks: after too many failures `retry`, `adjust` or `accept`
+    Decide(steer::Decide),
+    /// Do again what failed, or what is named; also in a run that is over
+    Retry(steer::Retry),
+    /// Emit an event that tasks and triggers wait for
+    Emit(steer::Emit),
     /// Stop a run's agents and end it
-    Cancel(approve::Cancel),
+    Cancel(steer::Run),
+    /// Delete runs that ended long ago
+    Cleanup(cleanup::Args),
     /// Want instances running, those that start by themselves or those named
     Up(units::Any),
     /// Want instances stopped, all or those named; it stays so
@@ -123,6 +146,8 @@ enum Verb {
     ResetFailed(units::One),
     /// Explain why an instance, run or task stands where it stands
     Why(why::Args),
+    /// Who can do what, and how they stand; take over agents of others
+    Agents(agents::Args),
     /// Take up a changed configuration, or tell what that would change
     Reload(reload::Args),
     /// Print every problem of a configuration file
@@ -185,6 +210,7 @@ impl Verb {
         match self {
             Verb::Run(args) => run::run(args, desk),
             Verb::Plan(verb) => plan::run(verb, desk),
+            Verb::Templates(verb) => templates::run(verb, desk),
             Verb::Ps(args) => ps::run(args, desk),
             Verb::Attach(args) => attach::run(args, desk),
             Verb::View(args) => view::run(args, desk),
@@ -193,8 +219,15 @@ impl Verb {
             Verb::Show(args) => show::run(args, desk),
             Verb::Results(args) => results::run(args, desk),
             Verb::Wait(args) => wait::run(args, desk),
-            Verb::Approve(args) => approve::approve(args, desk),
-            Verb::Cancel(args) => approve::cancel(args, desk),
+            Verb::Graph(args) => graph::run(args, desk),
+            Verb::Pause(args) => steer::pause(args, desk),
+            Verb::Resume(args) => steer::resume(args, desk),
+            Verb::Approve(args) => steer::approve(args, desk),
+            Verb::Decide(args) => steer::decide(args, desk),
+            Verb::Retry(args) => steer::retry(args, desk),
+            Verb::Emit(args) => steer::emit(args, desk),
+            Verb::Cancel(args) => steer::cancel(args, desk),
+            Verb::Cleanup(args) => cleanup::run(args, desk),
             Verb::Up(args) => units::up(args, desk),
             Verb::Down(args) => units::down(args, desk),
             Verb::Start(args) => units::start(args, desk),
@@ -202,6 +235,7 @@ impl Verb {
             Verb::Restart(args) => units::restart(args, desk),
             Verb::ResetFailed(args) => units::reset_failed(args, desk),
             Verb::Why(args) => why::run(args, desk),
+            Verb::Agents(args) => agents::run(args, desk),
             Verb::Reload(args) => reload::run(args, desk),
             Verb::Check(args) => check::run(args, desk),
             Verb::Doctor(args) => doctor::run(args, desk),
@@ -221,6 +255,7 @@ impl Verb {
         match self {
             Verb::Run(args) => args.json,
             Verb::Plan(verb) => verb.json(),
+            Verb::Templates(verb) => verb.json(),
             Verb::Ps(args) => args.json,
             Verb::Attach(args) => args.json,
             Verb::Logs(args) => args.json,
@@ -228,17 +263,27 @@ impl Verb {
             Verb::Show(args) => args.json,
             Verb::Results(args) => args.json,
             Verb::Wait(args) => args.json,
+            Verb::Pause(args) => args.json,
+            Verb::Resume(args) | Verb::Cancel(args) => args.json,
             Verb::Approve(args) => args.json,
-            Verb::Cancel(args) => args.json,
+            Verb::Decide(args) => args.json,
+            Verb::Retry(args) => args.json,
+            Verb::Emit(args) => args.json,
+            Verb::Cleanup(args) => args.json,
             Verb::Up(args) | Verb::Down(args) => args.json,
             Verb::Start(args) | Verb::Stop(args) | Verb::Restart(args) => args.json,
             Verb::ResetFailed(args) => args.json,
             Verb::Why(args) => args.json,
+            Verb::Agents(args) => args.json(),
             Verb::Reload(args) => args.json,
             Verb::Check(args) => args.json,
             Verb::Doctor(args) => args.json,
             Verb::Items(verb) => verb.json(),
-            Verb::Daemon(_) | Verb::Notify(_) | Verb::View(_) | Verb::Hook(_) => false,
+            Verb::Daemon(_)
+            | Verb::Notify(_)
+            | Verb::View(_)
+            | Verb::Hook(_)
+            | Verb::Graph(_) => false,
             Verb::Submit(args) => args.json,
             Verb::Note(args) => args.json,
             Verb::Msg(verb) => verb.json(),

@@ -9,8 +9,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::columns::span;
 use super::voice::{Colour, Voice};
 use crate::control::WatchEvent;
+use crate::control::steer::AskView;
 use crate::control::view::{RunView, TaskView};
-use crate::model::{RunState, SkipReason, StartReason, TaskError, TaskId, TaskState};
+use crate::model::{RunId, RunState, SkipReason, StartReason, TaskError, TaskId, TaskState};
 
 /// How much of what a failed agent said last is shown; `logs` shows all of it.
 const TAIL_LINES: usize = 15;
@@ -74,6 +75,58 @@ impl Progress {
                 self.failed(task, agent.as_deref(), *attempts, error, *elapsed_ms);
             }
             WatchEvent::TaskSkipped { task, state, reason } => self.skipped(task, *state, *reason),
+            WatchEvent::Asked { ask } => self.asked(ask),
+            WatchEvent::Answered { ask, answer, by } => {
+                self.say(&format!(
+                    "{} {ask}: {answer}, by {by}",
+                    self.voice.paint(Colour::Dim, "·")
+                ));
+            }
+            WatchEvent::TaskWaits { task, child, awaited } => {
+                self.waits(task, child.as_ref(), awaited.as_deref())
+            }
+            WatchEvent::TaskLate { task, expected_ms, elapsed_ms } => {
+                let sign = self.voice.paint(Colour::Yellow, "◷");
+                self.say(&format!(
+                    "{sign} {task} is slow: it runs for {}, {} were expected; it is alive, keep waiting",
+                    span(*elapsed_ms),
+                    about(*expected_ms)
+                ));
+            }
+            WatchEvent::TaskAgain { task } => {
+                self.end(task);
+                self.told.insert(task.clone(), Told::Nothing);
+                self.count();
+                self.say(&format!(
+                    "{} {task} is to be done again",
+                    self.voice.paint(Colour::Dim, "↺")
+                ));
+            }
+            WatchEvent::TaskMapped { task, items } => {
+                self.say(&format!(
+                    "{} {task} has {items} items",
+                    self.voice.paint(Colour::Dim, "·")
+                ));
+            }
+            WatchEvent::TaskSpawned { lead, task } => {
+                self.say(&format!(
+                    "{} {lead} asked for {task}",
+                    self.voice.paint(Colour::Dim, "·")
+                ));
+            }
+            WatchEvent::Adjusted => {
+                self.say(&format!("{} the plan was edited", self.voice.paint(Colour::Dim, "·")));
+            }
+            WatchEvent::Update { elapsed_ms, over, all, at_work } => {
+                let names: Vec<&str> = at_work.iter().map(TaskId::as_str).collect();
+                let work = match names.as_slice() {
+                    [] => String::new(),
+                    names => format!(", at work: {}", names.join(", ")),
+                };
+                let after = span(*elapsed_ms);
+                self.say(&format!("  after {after}: {over} of {all} tasks are over{work}"));
+            }
+            WatchEvent::PersonWanted => {}
             WatchEvent::Ended { .. } => self.clear(),
         }
     }
@@ -102,6 +155,31 @@ impl Progress {
         if run.state == RunState::Paused {
             self.moved(run.state, run.why.as_deref());
         }
+        let asks = run.steering.asks.iter().filter(|ask| ask.id != crate::workflow::PLAN);
+        asks.for_each(|ask| self.asked(ask));
+    }
+
+    /// What a person is asked, and how to answer. The question about the plan is asked right here.
+    fn asked(&self, ask: &AskView) {
+        if ask.id == crate::workflow::PLAN {
+            return;
+        }
+        let sign = self.voice.paint(Colour::Yellow, "?");
+        let until = match (ask.expires_in_ms, &ask.on_expire) {
+            (Some(ms), Some(answer)) => format!(" (in {} the answer is {answer})", span(ms)),
+            (_, _) => String::new(),
+        };
+        self.say(&format!("{sign} {}{until}\n    {}", ask.question, ask.how));
+    }
+
+    fn waits(&mut self, task: &TaskId, child: Option<&RunId>, event: Option<&str>) {
+        let what = match (child, event) {
+            (Some(child), _) => format!("{child}"),
+            (None, Some(event)) => format!("the event `{event}`"),
+            // The question says it.
+            (None, None) => return,
+        };
+        self.say(&format!("{} {task} waits for {what}", self.voice.paint(Colour::Dim, "◌")));
     }
 
     fn catch_up_with(&mut self, view: &TaskView) {

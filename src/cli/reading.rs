@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::catalogue;
 use super::configuration::{self, read_text};
 use super::desk::Desk;
 use super::failure::{invalid, stops, unreadable, usage};
 use super::shell::Shell;
 use crate::control::Failure;
+use crate::daemon::Templates;
 use crate::document::Source;
 use crate::model::Severity;
 use crate::plan::{self, Checked, Plan, Surroundings};
@@ -35,21 +38,34 @@ pub(crate) struct PlanFile {
     pub(crate) path: PathBuf,
     /// What it says.
     pub(crate) text: String,
+    /// Whether it was found by its name, among the plans that are there.
+    pub(crate) by_name: bool,
 }
 
 impl PlanFile {
-    /// Reads it.
+    /// Reads it. What is no file may be the name of a plan that is there (feature E13).
     pub(crate) fn read(desk: &Desk, named: &Path) -> Result<Self, Failure> {
         let path = desk.shell.absolute(named);
-        let text = read_text(&path).map_err(|error| {
-            unreadable(named, &error).hint("a plan is a TOML file; the README shows one")
-        })?;
-        Ok(Self { path, text })
+        match read_text(&path) {
+            Ok(text) => Ok(Self { path, text, by_name: false }),
+            Err(error) if error.kind() == ErrorKind::NotFound && is_name(named) => {
+                let (name, config) = (named.display().to_string(), desk.config()?.path);
+                match catalogue::by_name(&config, &name)? {
+                    Some(file) => Ok(file),
+                    None => Err(catalogue::unknown(&config, &name)?),
+                }
+            }
+            Err(error) => {
+                Err(unreadable(named, &error).hint("a plan is a TOML file; the README shows one"))
+            }
+        }
     }
 
     /// Checks it against the agents of the configuration.
     pub(crate) fn check(&self, desk: &Desk, named: &Path, look: &Look) -> Result<Checked, Failure> {
-        let config = configuration::load(&desk.config()?)?;
+        let config_file = desk.config()?;
+        let config = configuration::load(&config_file)?;
+        let templates = Templates::beside(&config_file.path);
         let missing = if look.to_run { Severity::Error } else { Severity::Warning };
         let source = Source::new(named.display().to_string(), self.text.as_str());
         let read_file = |path: &str| {
@@ -68,7 +84,7 @@ impl PlanFile {
                 demo: look.demo,
                 max_parallel: look.max_parallel,
                 base_dir,
-                template: &crate::plan::no_templates,
+                template: &|name, set| templates.parts(name, set),
             },
         ))
     }
@@ -83,6 +99,11 @@ impl PlanFile {
         desk.voice.findings(&findings);
         Ok(plan)
     }
+}
+
+/// Whether it can be the name of a plan: one word without folder or ending.
+fn is_name(named: &Path) -> bool {
+    named.extension().is_none() && named.components().count() == 1
 }
 
 /// Whether an agent's program is there and may be run: at its path, or in a directory of `PATH`.

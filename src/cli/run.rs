@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::deadline::Interrupt;
 use super::desk::Desk;
-use super::failure::{COMPLETED, INTERRUPTED, WAITING, exit_code};
+use super::failure::{COMPLETED, INTERRUPTED, WAITING, exit_code, usage};
 use super::follow::{End, Follower};
 use super::harvest::Harvest;
 use super::reading::{Look, PlanFile, input, inputs};
@@ -15,10 +15,13 @@ use crate::control::{Client, ClientError, Failure, FailureKind, Request, Submit}
 use crate::model::{RunId, RunState};
 use crate::plan;
 
+/// How many attempts a plan that is started by its name may run at once (feature E14, ruling Z2).
+const BY_NAME_MAX: u32 = 10;
+
 /// What to run, and how.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A plan file
+    /// A plan file, or the name of a plan that is there
     #[arg(value_name = "PLAN")]
     plan: PathBuf,
     /// Approve it beforehand
@@ -41,6 +44,14 @@ pub(crate) struct Args {
     max_parallel: Option<u32>,
 }
 
+impl Args {
+    /// A plan that a person has just seen, and wants to run.
+    pub(crate) fn approved(plan: PathBuf) -> Self {
+        let (inputs, max_parallel) = (Vec::new(), None);
+        Self { plan, yes: true, demo: false, inputs, detach: false, json: false, max_parallel }
+    }
+}
+
 /// Runs it. The exit code is that of the run.
 pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
     let look = Look {
@@ -50,6 +61,13 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
         to_run: true,
     };
     let file = PlanFile::read(desk, &args.plan)?;
+    if let Some(count) = args.max_parallel.filter(|count| file.by_name && *count > BY_NAME_MAX) {
+        let message =
+            format!("a plan started by its name runs at most {BY_NAME_MAX} at once, not {count}");
+        return Err(
+            usage(message).hint("`muxvisor plan new` makes a file of it, which may have more")
+        );
+    }
     let plan = file.accept(desk, &args.plan, &look)?;
     desk.voice.say(&plan::show(&plan));
     let interrupt = Interrupt::catch().map_err(|error| {
@@ -64,7 +82,7 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
     desk.voice.say(&format!("{run} is submitted"));
     match Follower::new(desk, run.clone(), interrupt).follow(daemon)? {
         End::Over { results } => present(desk, &run, &results),
-        End::Waiting => Err(waiting(&run)),
+        End::Waiting => Err(waiting(desk, &run)),
         End::Interrupted => Ok(interrupted(desk, &run, &args.plan)),
     }
 }
@@ -128,10 +146,20 @@ fn detach(desk: &Desk, submitted: &RunReply) -> Result<u8, Failure> {
 }
 
 /// The run stays where it is; only a person's word is missing.
-fn waiting(run: &RunId) -> Failure {
-    let failure = Failure::new(FailureKind::Waiting, format!("{run} waits for approval"));
+fn waiting(desk: &Desk, run: &RunId) -> Failure {
+    let view: Option<RunView> = desk.ask(&Request::Show { run: run.clone() }).ok();
+    let asks = view.map(|view| view.steering.asks).unwrap_or_default();
+    let asked = asks.iter().find(|ask| ask.id != crate::workflow::PLAN);
+    let failure = match asked {
+        None => Failure::new(FailureKind::Waiting, format!("{run} waits for approval"))
+            .hint(format!("muxvisor approve {run}; or run with --yes")),
+        Some(ask) => {
+            let message = format!("{run} waits for a person: {}", ask.question);
+            Failure::new(FailureKind::Waiting, message).hint(ask.how.clone())
+        }
+    };
     debug_assert_eq!(failure.kind.exit_code(), WAITING, "design §11");
-    failure.hint(format!("muxvisor approve {run}; or run with --yes"))
+    failure
 }
 
 fn interrupted(desk: &Desk, run: &RunId, plan: &Path) -> u8 {

@@ -5,6 +5,7 @@ use super::desk::Desk;
 use super::failure::COMPLETED;
 use crate::control::view::{RunSummary, RunsReply};
 use crate::control::{Failure, Request};
+use crate::model::RunState;
 
 /// Which runs to list.
 #[derive(Debug, clap::Args)]
@@ -33,10 +34,19 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
 }
 
 fn row(one: &RunSummary) -> Vec<String> {
-    let state = one.outcome.map_or_else(|| one.state.to_string(), |outcome| outcome.to_string());
+    let why = one.why.as_ref().filter(|_| one.state == RunState::Paused);
+    let why = why.map_or(String::new(), |why| format!(" ({why})"));
+    let asks = if one.asks > 0 { format!(", asks {}", one.asks) } else { String::new() };
+    let state = one
+        .outcome
+        .map_or_else(|| format!("{}{why}{asks}", one.state), |outcome| outcome.to_string());
+    let name = one
+        .parent
+        .as_ref()
+        .map_or_else(|| one.name.clone(), |parent| format!("{} (part of {parent})", one.name));
     vec![
         one.run.to_string(),
-        one.name.clone(),
+        name,
         state,
         format!("{}/{}", one.successful, one.tasks),
         stamp(one.started_at_ms),

@@ -6,6 +6,7 @@ use super::columns::{columns, head, span, stamp};
 use super::desk::{Desk, run_id};
 use super::failure::COMPLETED;
 use super::voice::{Colour, Voice};
+use crate::control::steer::AskView;
 use crate::control::view::{RunView, TaskView};
 use crate::control::{Failure, Request};
 use crate::model::{RunId, TaskState};
@@ -46,6 +47,19 @@ fn text(run: &RunView, voice: Voice) -> String {
         format!("took:     {}", span(run.elapsed_ms)),
     ];
     lines.extend(run.root_cause.iter().map(|cause| format!("cause:    {cause}")));
+    lines.extend(run.steering.parent.iter().map(|parent| {
+        let task = parent.task.as_ref().map_or(String::new(), |task| format!("/{task}"));
+        format!("part of:  {}{task}", parent.run)
+    }));
+    lines.extend(run.steering.limits.iter().map(|limit| {
+        format!(
+            "waits:    {} is parked until {}: {}",
+            limit.agent,
+            stamp(limit.until_ms),
+            limit.why
+        )
+    }));
+    lines.extend(run.steering.asks.iter().map(|ask| asks(ask, voice)));
     lines.push(String::new());
     let titles = head(&["task", "phase", "state", "agent", "attempts", "took", "window"]);
     let rows: Vec<_> = std::iter::once(titles).chain(run.tasks.iter().map(row)).collect();
@@ -59,12 +73,29 @@ fn row(task: &TaskView) -> Vec<String> {
     vec![
         task.task.to_string(),
         task.phase.clone(),
-        task.state.to_string(),
+        state(task),
         or_dash(task.agent.clone()),
         format!("{}/{}", task.attempts, task.attempts_max),
         or_dash(task.elapsed_ms.map(span)),
         or_dash(task.label.clone().filter(|_| task.window.is_some())),
     ]
+}
+
+/// Its state, and what it waits for or how it does beside that.
+fn state(task: &TaskView) -> String {
+    let waits = task.waiting.child.as_ref().map(ToString::to_string);
+    let waits = waits.or_else(|| task.waiting.event.as_ref().map(|event| format!("event {event}")));
+    match (waits, task.waiting.late) {
+        (Some(what), _) if task.state == TaskState::Waiting => format!("waiting ({what})"),
+        (_, true) => format!("{} (slow)", task.state),
+        (_, false) => task.state.to_string(),
+    }
+}
+
+fn asks(ask: &AskView, voice: Voice) -> String {
+    let until = ask.expires_in_ms.map_or(String::new(), |ms| format!(" (for {} more)", span(ms)));
+    let title = voice.paint(Colour::Yellow, "asks:    ");
+    format!("{title} {}: {}{until}\n          {}", ask.id, ask.question, ask.how)
 }
 
 /// What went wrong with a task, below the table.

@@ -157,6 +157,7 @@ const fn patience(request: &Request) -> Option<Duration> {
         | Request::Down { .. }
         | Request::Stop { .. }
         | Request::Restart { .. }
+        | Request::Cleanup { .. }
         | Request::Shutdown { .. } => None,
         // What is waited for inside of an agent is asked for again and again.
         Request::Inside(_)
@@ -166,6 +167,11 @@ const fn patience(request: &Request) -> Option<Duration> {
         | Request::Submit(_)
         | Request::Approve { .. }
         | Request::Cancel { .. }
+        | Request::Pause { .. }
+        | Request::Resume { .. }
+        | Request::Answer { .. }
+        | Request::Retry { .. }
+        | Request::Emit { .. }
         | Request::Runs { .. }
         | Request::Show { .. }
         | Request::Results { .. }
@@ -176,7 +182,7 @@ const fn patience(request: &Request) -> Option<Duration> {
         | Request::Attach { .. }
         | Request::Logs { .. }
         | Request::Reload { .. }
-        | Request::Agents => Some(ANSWER_WITHIN),
+        | Request::Agents { .. } => Some(ANSWER_WITHIN),
     }
 }
 

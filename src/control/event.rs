@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::steer::AskView;
 use super::view::RunView;
 use crate::model::{
-    AttemptId, RunOutcome, RunState, SkipReason, StartReason, TaskError, TaskId, TaskState,
+    AttemptId, RunId, RunOutcome, RunState, SkipReason, StartReason, TaskError, TaskId, TaskState,
 };
 
 /// What happens in a run that is watched. `event` names it: `{"event":"task-queued",…}`.
@@ -93,6 +94,72 @@ pub enum WatchEvent {
         state: TaskState,
         /// Why.
         reason: SkipReason,
+    },
+    /// A person is asked something.
+    Asked {
+        /// What.
+        ask: Box<AskView>,
+    },
+    /// A question was answered.
+    Answered {
+        /// The question's name.
+        ask: String,
+        /// The answer.
+        answer: String,
+        /// Whose: `person`, `time`, or an agent's.
+        by: String,
+    },
+    /// Nothing goes on before a person has answered.
+    PersonWanted,
+    /// A task waits for a person, an event or a run, without a slot.
+    TaskWaits {
+        /// The task.
+        task: TaskId,
+        /// The run.
+        child: Option<RunId>,
+        /// The event.
+        awaited: Option<String>,
+    },
+    /// A task takes more than twice as long as expected; its agent lives (features K13, K14).
+    TaskLate {
+        /// The task.
+        task: TaskId,
+        /// How long was expected.
+        expected_ms: u64,
+        /// How long the task has taken since its first attempt.
+        elapsed_ms: u64,
+    },
+    /// A task is to be done again: after a reset, or because a pause stopped it.
+    TaskAgain {
+        /// The task.
+        task: TaskId,
+    },
+    /// The items of a `for_each` task are known.
+    TaskMapped {
+        /// The task.
+        task: TaskId,
+        /// How many.
+        items: usize,
+    },
+    /// A lead agent asked for a worker.
+    TaskSpawned {
+        /// The lead's task.
+        lead: TaskId,
+        /// The new task.
+        task: String,
+    },
+    /// The plan was edited.
+    Adjusted,
+    /// How a run goes that takes long (feature L11).
+    Update {
+        /// How long it has run.
+        elapsed_ms: u64,
+        /// How many of its tasks are over.
+        over: usize,
+        /// How many it has.
+        all: usize,
+        /// The tasks that are at work.
+        at_work: Vec<TaskId>,
     },
     /// The run is over; always the last.
     Ended {

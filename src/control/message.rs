@@ -41,6 +41,56 @@ pub enum Request {
         /// The run.
         run: RunId,
     },
+    /// Start nothing more of a run. Answer: [`super::view::RunReply`].
+    Pause {
+        /// The run.
+        run: RunId,
+        /// Also stop what runs; it is made again later, and uses no retry.
+        #[serde(default)]
+        stop: bool,
+    },
+    /// Go on with a paused run. Answer: [`super::view::RunReply`].
+    Resume {
+        /// The run.
+        run: RunId,
+    },
+    /// Answer a question. Answer: [`super::steer::AnswerReply`].
+    Answer {
+        /// Whose: a run that asks one thing, `RUN/NAME`, or `NAME` alone.
+        target: String,
+        /// One of its answers.
+        answer: String,
+    },
+    /// Do work again, in place. Answer: [`super::steer::RetryReply`].
+    Retry {
+        /// The run, live or over.
+        run: RunId,
+        /// A task, or an item `task[key]`; everything that did not succeed when absent.
+        #[serde(default)]
+        task: Option<String>,
+        /// Also everything that depends on it.
+        #[serde(default)]
+        with_downstream: bool,
+        /// An edited plan to go on with.
+        #[serde(default)]
+        plan: Option<Box<Submit>>,
+    },
+    /// Emit an event. Answer: [`super::steer::EmitReply`].
+    Emit {
+        /// Its name.
+        event: String,
+        /// Its data.
+        #[serde(default)]
+        data: Value,
+        /// With the same key it is the same event.
+        #[serde(default)]
+        key: Option<String>,
+    },
+    /// Delete runs that ended so many days ago. Answer: [`super::steer::CleanupReply`].
+    Cleanup {
+        /// How many days.
+        days: u32,
+    },
     /// Follow a run: a snapshot, then what happens, until it ends. Events, then `ok`.
     Watch {
         /// The run.
@@ -136,8 +186,12 @@ pub enum Request {
         #[serde(default)]
         restart_stale: bool,
     },
-    /// The agents that the daemon knows. Answer: [`super::view::AgentsReply`].
-    Agents,
+    /// The agents that the daemon knows. Answer: [`super::agent_view::AgentsReply`].
+    Agents {
+        /// Only those that are to be asked for this, the first choice first.
+        #[serde(default)]
+        capability: Option<String>,
+    },
     /// An agent asks something of the daemon that runs it; see there for the answers.
     Inside(Box<Inside>),
     /// Work items; see there for the answers.

@@ -3,6 +3,7 @@
 //! It carries requests and replies and bounds what a peer can cost; it decides nothing. The daemon
 //! binds a [`Listener`] and gets [`Call`]s; every command line is a [`Client`].
 
+pub mod agent_view;
 mod client;
 mod daemon_view;
 mod doing;
@@ -16,6 +17,7 @@ pub mod message;
 mod peer;
 mod server;
 mod socket;
+pub mod steer;
 pub mod view;
 
 pub use client::{Client, ClientError, Line, Step};

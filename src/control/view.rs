@@ -15,6 +15,7 @@ use crate::model::{
 
 pub use super::daemon_view::{ConfigurationView, DaemonView, LimitsView, ReloadReply, TmuxView};
 use super::failover::{FailoverView, ParkedView};
+use super::steer::{SteeringView, WaitingView};
 
 /// Answer to `ps`: the document of `ps --json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +159,15 @@ pub struct RunSummary {
     pub failed: u32,
     /// How many were skipped or cancelled.
     pub skipped: u32,
+    /// Why it stands there: `user`, `failures`, `limit`, …
+    #[serde(default)]
+    pub why: Option<String>,
+    /// How many of its questions wait for an answer.
+    #[serde(default)]
+    pub asks: usize,
+    /// The run that it is a part of.
+    #[serde(default)]
+    pub parent: Option<RunId>,
 }
 
 /// Answer to `show`: the document of `show --json`, and the snapshot of `watch`.
@@ -191,6 +201,9 @@ pub struct RunView {
     pub tasks: Vec<TaskView>,
     /// The tasks whose output no other task reads: together they are the result (feature O5).
     pub finals: Vec<TaskId>,
+    /// How it is steered.
+    #[serde(flatten)]
+    pub steering: SteeringView,
 }
 
 /// A task of a run.
@@ -232,6 +245,9 @@ pub struct TaskView {
     pub retry_in_ms: Option<u64>,
     /// What it waits for.
     pub needs: Vec<TaskId>,
+    /// What it waits for beside tasks, and how it does.
+    #[serde(flatten)]
+    pub waiting: WaitingView,
 }
 
 /// Answer to `wait`.
@@ -369,31 +385,4 @@ pub struct AttemptPlace {
     pub outcome: Option<Outcome>,
     /// Its directory.
     pub dir: PathBuf,
-}
-
-/// Answer to `agents`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AgentsReply {
-    /// By name.
-    pub agents: Vec<AgentView>,
-}
-
-/// An agent that the daemon knows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AgentView {
-    /// Its name.
-    pub name: String,
-    /// One sentence about it.
-    pub description: String,
-    /// `oneshot` or `service`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Program and arguments.
-    pub command: Vec<String>,
-    /// What it can do.
-    pub capabilities: Vec<String>,
-    /// How many of its attempts may run at once.
-    pub max_parallel: Option<u32>,
-    /// How many do.
-    pub running: u32,
 }

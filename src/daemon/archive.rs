@@ -1,5 +1,6 @@
 //! Answers from the ledger: runs that are over, lists, logs. Blocking, on a thread of its own.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::control::view::{AttachReply, AttemptPlace, LogsReply, RunSummary, RunsReply};
@@ -33,11 +34,17 @@ pub(super) fn rfc3339(wall_ms: i64) -> String {
     at.to_string()
 }
 
-pub(super) fn runs(reader: &Reader, active: bool, now: Now) -> Reply {
+/// All runs; `asks` says how many questions of those that live wait for an answer.
+pub(super) fn runs(
+    reader: &Reader,
+    active: bool,
+    asks: &BTreeMap<RunId, usize>,
+    now: Now,
+) -> Reply {
     match reader.run_rows(active) {
         Ok(rows) => {
             let mut runs: Vec<RunSummary> =
-                rows.into_iter().map(|row| summary(row, now.wall_ms)).collect();
+                rows.into_iter().map(|row| summary(row, asks, now.wall_ms)).collect();
             runs.sort_by_key(|run| std::cmp::Reverse(run.started_at_ms));
             Reply::ok(&RunsReply { runs })
         }
@@ -45,7 +52,7 @@ pub(super) fn runs(reader: &Reader, active: bool, now: Now) -> Reply {
     }
 }
 
-fn summary(row: ledger::RunSummary, wall_ms: i64) -> RunSummary {
+fn summary(row: ledger::RunSummary, asks: &BTreeMap<RunId, usize>, wall_ms: i64) -> RunSummary {
     let count = |wanted: &[TaskState]| -> u32 {
         row.tasks.iter().filter(|(state, _)| wanted.contains(state)).map(|(_, n)| n).sum()
     };
@@ -56,6 +63,9 @@ fn summary(row: ledger::RunSummary, wall_ms: i64) -> RunSummary {
         successful: count(&[TaskState::Success]),
         failed: count(&[TaskState::Failed, TaskState::Timeout]),
         skipped: count(&[TaskState::Skipped, TaskState::Cancelled]),
+        asks: asks.get(&row.run).copied().unwrap_or(0),
+        why: row.why,
+        parent: row.parent,
         run: row.run,
         name: row.name,
         goal: row.goal,
@@ -67,7 +77,7 @@ fn summary(row: ledger::RunSummary, wall_ms: i64) -> RunSummary {
 }
 
 /// A run that is over, replayed.
-fn replay(reader: &Reader, run: &RunId) -> Result<Run, Failure> {
+pub(super) fn replay(reader: &Reader, run: &RunId) -> Result<Run, Failure> {
     let log = reader.run_log(run).map_err(internal)?;
     let log = log.ok_or_else(|| views::unknown_target(run.as_str()))?;
     Workflow::replay(run, &log.entries).map_err(internal)

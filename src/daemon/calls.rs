@@ -17,9 +17,10 @@ use crate::supervisor::{Answer, Event, InstanceRequest};
 use crate::workflow;
 
 use super::engine::{Engine, Leaving};
+use super::steer::Again;
 use super::views::internal;
 use super::waiter::Waiter;
-use super::{Input, archive};
+use super::{Input, Templates, archive};
 
 /// The longest file that a plan may name; a submission of several must fit into a transaction.
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -34,19 +35,31 @@ impl Engine {
         match request {
             Request::Hello => responder.reply(Reply::ok(&self.daemon_view())),
             Request::Ps => responder.reply(Reply::ok(&self.ps())),
-            Request::Agents => responder.reply(Reply::ok(&self.agents())),
+            Request::Agents { capability } => responder.reply(self.agents(capability.as_deref())),
             Request::Submit(submit) => self.submit(*submit, responder),
             Request::Approve { run, reject } => {
-                let event = workflow::Event::Approved { run: run.clone(), yes: !reject };
-                self.change_run(run, &[RunState::AwaitingApproval], event, responder);
+                let answer = if reject { workflow::REJECT } else { workflow::APPROVE };
+                self.answer(run.as_str(), answer, responder);
             }
+            Request::Answer { target, answer } => self.answer(&target, &answer, responder),
+            Request::Pause { run, stop } => self.pause(run, stop, responder),
+            Request::Resume { run } => self.resume_run(run, responder),
+            Request::Retry { run, task, with_downstream, plan } => {
+                self.again(Again { run, task, with_downstream, plan }, responder);
+            }
+            Request::Emit { event, data, key } => self.emit(event, data, key, responder),
+            Request::Cleanup { days } => self.cleanup(days, responder),
             Request::Cancel { run } => {
                 let event = workflow::Event::CancelAsked { run: run.clone() };
-                self.change_run(run, &[], event, responder);
+                self.change_run(run, event, responder);
             }
             Request::Watch { run } => self.watch(run, responder),
             Request::Runs { active } => {
-                self.ask_ledger(responder, move |reader, now| archive::runs(reader, active, now));
+                let live = self.core.workflow.runs();
+                let asks = live.map(|run| (run.id.clone(), run.open_questions().count())).collect();
+                self.ask_ledger(responder, move |reader, now| {
+                    archive::runs(reader, active, &asks, now)
+                });
             }
             Request::Show { run } => self.show(run, responder),
             Request::Results { run } => self.results(run, responder),
@@ -140,6 +153,8 @@ impl Engine {
         let base = submit.path.parent().unwrap_or(Path::new("/")).to_owned();
         let source = Source::new(submit.path.display().to_string(), submit.text.clone());
         let env = &submit.env.0;
+        let config = self.settings.config_source.path();
+        let templates = Templates::beside(config);
         let checked = check(
             &source,
             &Surroundings {
@@ -152,7 +167,7 @@ impl Engine {
                 demo: submit.demo,
                 max_parallel: submit.max_parallel,
                 base_dir: &base,
-                template: &crate::plan::no_templates,
+                template: &|name, set| templates.parts(name, set),
             },
         );
         let Some(plan) = checked.plan else {
@@ -172,7 +187,7 @@ impl Engine {
         })
     }
 
-    fn next_run_id(&mut self) -> Result<RunId, Failure> {
+    pub(super) fn next_run_id(&mut self) -> Result<RunId, Failure> {
         let date = archive::date(self.clock.wall_ms());
         let number = if self.last_run.0 == date {
             self.last_run.1 + 1
@@ -183,26 +198,16 @@ impl Engine {
         Ok(RunId::of_day(&self.last_run.0, number))
     }
 
-    /// Changes a live run, if it is in one of these states (any, when none is given).
-    fn change_run(
-        &mut self,
-        run: RunId,
-        states: &[RunState],
-        event: workflow::Event,
-        responder: Responder,
-    ) {
-        let Some(found) = self.core.workflow.run(&run) else {
+    /// Changes a live run.
+    fn change_run(&mut self, run: RunId, event: workflow::Event, responder: Responder) {
+        if self.core.workflow.run(&run).is_none() {
             return self.ask_ledger(responder, move |reader, _| archive::not_live(reader, &run));
-        };
-        if !states.is_empty() && !states.contains(&found.state) {
-            let message = format!("{run} is {}, it does not wait for approval", found.state);
-            return responder.reply(Failure::new(FailureKind::Usage, message));
         }
         self.decide(Input::Workflow(event));
         self.reply_run(run, responder);
     }
 
-    fn reply_run(&mut self, run: RunId, responder: Responder) {
+    pub(super) fn reply_run(&mut self, run: RunId, responder: Responder) {
         let state = self.core.workflow.run(&run).map_or(RunState::Initializing, |run| run.state);
         self.reply(responder, Reply::ok(&RunReply { run, state }));
     }
@@ -361,7 +366,7 @@ impl Engine {
 
 /// A file that was named on the command line, relative to where that was typed; files that a plan
 /// names come with their full path.
-fn read_from(cwd: &Path, path: &str) -> Result<String, String> {
+pub(super) fn read_from(cwd: &Path, path: &str) -> Result<String, String> {
     let path = cwd.join(path);
     let found = std::fs::metadata(&path).map_err(|error| error.to_string())?;
     // The loop reads it, so it must not be something that is waited for, or that never ends.
@@ -375,7 +380,7 @@ fn read_from(cwd: &Path, path: &str) -> Result<String, String> {
 }
 
 /// Whether an agent's program can be found with the submitter's `PATH`.
-fn has_program(agent: &Agent, env: &[(String, String)], cwd: &Path) -> bool {
+pub(super) fn has_program(agent: &Agent, env: &[(String, String)], cwd: &Path) -> bool {
     let Some(program) = agent.command.first() else { return false };
     if program.contains('/') {
         return is_executable(&cwd.join(program));

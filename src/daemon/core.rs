@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::health::{Ask, Ticket};
-use crate::model::{AttemptId, Fact, Moment, Order, Owner};
+use crate::model::{AttemptId, Fact, Moment, Order, Owner, Submission};
 use crate::supervisor::{self, Answer, News, Supervisor};
 use crate::workflow::{self, Workflow};
 
@@ -15,6 +15,8 @@ pub struct Turn {
     pub facts: Vec<Fact>,
     /// To be performed, in order.
     pub effects: Vec<Effect>,
+    /// Runs to be given an id and handed in, in the same commit.
+    pub submits: Vec<Submission>,
     /// What became of a person's request.
     pub answer: Option<Answer>,
     /// What became of a request about several instances, for each of them.
@@ -126,6 +128,7 @@ impl Core {
         let more = self.turn(now, Input::Workflow(workflow::Event::DeadlineReached));
         turn.facts.extend(more.facts);
         turn.effects.extend(more.effects);
+        turn.submits.extend(more.submits);
         turn
     }
 
@@ -163,6 +166,7 @@ fn supervisor_asks(action: supervisor::Action, turn: &mut Turn, waiting: &mut Ve
 fn workflow_asks(action: workflow::Action, turn: &mut Turn, waiting: &mut VecDeque<Input>) {
     let event = match action {
         workflow::Action::Record(fact) => return turn.facts.push(fact),
+        workflow::Action::Submit(submission) => return turn.submits.push(*submission),
         workflow::Action::Order(order) => supervisor::Event::Ordered(order),
         workflow::Action::Stop { attempt, cause } => {
             supervisor::Event::StopAsked { attempt, cause }

@@ -48,6 +48,8 @@ pub(super) struct Engine {
     pub(super) door: Door,
     pub(super) log: LogFile,
     pub(super) watchers: BTreeMap<RunId, Vec<Responder>>,
+    /// When those who watch a long run were told last how it goes.
+    pub(super) updated: BTreeMap<RunId, Moment>,
     pub(super) waiters: Vec<Waiter>,
     /// Agents that wait for something that they asked for.
     pub(super) askers: Vec<Asker>,
@@ -131,6 +133,7 @@ impl Engine {
                     let turn = self.core.deadline_reached(now);
                     self.keep_turn(now, turn);
                     self.wake_waiters(now);
+                    self.update_watchers(now);
                     self.look_at_config(now);
                 }
             }
@@ -141,7 +144,9 @@ impl Engine {
         let waiters = self.waiters.iter().filter_map(|waiter| waiter.until).min();
         let askers = self.askers.iter().map(|asker| asker.until).min();
         let config = self.standing.look_at;
-        [self.core.next_deadline(), waiters, askers, config].into_iter().flatten().min()
+        let update = self.next_update();
+        let due = [self.core.next_deadline(), waiters, askers, config, update];
+        due.into_iter().flatten().min()
     }
 
     /// A deadline that was overslept shows that the daemon stood still: suspended, stopped, or
@@ -164,6 +169,7 @@ impl Engine {
             Incoming::TmuxConnected(result) => self.tmux_connected(result),
             Incoming::Windows(news) => self.windows_said(news),
             Incoming::ConfigTouched => self.config_touched(),
+            Incoming::Cleanup(cleanup) => self.clean(*cleanup),
             Incoming::Removal => self.file_removed(),
             Incoming::Fault(text) => tracing::error!("{text}"),
         }
@@ -189,6 +195,7 @@ impl Engine {
         let effects = turn.effects.into_iter().map(|effect| (server(&effect), effect));
         let effects: Vec<_> = effects.map(|(server, effect)| (effect, server)).collect();
         self.pending.effects.extend(effects);
+        self.hand_in(turn.submits);
     }
 
     /// Writes down something that changes nothing.

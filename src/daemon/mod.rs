@@ -4,11 +4,13 @@
 //! once, decide, commit the facts, then act. It decides nothing itself.
 
 mod adopt;
+mod agents;
 mod archive;
 mod asker;
 mod bound;
 mod callers;
 mod calls;
+mod cleanup;
 mod config_source;
 mod config_watch;
 mod core;
@@ -43,11 +45,14 @@ mod sample;
 mod scope;
 mod screen;
 mod server_death;
+mod shelf;
 mod signalled;
 mod skill;
 mod standing;
 mod start;
 mod status;
+mod steer;
+mod update;
 mod views;
 mod waiter;
 mod watch;
@@ -63,6 +68,7 @@ pub use self::config_source::ConfigSource;
 pub use self::core::{Core, Effect, Input, Turn};
 pub use self::home::{Home, HomeError};
 pub use self::last_good::{Kept, LastGood};
+pub use self::shelf::{Templates, library, shelf};
 use crate::failpoint;
 use crate::model::{Ending, Order};
 use crate::policy::Config;
@@ -174,6 +180,8 @@ enum Incoming {
     Windows(windows::WindowNews),
     /// The configuration file may have changed.
     ConfigTouched,
+    /// A cleanup goes on.
+    Cleanup(Box<cleanup::Cleanup>),
     /// A file vanished from the runtime directory.
     Removal,
     /// Something that must not happen did, without harm.

@@ -117,6 +117,7 @@ impl Engine {
             | Incoming::Tmux(_)
             | Incoming::TmuxConnected(_)
             | Incoming::Windows(_)
+            | Incoming::Cleanup(_)
             | Incoming::ConfigTouched => self.held.push(incoming),
         }
     }
@@ -143,7 +144,7 @@ impl Engine {
         match &call.request {
             Request::Hello
             | Request::Ps
-            | Request::Agents
+            | Request::Agents { .. }
             | Request::Watch { .. }
             | Request::Runs { .. }
             | Request::Show { .. }
@@ -159,6 +160,12 @@ impl Engine {
             Request::Submit(_)
             | Request::Approve { .. }
             | Request::Cancel { .. }
+            | Request::Pause { .. }
+            | Request::Resume { .. }
+            | Request::Answer { .. }
+            | Request::Retry { .. }
+            | Request::Emit { .. }
+            | Request::Cleanup { .. }
             | Request::Up { .. }
             | Request::Down { .. }
             | Request::Start { .. }

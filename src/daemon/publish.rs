@@ -4,10 +4,10 @@
 use crate::control::view::WaitReply;
 use crate::control::{Reply, Responder, WatchEvent};
 use crate::model::{Entry, Fact, Moment, RunFact, RunId, RunOutcome, TaskError, TaskId, TaskState};
-use crate::workflow::{Run, document};
+use crate::workflow::{self, Run, document};
 
 use super::engine::Engine;
-use super::{archive, views};
+use super::{archive, steer, views};
 
 impl Engine {
     pub(super) fn publish(&mut self, entries: &[Entry]) {
@@ -25,9 +25,24 @@ impl Engine {
                 }
             }
         }
+        self.want_persons(entries);
     }
 
-    fn tell(&mut self, run: &RunId, event: &WatchEvent) {
+    /// Tells those who watch a run that nothing goes on in it without a person.
+    fn want_persons(&mut self, entries: &[Entry]) {
+        let mut runs: Vec<&RunId> = entries.iter().filter_map(|entry| entry.fact.run()).collect();
+        runs.dedup();
+        let workflow = &self.core.workflow;
+        runs.retain(|run| {
+            self.watchers.contains_key(*run)
+                && workflow.run(run).is_some_and(workflow::Run::waits_for_person)
+        });
+        for run in runs {
+            self.tell(run, &WatchEvent::PersonWanted);
+        }
+    }
+
+    pub(super) fn tell(&mut self, run: &RunId, event: &WatchEvent) {
         let Some(watchers) = self.watchers.get_mut(run) else { return };
         watchers.retain_mut(|responder| responder.event(event.clone()).is_ok());
     }
@@ -36,20 +51,39 @@ impl Engine {
         let run = self.core.workflow.run(id)?;
         let now = self.clock.now();
         Some(match fact {
+            RunFact::TaskWaiting { task, run: child } => WatchEvent::TaskWaits {
+                task: task.clone(),
+                child: child.clone(),
+                awaited: run.awaited_event(task),
+            },
+            RunFact::TaskRequeued { task, .. } | RunFact::TaskReset { task } => {
+                WatchEvent::TaskAgain { task: task.clone() }
+            }
+            RunFact::TaskMapped { task, items } => {
+                WatchEvent::TaskMapped { task: task.clone(), items: items.len() }
+            }
+            RunFact::TaskSpawned { lead, definition } => WatchEvent::TaskSpawned {
+                lead: lead.clone(),
+                task: definition["id"].as_str().unwrap_or_default().to_owned(),
+            },
+            RunFact::TaskStalled { task, expected_ms, .. } => WatchEvent::TaskLate {
+                task: task.clone(),
+                expected_ms: *expected_ms,
+                elapsed_ms: views::elapsed_ms(run.task(task)?, now),
+            },
+            RunFact::Asked(ask) => {
+                let question = run.question(&ask.id)?;
+                WatchEvent::Asked { ask: Box::new(steer::ask_view(id, question, now)) }
+            }
+            RunFact::Answered { ask, answer, by } => {
+                WatchEvent::Answered { ask: ask.clone(), answer: answer.clone(), by: by.clone() }
+            }
+            RunFact::Adjusted { .. } => WatchEvent::Adjusted,
             RunFact::Submitted(_)
             | RunFact::TaskStarting { .. }
-            | RunFact::TaskWaiting { .. }
-            | RunFact::TaskRequeued { .. }
-            | RunFact::TaskReset { .. }
-            | RunFact::TaskMapped { .. }
-            | RunFact::TaskSpawned { .. }
-            | RunFact::TaskStalled { .. }
             | RunFact::TaskReported { .. }
             | RunFact::TaskSpent { .. }
             | RunFact::Messaged(_)
-            | RunFact::Asked(_)
-            | RunFact::Answered { .. }
-            | RunFact::Adjusted { .. }
             | RunFact::Reopened
             | RunFact::CancelRequested => {
                 return None;

@@ -96,6 +96,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         door: failpoint::step("start.bind-socket", || Door::open(home.daemon_socket(), calls_in))?,
         log,
         watchers: BTreeMap::new(),
+        updated: BTreeMap::new(),
         waiters: Vec::new(),
         askers: Vec::new(),
         last_run: (String::new(), 0),
@@ -175,6 +176,9 @@ fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Re
     for parking in &memory.parked {
         let (agent, until) = (parking.agent.clone(), parking.until);
         workflow.handle(now, workflow::Event::AgentParked { agent, until });
+    }
+    for signal in &memory.signals {
+        workflow.keep_event(signal.clone());
     }
     if wary {
         tracing::error!("the last starts crashed: no run is taken up; their agents live on");

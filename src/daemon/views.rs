@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::control::failover::{FailoverView, ParkedView};
 use crate::control::message::PROTOCOL;
+use crate::control::steer::WaitingView;
 use crate::control::view::{
-    AgentView, AgentsReply, AttemptView, DaemonView, InstanceView, LimitsView, PsReply, RunView,
-    TaskView,
+    AttemptView, DaemonView, InstanceView, LimitsView, PsReply, RunView, TaskView,
 };
 use crate::control::{Failure, FailureKind};
 use crate::model::{AttemptId, AttemptRow, InstanceRow, Moment, Owner, Parking, TaskId, TaskState};
@@ -17,6 +17,7 @@ use crate::plan;
 use crate::workflow::{Run, Task, finals};
 
 use super::engine::Engine;
+use super::steer;
 
 /// How much of a description a list shows, in characters.
 const DESCRIPTION_MAX: usize = 120;
@@ -125,27 +126,11 @@ impl Engine {
         row.started.map(|started| ms(self.clock.now().since(started)))
     }
 
-    pub(super) fn agents(&self) -> AgentsReply {
-        let running = |name: &str| {
-            let live = self.core.supervisor.attempts().filter(|row| row.order.agent == name);
-            u32::try_from(live.count()).unwrap_or(u32::MAX)
-        };
-        let view = |agent: &crate::policy::Agent| AgentView {
-            name: agent.name.clone(),
-            description: agent.description.clone(),
-            kind: agent.kind.to_string(),
-            command: agent.command.clone(),
-            capabilities: agent.capabilities.clone(),
-            max_parallel: agent.max_parallel,
-            running: running(&agent.name),
-        };
-        AgentsReply { agents: self.settings.config.agents.values().map(view).collect() }
-    }
-
     /// The view of a run; what only live attempts know is added where there are any.
     pub(super) fn run_view(&self, run: &Run) -> RunView {
         let now = self.clock.now();
         let mut view = run_view(run, now, self.clock.wall_ms());
+        view.steering = self.steering_view(run);
         for task in &mut view.tasks {
             let live = task.attempt.as_ref().and_then(|id| self.core.supervisor.attempt(id));
             let Some(row) = live else { continue };
@@ -215,6 +200,7 @@ pub(super) fn run_view(run: &Run, now: Moment, wall_ms: i64) -> RunView {
         phases: run.plan.phases.iter().map(|phase| phase.id.clone()).collect(),
         tasks: run.tasks().map(|(plan, task)| task_view(run, plan, task, now, &wall)).collect(),
         finals: finals(&run.plan),
+        steering: steer::steering(run, now),
     }
 }
 
@@ -245,6 +231,12 @@ fn task_view(
         expected_ms: plan.expected_ms,
         retry_in_ms: task.not_before.map(|at| ms(at.since(now))),
         needs: plan.needs.iter().map(|need| need.task.clone()).collect(),
+        waiting: WaitingView {
+            child: task.child.clone(),
+            event: run.awaited_event(&plan.id),
+            late: task.is_live()
+                && task.attempt.as_ref().is_some_and(|id| run.kept.stalled.contains_key(id)),
+        },
     }
 }
 

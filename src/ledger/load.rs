@@ -1,5 +1,7 @@
 //! Reads rows back into the words of the model.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 use serde::de::DeserializeOwned;
 
@@ -97,18 +99,32 @@ pub(super) fn run_log(db: &Connection, run: &RunId) -> Result<RunLog, Error> {
         };
         Ok((at, fact))
     })?;
-    for (_, fact) in &mut entries {
-        if let RunFact::TaskSucceeded { output, .. } = fact {
-            fill(db, output)?;
+    // From the end, because a result that was done again later may be gone, and is not needed.
+    let mut again = BTreeSet::new();
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only these two are about results")]
+    for (_, fact) in entries.iter_mut().rev() {
+        match fact {
+            RunFact::TaskReset { task } => {
+                again.insert(task.clone());
+            }
+            RunFact::TaskSucceeded { task, output, .. } => {
+                fill(db, output, again.contains(task))?;
+            }
+            _ => {}
         }
     }
     Ok(RunLog { run: run.clone(), entries })
 }
 
-fn fill(db: &Connection, output: &mut Output) -> Result<(), Error> {
+fn fill(db: &Connection, output: &mut Output, may_be_gone: bool) -> Result<(), Error> {
     let mut found =
         db.prepare_cached("SELECT body FROM blob WHERE sha = ?1").map_err(sql(DOING))?;
-    let body: String = found.query_row([&output.sha], |row| row.get(0)).map_err(sql(DOING))?;
+    let body = found.query_row([&output.sha], |row| row.get::<_, String>(0)).optional();
+    let body = match body.map_err(sql(DOING))? {
+        Some(body) => body,
+        None if may_be_gone => return Ok(()),
+        None => return Err(sql(DOING)(rusqlite::Error::QueryReturnedNoRows)),
+    };
     output.value = parse(format!("the output {}", output.sha), &body)?;
     Ok(())
 }

@@ -41,6 +41,8 @@ pub struct RunSummary {
     pub started_ms: Option<i64>,
     /// When it ended.
     pub ended_ms: Option<i64>,
+    /// The run that it is a part of.
+    pub parent: Option<RunId>,
     /// How many tasks stand where; states without a task are left out.
     pub tasks: Vec<(TaskState, u32)>,
 }
@@ -86,7 +88,8 @@ impl Reader {
         let which = if run.is_some() { "run_id = ?2" } else { "?2 IS NULL" };
         let text = format!(
             "SELECT run_id, name, state, outcome, why, root_cause, created_ms, started_ms,
-                ended_ms, id, coalesce(submission ->> '$.plan.goal', '') FROM run
+                ended_ms, id, coalesce(submission ->> '$.plan.goal', ''),
+                submission ->> '$.parent.run' FROM run
              WHERE (NOT ?1 OR state NOT IN ('completed', 'failed', 'cancelled')) AND {which}
              ORDER BY id DESC"
         );
@@ -104,8 +107,20 @@ impl Reader {
                 ended_ms: load::column(row, 8)?,
                 tasks: task_counts(&db, load::column(row, 9)?)?,
                 goal: load::column(row, 10)?,
+                parent: load::column::<Option<String>>(row, 11)?.map(RunId::new),
             })
         })
+    }
+
+    /// The runs that ended before a wall time (milliseconds since 1970), the newest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn ended_before(&self, wall_ms: i64) -> Result<Vec<RunId>, Error> {
+        let text = "SELECT run_id FROM run
+                    WHERE ended_ms < ?1 AND state IN ('completed', 'failed', 'cancelled')
+                    ORDER BY ended_ms DESC";
+        load::all(&self.db(), text, [wall_ms], |row| load::column::<String>(row, 0).map(RunId::new))
     }
 
     /// The attempts of a run, oldest first.

@@ -251,6 +251,25 @@ pub enum RunFact {
     },
 }
 
+impl Fact {
+    /// The run that it is about; none when it is about something else.
+    pub const fn run(&self) -> Option<&RunId> {
+        match self {
+            Fact::Run { run, .. } => Some(run),
+            Fact::Attempt { .. }
+            | Fact::Instance(_)
+            | Fact::InstanceRemoved { .. }
+            | Fact::Group(_)
+            | Fact::GroupRemoved { .. }
+            | Fact::Parked(_)
+            | Fact::Unparked { .. }
+            | Fact::Emitted(_)
+            | Fact::SignalTaken { .. }
+            | Fact::Noted { .. } => None,
+        }
+    }
+}
+
 impl RunFact {
     /// The task that it is about; none when it is about the run.
     pub const fn task(&self) -> Option<&TaskId> {

@@ -87,7 +87,7 @@ words! {
         Optional = "optional",
         /// The run was cancelled.
         Cancelled = "cancelled",
-        /// The plan said abort.
+        /// The plan said abort, a person said no to its phase, or took what there was.
         Stopped = "stopped",
     }
 }

@@ -103,4 +103,7 @@ pub struct Signal {
     /// Emitting twice with the same key is emitting once.
     #[serde(default)]
     pub dedup: Option<String>,
+    /// Whether somebody took it. One with such a key is remembered all the same.
+    #[serde(default)]
+    pub taken: bool,
 }

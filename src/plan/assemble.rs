@@ -51,6 +51,7 @@ pub(crate) fn plan(
         },
         max_parallel: max_parallel.clamp(1, MAX_PARALLEL),
         approval: draft.approval,
+        approval_expiry: None,
         phases,
         tasks,
         agents: staff.agents,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Condition, ForEach, InputUse, MinSuccess, Origin, Template, Work};
 use crate::model::{Outcome, TaskId};
-use crate::policy::Agent;
+use crate::policy::{Agent, Rate};
 
 /// A checked plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct Plan {
     pub max_parallel: u32,
     /// When a person must say yes.
     pub approval: Approval,
+    /// Until when the question about the whole plan waits; for ever when absent.
+    #[serde(default)]
+    pub approval_expiry: Option<super::Expiry>,
     /// Phases, in the order of the file.
     pub phases: Vec<Phase>,
     /// Tasks, in the order of the file. Dependencies point at them by id.
@@ -84,15 +87,6 @@ pub struct Pool {
     pub slots: Option<u32>,
     /// How many may start in a span of time.
     pub rate: Option<Rate>,
-}
-
-/// So many in a span of time, `"30/min"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rate {
-    /// How many.
-    pub count: u32,
-    /// In how long, in milliseconds.
-    pub per_ms: u64,
 }
 
 /// What an event starts: a plan, as a run of its own.

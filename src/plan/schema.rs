@@ -67,6 +67,14 @@ pub(crate) fn of_short(short: &Value) -> Result<Value, BadShape> {
     }
 }
 
+/// The JSON Schema of a short form, for whoever shows it.
+///
+/// # Errors
+/// What in it means nothing, as a sentence.
+pub fn schema_of(short: &Value) -> Result<Value, String> {
+    of_short(short).map_err(|bad| bad.message)
+}
+
 fn of_table(fields: &Map<String, Value>) -> Result<Value, BadShape> {
     let (mut properties, mut required) = (Map::new(), Vec::new());
     for (name, short) in fields {
@@ -139,11 +147,23 @@ pub fn example(schema: &Value) -> Value {
             let fields = schema["properties"].as_object().into_iter().flatten();
             Value::Object(fields.map(|(name, field)| (name.clone(), example(field))).collect())
         }
-        Some("array") => schema.get("items").map(example).into_iter().collect(),
+        Some("array") => schema.get("items").into_iter().flat_map(examples).collect(),
         Some("number" | "integer") => json!(1),
         Some("boolean") => json!(true),
         Some("null") => Value::Null,
         Some(_) | None => json!("an example"),
+    }
+}
+
+/// The entries of a list: one, or several short texts, so that what is done for each entry is done
+/// more than once.
+fn examples(items: &Value) -> Vec<Value> {
+    let one = example(items);
+    match one.as_str() {
+        Some("an example") => {
+            ["an example", "another one", "a third one"].map(Value::from).to_vec()
+        }
+        Some(_) | None => vec![one],
     }
 }
 

@@ -1,16 +1,17 @@
-//! Gives free slots to queued tasks and writes their orders. Slots are counted from live tasks,
-//! never held in a counter, so a crash cannot leak one.
+//! Gives free slots to queued tasks and writes their orders. All tasks of all runs wait in one
+//! queue, so no slot is left empty while a task could have it (feature J2), and all that can start
+//! in one turn are recorded in one commit (features F9, J3).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{Moment, Owner, RunFact, RunId, StartReason, TaskId, TaskState};
-use crate::plan;
+use crate::model::{Fact, Moment, Owner, RunFact, RunId, RunState, TaskId, TaskState};
 use crate::policy::Identity;
 
+use super::choose::{Choice, Nobody, Staff};
 use super::order::order;
-use super::slots::Live;
-use super::{Action, Run, Workflow, failover};
+use super::pools;
+use super::slots::Slots;
+use super::{Action, Workflow};
 
 /// A queued task gains one point of priority for each such span it has waited (feature J1), so
 /// that nothing starves.
@@ -25,49 +26,73 @@ struct Candidate {
     queued: Moment,
 }
 
-/// Who is to start a task.
-struct Choice {
-    /// The agent's name; none for a task without agent.
-    agent: Option<String>,
-    /// Its place in the roster.
-    index: usize,
-    /// Why it is started.
-    reason: StartReason,
-}
-
 impl Workflow {
     pub(super) fn dispatch(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let mut live = Live::count(self.runs.values());
-        for candidate in self.candidates(now) {
-            let Some(choice) = self.choose(now, &candidate) else { continue };
-            if !self.has_room(&candidate, choice.agent.as_deref(), &live) {
-                continue;
-            }
+        self.wake = None;
+        let mut slots = Slots::count(self.runs.values());
+        for candidate in self.candidates(now, &slots) {
+            // One that cannot start holds up nobody behind it.
+            let choice = match self.may_start(now, &candidate, &slots) {
+                Ok(choice) => choice,
+                Err(Nobody::Waits) => {
+                    // It may wait for an agent that could not be started.
+                    self.wake_at(self.standings.next(now));
+                    continue;
+                }
+                Err(Nobody::Until(at)) => {
+                    self.wake_at(Some(at));
+                    continue;
+                }
+            };
             if self.start(now, &candidate.run, &candidate.task, &choice, out) {
-                let agent = choice.agent.as_deref();
-                live.add(&candidate.run, agent);
+                let plan = self.runs[&candidate.run].definition(&candidate.task);
+                let plan = plan.expect("candidates come from the plan");
+                slots.add(&candidate.run, plan, choice.agent.as_deref());
             }
         }
     }
 
-    /// Who is to start a candidate; none while its agents are parked.
-    fn choose(&self, now: Moment, candidate: &Candidate) -> Option<Choice> {
-        let run = self.runs.get(&candidate.run)?;
-        let (plan, task) = (run.plan.task(&candidate.task)?, run.task(&candidate.task)?);
-        let (index, reason) = failover::choose(now, run, plan, task, &self.parked)?;
-        Some(Choice { agent: run.plan.agent_at(plan, index).map(str::to_owned), index, reason })
+    fn wake_at(&mut self, at: Option<Moment>) {
+        self.wake = [self.wake, at].into_iter().flatten().min();
     }
 
-    /// Larger priority first, then the longer way still to go, then the longer wait.
-    fn candidates(&self, now: Moment) -> Vec<Candidate> {
+    /// Who is to start a candidate, if there is room for it: in the daemon, the run, the phase, the
+    /// pools, and with an agent that can be started.
+    fn may_start(
+        &self,
+        now: Moment,
+        candidate: &Candidate,
+        slots: &Slots,
+    ) -> Result<Choice, Nobody> {
+        let run = &self.runs[&candidate.run];
+        let (Some(plan), Some(task)) = (run.definition(&candidate.task), run.task(&candidate.task))
+        else {
+            return Err(Nobody::Waits);
+        };
+        // A candidate before it may have failed and so ended its run.
+        let live = slots.seen_by(plan);
+        let room = live.all < self.live_max && live.run_has_room(run, &plan.phase);
+        if !run.may_start(plan) || task.state != TaskState::Queued || !room {
+            return Err(Nobody::Waits);
+        }
+        let (parked, standings, starts) = (&self.parked, &self.standings, &self.starts);
+        let staff = Staff { now, live, parked, standings, starts };
+        staff.pools_have_room(run, plan, &pools::sizes(self.runs.values()))?;
+        staff.choose(run, plan, task)
+    }
+
+    /// Larger priority first, then the longer way still to go, then the longer wait. Of items that
+    /// wait for the same, only as many are looked at as could start.
+    fn candidates(&self, now: Moment, slots: &Slots) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::new();
         for run in self.runs.values() {
-            if !run.takes_work() {
+            let free = (run.plan.max_parallel as usize).saturating_sub(slots.of_run(&run.id));
+            if free == 0 || run.state != RunState::Running {
                 continue;
             }
-            let remaining = remaining_ms(run);
-            for (plan, task) in run.tasks() {
-                if task.state != TaskState::Queued {
+            for at in run.census.heads(free.min(self.live_max)) {
+                let Some((plan, task)) = run.at(at) else { continue };
+                if !run.may_start(plan) {
                     continue;
                 }
                 let queued = task.queued.unwrap_or(now);
@@ -76,7 +101,7 @@ impl Workflow {
                     run: run.id.clone(),
                     task: plan.id.clone(),
                     priority: plan.priority.saturating_add_unsigned(aged),
-                    remaining_ms: remaining[&plan.id],
+                    remaining_ms: run.census.remaining_ms(at),
                     queued,
                 });
             }
@@ -89,23 +114,6 @@ impl Workflow {
         found
     }
 
-    /// The three limits: of the daemon, of the run, of the agent.
-    fn has_room(&self, candidate: &Candidate, agent: Option<&str>, live: &Live) -> bool {
-        let run = &self.runs[&candidate.run];
-        let for_worker =
-            run.plan.task(&candidate.task).is_some_and(|plan| plan.worker_of().is_some());
-        // A candidate before it may have failed and so ended its run.
-        if !run.takes_work()
-            || live.all(for_worker) >= self.live_max
-            || live.of_run(&run.id, for_worker) >= run.plan.max_parallel as usize
-        {
-            return false;
-        }
-        let Some(agent) = agent else { return true };
-        let most = run.plan.agents.get(agent).and_then(|agent| agent.max_parallel);
-        most.is_none_or(|most| live.of_agent(agent, for_worker) < most as usize)
-    }
-
     /// Orders an attempt; false when the task failed instead, because what it needs is not there.
     fn start(
         &mut self,
@@ -116,7 +124,7 @@ impl Workflow {
         out: &mut Vec<Action>,
     ) -> bool {
         let run = &self.runs[id];
-        let plan = run.plan.task(task).expect("candidates come from the plan");
+        let plan = run.definition(task).expect("candidates come from the plan");
         let state = run.task(task).expect("candidates come from the run");
         let owner = Owner::Task { run: id.clone(), task: task.clone() };
         let identity = Identity::mint(&mut self.mint, owner, state.n + 1, choice.reason);
@@ -135,38 +143,13 @@ impl Workflow {
             agent_index: choice.index,
             reason: order.reason,
         };
+        if let Some(text) = &choice.because {
+            let about = order.attempt.to_string();
+            out.push(Action::Record(Fact::Noted { about, text: text.clone() }));
+        }
+        self.starts.add(now, &order.agent, plan.uses.keys().cloned());
         self.record(now, id, fact, out);
         out.push(Action::Order(Box::new(order)));
         true
     }
-}
-
-/// The longest expected way from each task to the end of its run.
-fn remaining_ms(run: &Run) -> BTreeMap<TaskId, u64> {
-    let mut readers: BTreeMap<&TaskId, Vec<&plan::Task>> = BTreeMap::new();
-    for reader in &run.plan.tasks {
-        for need in &reader.needs {
-            readers.entry(&need.task).or_default().push(reader);
-        }
-    }
-    let mut known = BTreeMap::new();
-    for task in &run.plan.tasks {
-        walk(task, &readers, &mut known);
-    }
-    known
-}
-
-fn walk(
-    task: &plan::Task,
-    readers: &BTreeMap<&TaskId, Vec<&plan::Task>>,
-    known: &mut BTreeMap<TaskId, u64>,
-) -> u64 {
-    if let Some(ms) = known.get(&task.id) {
-        return *ms;
-    }
-    let beyond = readers.get(&task.id).into_iter().flatten();
-    let beyond = beyond.map(|reader| walk(reader, readers, known)).max().unwrap_or(0);
-    let ms = task.expected_ms.unwrap_or(1).saturating_add(beyond);
-    known.insert(task.id.clone(), ms);
-    ms
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::model::{
-    AttemptEnd, AttemptId, Fact, Moment, Order, RunFact, RunId, StopCause, Submission, Then,
+    AttemptEnd, AttemptId, Fact, Moment, Order, Parent, RunFact, RunId, StopCause, Submission,
+    TaskId, Then,
 };
 
 /// Something happened.
@@ -19,6 +20,61 @@ pub enum Event {
         run: RunId,
         /// Yes or no.
         yes: bool,
+    },
+    /// A question was answered.
+    Answered {
+        /// Which run.
+        run: RunId,
+        /// The question.
+        ask: String,
+        /// One of its answers.
+        answer: String,
+        /// Whose it is: `person`, or an agent's.
+        by: String,
+    },
+    /// A person wants nothing more started.
+    PauseAsked {
+        /// Which run.
+        run: RunId,
+        /// Whether what runs is stopped, to be made again later.
+        stop: bool,
+    },
+    /// A person wants it to go on.
+    ResumeAsked {
+        /// Which run.
+        run: RunId,
+    },
+    /// A person wants tasks done again; see [`super::what_again`].
+    AgainAsked {
+        /// Which run; one that was over is adopted first.
+        run: RunId,
+        /// Which tasks.
+        tasks: Vec<TaskId>,
+    },
+    /// A person edited the plan.
+    Adjusted {
+        /// Which run; one that was over is adopted first.
+        run: RunId,
+        /// The plan's text.
+        text: String,
+        /// The plan, compared with the old one; see [`super::edit`].
+        edit: Box<super::Edit>,
+    },
+    /// Somebody emitted an event.
+    Emitted {
+        /// Its name.
+        name: String,
+        /// Its data.
+        data: Value,
+        /// With the same key it is the same event.
+        dedup: Option<String>,
+    },
+    /// A run that was asked for with [`Action::Submit`] could not be made.
+    SubmitFailed {
+        /// Who asked for it.
+        parent: Parent,
+        /// Why.
+        why: String,
     },
     /// A person wants its end.
     CancelAsked {
@@ -78,6 +134,8 @@ pub enum Event {
 pub enum Action {
     /// Write down.
     Record(Fact),
+    /// Give a run an id, and hand it in as [`Event::Submitted`], in the same commit.
+    Submit(Box<Submission>),
     /// Hand an attempt to the supervisor.
     Order(Box<Order>),
     /// Have an attempt stopped.

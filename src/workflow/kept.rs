@@ -31,6 +31,8 @@ pub struct Question {
     pub at: Moment,
     /// The answer, and who gave it.
     pub answer: Option<(String, String)>,
+    /// When it was answered.
+    pub answered: Option<Moment>,
 }
 
 impl Kept {
@@ -51,12 +53,13 @@ impl Kept {
     pub(super) fn take(&mut self, at: Moment, fact: &RunFact) {
         match fact {
             RunFact::Asked(ask) => {
-                let question = Question { ask: ask.clone(), at, answer: None };
+                let question = Question { ask: ask.clone(), at, answer: None, answered: None };
                 self.asks.insert(ask.id.clone(), question);
             }
             RunFact::Answered { ask, answer, by } => {
                 if let Some(question) = self.asks.get_mut(ask) {
                     question.answer.get_or_insert((answer.clone(), by.clone()));
+                    question.answered.get_or_insert(at);
                 }
             }
             RunFact::TaskReported { task, attempt, report } => {

@@ -4,19 +4,40 @@
 //! orders attempts and hears how they ended; who runs them, and where, it does not know (design
 //! §14). Runs are logged: [`Workflow::replay`] replays their facts through [`Run::apply`].
 
+mod again;
+mod asking;
+mod begin;
+mod breaker;
+mod census;
+mod choose;
+mod clocks;
+mod conditions;
 mod dispatch;
 mod event;
+mod events;
 mod failover;
+mod fold;
+mod gather;
+mod hooks;
+mod items;
 mod kept;
+mod map;
+mod mapped;
 mod moves;
 mod order;
+mod pause;
+mod pools;
 mod prompt;
+mod reduce;
 mod results;
 mod retry;
 mod run;
 mod settle;
+mod sight;
 mod slots;
 mod spawn;
+mod standing;
+mod sub_plan;
 mod talk;
 #[cfg(test)]
 mod tests;
@@ -25,18 +46,23 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use again::{Edit, NotAgain, edit, what_again};
+pub use asking::{ACCEPT, ADJUST, APPROVE, PLAN, REJECT, RETRY};
+pub use breaker::FAILURES;
 pub use event::{Action, Event};
 pub use kept::{Kept, Question};
+pub use pause::{LIMIT, PARENT, PARENT_STOP, USER, USER_STOP};
 pub use results::{document, finals};
 pub use run::{IllegalFact, Run, Task};
 pub use spawn::{Hired, Refusal};
+pub use standing::{PastAttempt, Standing};
 pub use talk::{Denial, TIER_MAX};
 
 use crate::model::{
-    AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState,
+    AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState, Signal,
     SkipReason, StopCause, Submission, TaskError, TaskId, TaskState, Then, signal_name,
 };
-use crate::plan::{Approval, OnPartialFailure, OutputAs};
+use crate::plan::{self, Approval, OutputAs};
 
 /// All runs that have not ended.
 #[derive(Clone, Debug)]
@@ -48,6 +74,8 @@ pub struct Workflow {
     /// Runs whose live attempts were already told to stop because the plan says abort. Lost with
     /// the daemon, which then tells them once more.
     stopping: BTreeSet<RunId>,
+    /// Circles of tasks whose time is up. Lost with the daemon, which finds them late again.
+    late: BTreeSet<map::Late>,
     /// Agents that wait for a usage limit to pass; the supervisor says so.
     parked: failover::Parked,
     /// Attempts of workers that were told to stop because their lead is over. Lost with the
@@ -55,6 +83,21 @@ pub struct Workflow {
     released: BTreeSet<AttemptId>,
     /// What runs learned, by the name of their plan.
     lessons: BTreeMap<String, String>,
+    /// Events that nobody has taken, and those whose keys are remembered, by number.
+    signals: BTreeMap<u64, Signal>,
+    /// The number of the last event.
+    last_signal: u64,
+    /// The tasks for which a run was asked for that is not there yet.
+    asked_for: BTreeSet<(RunId, TaskId)>,
+    /// Attempts that were told to stop because their task is out of time. Lost with the daemon,
+    /// which then tells them once more.
+    told: BTreeSet<AttemptId>,
+    /// How agents do.
+    standings: standing::Standings,
+    /// What was started when, for rates.
+    starts: pools::Starts,
+    /// When a rate has room again that a task waits for.
+    wake: Option<Moment>,
 }
 
 /// A run that cannot be taken up again.
@@ -70,9 +113,23 @@ pub struct Unreadable {
 impl Workflow {
     /// A workflow without runs.
     pub fn new(live_max: usize, mint: Mint) -> Self {
-        let (runs, stopping) = (BTreeMap::new(), BTreeSet::new());
-        let (parked, released) = (BTreeMap::new(), BTreeSet::new());
-        Self { runs, mint, live_max, stopping, parked, released, lessons: BTreeMap::new() }
+        Self {
+            runs: BTreeMap::new(),
+            mint,
+            live_max,
+            stopping: BTreeSet::new(),
+            late: BTreeSet::new(),
+            parked: BTreeMap::new(),
+            released: BTreeSet::new(),
+            lessons: BTreeMap::new(),
+            signals: BTreeMap::new(),
+            last_signal: 0,
+            asked_for: BTreeSet::new(),
+            told: BTreeSet::new(),
+            standings: standing::Standings::default(),
+            starts: pools::Starts::default(),
+            wake: None,
+        }
     }
 
     /// How many attempts of tasks may be live at once, from now on. What lives goes on; the next
@@ -116,12 +173,48 @@ impl Workflow {
         };
     }
 
+    /// Remembers attempts that an earlier daemon made, the oldest first: how agents do, and what
+    /// rates have counted, outlives a restart.
+    pub fn remember(&mut self, past: &[PastAttempt]) {
+        for attempt in past {
+            self.starts.add(attempt.started, &attempt.agent, attempt.pools.iter().cloned());
+            if let Some((at, outcome)) = attempt.ended {
+                self.standings.ended(at, &attempt.agent, outcome);
+            }
+        }
+    }
+
+    /// How an agent does.
+    pub fn standing(&self, agent: &str) -> Standing {
+        self.standings.of(agent)
+    }
+
+    /// How many tasks wait for a slot of that agent, or of one that does equally well.
+    pub fn waiting_for(&self, agent: &str) -> usize {
+        let waits = |run: &Run| {
+            let queued = run.tasks().filter(|(_, task)| task.state == TaskState::Queued);
+            queued.filter(|(plan, task)| run.may_be_given(plan, task, agent)).count()
+        };
+        self.runs.values().map(waits).sum()
+    }
+
     /// Takes one event and says what to do about it.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         let mut out = Vec::new();
         match event {
             Event::Submitted(submission) => self.submitted(now, *submission, &mut out),
             Event::Approved { run, yes } => self.approved(now, &run, yes, &mut out),
+            Event::Answered { run, ask, answer, by } => {
+                self.answer(now, &run, &ask, &answer, &by, &mut out);
+            }
+            Event::PauseAsked { run, stop } => self.pause(now, &run, stop, false, &mut out),
+            Event::ResumeAsked { run } => self.resume(now, &run, &mut out),
+            Event::AgainAsked { run, tasks } => self.do_again(now, &run, &tasks, &mut out),
+            Event::Adjusted { run, text, edit } => self.adjust(now, &run, text, &edit, &mut out),
+            Event::Emitted { name, data, dedup } => self.emit(name, data, dedup, &mut out),
+            Event::SubmitFailed { parent, why } => {
+                self.child_refused(now, &parent, why, &mut out);
+            }
             Event::CancelAsked { run } => self.cancel(now, &run, &mut out),
             Event::AttemptRunning { run, attempt } => {
                 self.attempt_running(now, &run, &attempt, &mut out);
@@ -143,10 +236,13 @@ impl Workflow {
         out
     }
 
-    /// The next moment at which [`Event::DeadlineReached`] is wanted: the end of a retry wait.
+    /// The next moment at which [`Event::DeadlineReached`] is wanted: the end of a retry wait, or
+    /// of anything else that has a time.
     pub fn next_deadline(&self) -> Option<Moment> {
-        let waits = |run: &Run| run.tasks.values().filter_map(|task| task.not_before).min();
-        self.runs.values().filter(|run| run.state == RunState::Running).filter_map(waits).min()
+        let running = self.runs.values().filter(|run| run.state == RunState::Running);
+        let retries = running.filter_map(|run| run.census.next_due()).chain(self.wake);
+        let dues = self.runs.values().filter_map(|run| self.next_due(run));
+        retries.chain(dues).chain(self.next_late()).min()
     }
 
     /// The run, if it has not ended.
@@ -179,25 +275,27 @@ impl Workflow {
         self.record(now, &id, planning, out);
         let state = if asks { RunState::AwaitingApproval } else { RunState::Running };
         self.record(now, &id, RunFact::Moved { state, why: None }, out);
+        if asks {
+            self.ask_about_plan(now, &id, out);
+        }
+        if let Some(parent) = self.runs[&id].submission.parent.clone() {
+            self.tie_to_parent(now, &id, &parent, out);
+            self.follow_parent(now, &id, &parent, out);
+        }
     }
 
     fn approved(&mut self, now: Moment, id: &RunId, yes: bool, out: &mut Vec<Action>) {
-        let Some(run) = self.runs.get(id) else { return };
-        if run.state != RunState::AwaitingApproval {
-            return;
-        }
-        if yes {
-            let fact = RunFact::Moved { state: RunState::Running, why: None };
-            self.record(now, id, fact, out);
-        } else {
-            self.cancel(now, id, out);
-        }
+        let answer = if yes { APPROVE } else { REJECT };
+        self.answer(now, id, PLAN, answer, "person", out);
     }
 
     fn cancel(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
-        if run.state.is_end() || run.cancelling {
+        if run.state.is_end() {
             return;
+        }
+        if run.cancelling {
+            return self.stop_last(id, out);
         }
         self.record(now, id, RunFact::CancelRequested, out);
         self.stop_all(now, id, SkipReason::Cancelled, out);
@@ -206,13 +304,21 @@ impl Workflow {
     /// Ends what has not ended: what waits at once, what runs by a stop. A task that runs is
     /// written off when its attempt is proven gone.
     fn stop_all(&mut self, now: Moment, id: &RunId, reason: SkipReason, out: &mut Vec<Action>) {
+        let children = self.live_children(id);
         let Some(run) = self.runs.get(id) else { return };
+        // A task whose run goes on is over when that is; one that waits for its items is not
+        // stopped by the plan: it gathers what there is of them.
+        let ends = |task: &Task| task.child.as_ref().is_some_and(|child| children.contains(child));
+        let stays = |id: &TaskId| reason == SkipReason::Stopped && run.gathers(id);
         let open: Vec<(TaskId, Option<AttemptId>)> = run
-            .tasks
-            .iter()
-            .filter(|(_, task)| !task.state.is_end())
-            .map(|(id, task)| (id.clone(), task.attempt.clone().filter(|_| task.is_live())))
+            .tasks()
+            .filter(|(plan, task)| !task.state.is_end() && !is_last(plan) && !ends(task))
+            .filter(|(plan, _)| !stays(&plan.id))
+            .map(|(plan, task)| (plan.id.clone(), task.attempt.clone().filter(|_| task.is_live())))
             .collect();
+        for child in &children {
+            self.cancel(now, child, out);
+        }
         for (task, live) in open {
             match live {
                 Some(attempt) => out.push(Action::Stop { attempt, cause: StopCause::Cancelled }),
@@ -236,6 +342,10 @@ impl Workflow {
             task.is_some_and(|task| task.state == TaskState::Starting)
         };
         if let Some(task) = self.waiting_task(id, attempt).filter(starting) {
+            let found = self.runs.get(id).and_then(|run| run.task(&task)?.agent.clone());
+            if let Some(agent) = found {
+                self.standings.runs(&agent);
+            }
             let attempt = attempt.clone();
             self.record(now, id, RunFact::TaskRunning { task, attempt }, out);
         }
@@ -250,23 +360,28 @@ impl Workflow {
         let random = self.mint.number();
         let run = self.runs.get(id).expect("its task was found");
         let outcome = report.end.outcome;
+        if let Some(agent) = run.task(&task).and_then(|task| task.agent.as_deref()) {
+            self.standings.ended(now, agent, outcome);
+        }
         let fact = if outcome == Outcome::Success {
             let output = Output::of(output_value(run, &task, &report));
             RunFact::TaskSucceeded { task, attempt: Some(report.attempt), output }
+        } else if outcome == Outcome::Cancelled && run.was_halted(&task) && !run.winding_down() {
+            RunFact::TaskRequeued { task, attempt: report.attempt }
         } else if outcome == Outcome::Cancelled {
             let reason = if run.cancelling { SkipReason::Cancelled } else { SkipReason::Stopped };
             RunFact::TaskCancelled { task, reason }
         } else {
-            after_failure(now, run, task, report, random, &self.parked)
+            let late = run.definition(&task).is_some_and(|plan| self.is_overdue(id, plan));
+            after_failure(now, run, task, report, random, &self.parked, late)
         };
         self.record(now, id, fact, out);
     }
 
     /// The live task that waits for this attempt; none for a stale report.
     fn waiting_task(&self, id: &RunId, attempt: &AttemptId) -> Option<TaskId> {
-        let waits = |task: &Task| task.is_live() && task.attempt.as_ref() == Some(attempt);
         let run = self.runs.get(id)?;
-        run.tasks.iter().find(|(_, task)| waits(task)).map(|(id, _)| id.clone())
+        run.census.of_attempt(attempt).and_then(|at| run.at(at)).map(|(plan, _)| plan.id.clone())
     }
 
     /// Writes down what was said, as far as it still fits.
@@ -277,6 +392,16 @@ impl Workflow {
                 out.push(Action::Record(Fact::Run { run: id.clone(), fact }));
             }
         }
+    }
+
+    /// A second wish for the end also ends the last command.
+    fn stop_last(&mut self, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        let last = run.tasks().filter(|(plan, task)| is_last(plan) && task.is_live());
+        out.extend(
+            last.filter_map(|(_, task)| task.attempt.clone())
+                .map(|attempt| Action::Stop { attempt, cause: StopCause::Cancelled }),
+        );
     }
 
     /// Moves a run and writes that down.
@@ -295,10 +420,11 @@ fn after_failure(
     report: Report,
     random: u64,
     parked: &failover::Parked,
+    late: bool,
 ) -> RunFact {
-    let plan = run.plan.task(&task).expect("facts fit the plan");
+    let plan = run.definition(&task).expect("facts fit the plan");
     let error = report.error();
-    let next = if run.winding_down() {
+    let next = if late || run.winding_down() || run.is_out_of_time(now, plan) {
         retry::Next::GiveUp
     } else {
         let (outcome, code, then) = (error.outcome, report.end.code, report.then);
@@ -344,26 +470,42 @@ impl Run {
         self.state == RunState::Running && !self.winding_down()
     }
 
-    /// Whether nothing new is to be started, because the end was asked for or the plan said abort.
-    fn winding_down(&self) -> bool {
-        self.cancelling || self.aborted()
+    /// Whether a queued task may be given to that agent next.
+    fn may_be_given(&self, plan: &plan::Task, task: &Task, agent: &str) -> bool {
+        let able = plan.work.alternatives();
+        if task.tried.is_empty() && task.agent_index < able {
+            return plan.work.agents().iter().take(able).any(|it| it.name == agent);
+        }
+        self.plan.agent_at(plan, task.agent_index) == Some(agent)
     }
 
-    /// Whether a task failed in a phase that says abort.
+    /// Whether nothing new is to be started, because the end was asked for or the plan said abort.
+    fn winding_down(&self) -> bool {
+        self.cancelling || self.closing || self.aborted()
+    }
+
+    /// Whether a task may be queued and started; the last command may when everything else is over.
+    fn may_start(&self, plan: &crate::plan::Task) -> bool {
+        self.takes_work() || (self.state == RunState::Running && is_last(plan))
+    }
+
+    /// Whether a task failed in a phase that says abort, and that cannot do without it.
     fn aborted(&self) -> bool {
-        self.tasks().any(|(plan, task)| {
-            let failed = matches!(task.state, TaskState::Failed | TaskState::Timeout);
-            let phase = self.plan.phase(&plan.phase);
-            failed
-                && !plan.is_spared()
-                && phase.is_some_and(|phase| phase.on_partial_failure == OnPartialFailure::Abort)
+        self.census.ending().any(|at| {
+            let phase = self.plan.tasks.get(at).and_then(|task| self.plan.phase(&task.phase));
+            phase.is_none_or(|phase| !gather::may_suffice(self, phase))
         })
     }
 }
 
+/// Whether it is the command of `[on_finish]`.
+fn is_last(plan: &crate::plan::Task) -> bool {
+    matches!(plan.origin, Some(crate::plan::Origin::Finish))
+}
+
 /// The output of a task: its result, or how a command ended.
 fn output_value(run: &Run, task: &TaskId, report: &Report) -> serde_json::Value {
-    let plan = run.plan.task(task).expect("facts fit the plan");
+    let plan = run.definition(task).expect("facts fit the plan");
     match plan.output_as {
         OutputAs::Report => serde_json::json!({
             "exit_code": report.end.code,

@@ -7,6 +7,15 @@ use super::run::Task;
 impl Task {
     /// Moves the task; false when its state does not allow it.
     pub(super) fn apply(&mut self, at: Moment, fact: &RunFact) -> bool {
+        let before = self.state;
+        let moved = self.step(at, fact);
+        if moved && self.state != before {
+            self.since = Some(at);
+        }
+        moved
+    }
+
+    fn step(&mut self, at: Moment, fact: &RunFact) -> bool {
         use TaskState as S;
         match (self.state, fact) {
             (S::Blocked | S::RetryWait, RunFact::TaskQueued { .. }) => {
@@ -20,6 +29,7 @@ impl Task {
                 self.n = *n;
                 self.agent = Some(agent.clone());
                 self.go_to(*agent_index);
+                self.tried.insert(*agent_index);
                 self.started.get_or_insert(at);
             }
             (S::Starting, RunFact::TaskRunning { attempt, .. }) if self.waits_for(attempt) => {
@@ -79,6 +89,15 @@ impl Task {
                 self.error = Some(error.clone());
                 self.ended = Some(at);
             }
+            // The only thing that fails a task that has its result: a hook that looked at it.
+            (S::Success, RunFact::TaskFailed { attempt: None, error, .. })
+                if error.outcome == Outcome::Hook =>
+            {
+                self.state = S::Failed;
+                self.output = None;
+                self.error = Some(error.clone());
+                self.ended = Some(at);
+            }
             (
                 S::Blocked | S::Queued | S::RetryWait | S::Waiting,
                 RunFact::TaskSkipped { reason, .. },
@@ -106,10 +125,10 @@ impl Task {
         self.ended = Some(at);
     }
 
-    /// It is to be done again. Its attempts are counted on, their errors forgotten.
-    fn start_over(&mut self) {
-        let (attempt, n, started) = (self.attempt.take(), self.n, self.started);
-        *self = Self { attempt, n, started, reason: StartReason::Manual, ..Self::blocked() };
+    /// It is to be done again. Its attempts are counted on; their errors and times are forgotten.
+    pub(super) fn start_over(&mut self) {
+        let (attempt, n) = (self.attempt.take(), self.n);
+        *self = Self { attempt, n, reason: StartReason::Manual, ..Self::blocked() };
     }
 
     /// An attempt must be the one that is waited for; work without attempts ends while it is not

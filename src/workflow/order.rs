@@ -5,16 +5,15 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::model::{
-    EnvFilter, Limits, Order, Outcome, Owner, PromptBy, ResultRule, StartReason, TaskError, TaskId,
+    EnvFilter, Limits, Order, Outcome, Owner, PromptBy, ResultRule, StartReason, TaskError,
     window_label,
 };
 use crate::plan::{
-    self, DependsCause, DependsOn, InputUse, OutputAs, Template, Work, as_text, resolve_input,
-    resolve_text,
+    self, InputUse, Lookup, Origin, OutputAs, Template, Work, as_text, resolve_input, resolve_text,
 };
-use crate::policy::{Identity, Policy};
+use crate::policy::{Agent, Identity, Policy};
 
-use super::values::Values;
+use super::sight::Sight;
 use super::{Run, failover, prompt, tools};
 
 pub(super) fn order(
@@ -23,7 +22,7 @@ pub(super) fn order(
     agent_index: usize,
     identity: Identity,
 ) -> Result<Order, TaskError> {
-    let values = Values(run);
+    let values = Sight::of(run, plan);
     let cwd = working_directory(&run.submission.cwd, plan.cwd.as_deref());
     let mut order = match &plan.work {
         Work::Agent { .. } => {
@@ -33,7 +32,7 @@ pub(super) fn order(
             })?;
             let mut order = agent.order(identity, cwd);
             order.handover = handed_over(run, plan, &order);
-            order.prompt = Some(agent_prompt(run, plan, &values, &order)?);
+            order.prompt = Some(agent_prompt(run, plan, agent, &values, &order)?);
             order
         }
         Work::Command { run: argv } => command_order(plan, argv, &values, identity, cwd)?,
@@ -46,10 +45,13 @@ pub(super) fn order(
             return Err(unusable(format!("a task of kind `{kind}` has no attempts")));
         }
     };
+    if let Some(label) = Run::hook_label(plan) {
+        order.label = window_label(&label, &order.attempt);
+    }
     order.schema.clone_from(&plan.output);
     let reported = plan.output_as == OutputAs::Report;
     // A worker's result goes to its lead.
-    let read = || is_read(run, &plan.id) || plan.worker_of().is_some();
+    let read = || is_read(run, plan) || plan.worker_of().is_some();
     order.result_required |= plan.output.is_some() || (!reported && read());
     // The checker has worked the agent's own limit in; none is a plan's word too.
     order.limits.run_ms = plan.timeout_ms;
@@ -59,11 +61,15 @@ pub(super) fn order(
     Ok(order)
 }
 
-/// Whether another task waits for the output of this one, which then must exist.
-fn is_read(run: &Run, task: &TaskId) -> bool {
-    let reads =
-        |need: &DependsOn| need.task == *task && need.hard && need.cause == DependsCause::Reference;
-    run.plan.tasks.iter().any(|reader| reader.needs.iter().any(reads))
+/// Whether another task waits for the output of this one, which then must exist. What is gathered
+/// from items is wanted of each.
+fn is_read(run: &Run, plan: &plan::Task) -> bool {
+    match &plan.origin {
+        Some(Origin::Item { of, .. }) => run.census.is_read(of),
+        Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) | None => {
+            run.census.is_read(&plan.id)
+        }
+    }
 }
 
 fn handed_over(run: &Run, plan: &plan::Task, order: &Order) -> Option<String> {
@@ -78,7 +84,8 @@ fn working_directory(submitter: &Path, own: Option<&str>) -> PathBuf {
 fn agent_prompt(
     run: &Run,
     plan: &plan::Task,
-    values: &Values<'_>,
+    agent: &Agent,
+    values: &dyn Lookup,
     order: &Order,
 ) -> Result<String, TaskError> {
     let state = run.task(&plan.id).expect("the plan's tasks are the run's");
@@ -91,6 +98,7 @@ fn agent_prompt(
     let entry = entry.map(|entry| Ok((entry.kind.as_str(), text(&entry.value, values)?)));
     Ok(prompt::render(&prompt::Parts {
         task: plan,
+        agent: &agent.traits,
         entry: entry.transpose()?,
         description: &description,
         constraints: &constraints?,
@@ -107,7 +115,7 @@ fn agent_prompt(
 fn command_order(
     plan: &plan::Task,
     argv: &[Template],
-    values: &Values<'_>,
+    values: &dyn Lookup,
     identity: Identity,
     cwd: PathBuf,
 ) -> Result<Order, TaskError> {
@@ -154,7 +162,7 @@ fn command_order(
     })
 }
 
-fn inputs(uses: &[InputUse], values: &Values<'_>) -> Result<Vec<(String, Value)>, TaskError> {
+fn inputs(uses: &[InputUse], values: &dyn Lookup) -> Result<Vec<(String, Value)>, TaskError> {
     uses.iter()
         .map(|input| {
             let value = resolve_input(&input.value, values);
@@ -163,12 +171,12 @@ fn inputs(uses: &[InputUse], values: &Values<'_>) -> Result<Vec<(String, Value)>
         .collect()
 }
 
-fn text(template: &Template, values: &Values<'_>) -> Result<String, TaskError> {
+fn text(template: &Template, values: &dyn Lookup) -> Result<String, TaskError> {
     resolve_text(template, values).map_err(|missing| unusable(missing.to_string()))
 }
 
 /// What a reader lacks fails the reader before anything is spawned (research 5.3).
-fn unusable(message: String) -> TaskError {
+pub(super) fn unusable(message: String) -> TaskError {
     TaskError {
         outcome: Outcome::Malformed,
         message,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::model::{ErrorKind, Moment, RunOutcome, SkipReason, TaskError, TaskId, TaskState};
-use crate::plan::{self, DependsCause, DependsOn, Plan};
+use crate::plan::{self, DependsCause, DependsOn, Origin, Plan};
 
 use super::{Run, Task};
 
@@ -37,14 +37,16 @@ pub fn document(run: &Run, started_at: Option<&str>, now: Moment) -> Value {
 /// The tasks whose output no other task reads: together they are the result (features O5, O7).
 pub fn finals(plan: &Plan) -> Vec<TaskId> {
     let reads = |need: &&DependsOn| need.cause == DependsCause::Reference;
+    let is_own = |task: &&plan::Task| matches!(task.origin, None | Some(Origin::Worker { .. }));
     let read: BTreeSet<&TaskId> = plan
         .tasks
         .iter()
+        .filter(is_own)
         .flat_map(|task| task.needs.iter().filter(reads))
         .map(|need| &need.task)
         .collect();
     // What workers give goes to their lead.
-    let unread = plan.tasks.iter().filter(|task| !read.contains(&task.id));
+    let unread = plan.tasks.iter().filter(is_own).filter(|task| !read.contains(&task.id));
     let unread = unread.filter(|task| task.worker_of().is_none());
     unread.map(|task| task.id.clone()).collect()
 }
@@ -64,7 +66,7 @@ fn status(run: &Run) -> &'static str {
 
 fn phase(run: &Run, phase: &plan::Phase, end: Moment) -> Value {
     let tasks: Vec<(&plan::Task, &Task)> =
-        run.tasks().filter(|(plan, _)| plan.phase == phase.id).collect();
+        entries(run).filter(|(plan, _)| plan.phase == phase.id).collect();
     let of = |state: TaskState| tasks.iter().filter(|(_, t)| t.state == state).count();
     let successful = of(TaskState::Success);
     let left_out = tasks.iter().filter(|(_, t)| task_status(t.state) == "skipped").count();
@@ -73,7 +75,8 @@ fn phase(run: &Run, phase: &plan::Phase, end: Moment) -> Value {
         .iter()
         .filter(|(plan, t)| {
             let not_done = t.state.is_end() && t.state != TaskState::Success;
-            t.skip == Some(SkipReason::Optional) || (plan.worker_of().is_some() && not_done)
+            matches!(t.skip, Some(SkipReason::Optional | SkipReason::WhenFalse))
+                || (plan.worker_of().is_some() && not_done)
         })
         .count();
     let at_work = tasks.iter().any(|(_, t)| !t.state.is_end() && t.started.is_some());
@@ -95,8 +98,14 @@ fn phase(run: &Run, phase: &plan::Phase, end: Moment) -> Value {
 }
 
 fn task_result(plan: &plan::Task, task: &Task, end: Moment) -> Value {
+    let (task_id, item_key) = match &plan.origin {
+        Some(Origin::Item { of, key, .. }) => (of, Some(key)),
+        Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) | None => {
+            (&plan.id, None)
+        }
+    };
     let mut result = json!({
-        "task_id": plan.id,
+        "task_id": task_id,
         "status": task_status(task.state),
         "plugin_used": task.agent,
         "attempt_number": task.n,
@@ -104,6 +113,9 @@ fn task_result(plan: &plan::Task, task: &Task, end: Moment) -> Value {
         "output": task.output.as_ref().map(|output| &output.value),
         "error": error(task),
     });
+    if let Some(key) = item_key {
+        result["item_key"] = json!(key);
+    }
     if let Some(reason) = skip_reason(task) {
         result["skip_reason"] = json!(reason);
     }
@@ -162,13 +174,18 @@ fn error_value(error: &TaskError) -> Value {
     })
 }
 
+/// The tasks of the document: all but hooks and the like. An item stands behind its task.
+fn entries(run: &Run) -> impl Iterator<Item = (&plan::Task, &Task)> {
+    run.tasks().filter(|(plan, _)| plan.origin.as_ref().is_none_or(Origin::counts))
+}
+
 fn summary(run: &Run) -> Value {
-    let of = |word: &str| run.tasks().filter(|(_, t)| task_status(t.state) == word).count();
+    let of = |word: &str| entries(run).filter(|(_, t)| task_status(t.state) == word).count();
     let timeout = of("timeout");
-    let retried = run.tasks().filter(|(_, task)| task.n > 1).count();
-    let fell_back = run.tasks().filter(|(plan, task)| worked_by_fallback(plan, task)).count();
+    let retried = entries(run).filter(|(_, task)| task.n > 1).count();
+    let fell_back = entries(run).filter(|(plan, task)| worked_by_fallback(plan, task)).count();
     json!({
-        "total_tasks": run.plan.tasks.len(),
+        "total_tasks": entries(run).count(),
         "successful": of("success"),
         "failed": of("failed") + timeout,
         "skipped": of("skipped"),
@@ -188,7 +205,7 @@ fn worked_by_fallback(plan: &plan::Task, task: &Task) -> bool {
 
 /// What is missing, and why, for whoever reads the result (features K9, K11).
 fn gaps(run: &Run) -> Vec<Value> {
-    run.tasks()
+    entries(run)
         .filter(|(_, task)| task.state.is_end() && task.state != TaskState::Success)
         .map(|(plan, task)| {
             let reason = match (&task.error, task.skip) {

@@ -10,12 +10,16 @@
 //!            ─> completing ─> completed | failed | cancelled
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use super::census::{Census, Seen, look};
+use super::items::Mapped;
 use super::kept::Kept;
+use super::{asking, pause};
 use crate::model::{
-    AttemptId, Moment, Output, RunFact, RunId, RunOutcome, RunState, SkipReason, StartReason,
-    Submission, TaskError, TaskId, TaskState,
+    AskKind, AttemptId, Moment, Outcome, Output, RunFact, RunId, RunOutcome, RunState, SkipReason,
+    StartReason, Submission, TaskError, TaskId, TaskState,
 };
 use crate::plan::Plan;
 
@@ -38,6 +42,8 @@ pub struct Run {
     pub root_cause: Option<String>,
     /// Whether its end was asked for.
     pub cancelling: bool,
+    /// Whether a person took what there is: what is not done is left out.
+    pub closing: bool,
     /// When it was submitted.
     pub submitted: Moment,
     /// When it first ran.
@@ -51,6 +57,16 @@ pub struct Run {
     pub kept: Kept,
     /// What earlier runs of its plan learned (feature N11); not a fact of the run.
     pub(super) lessons: Option<String>,
+    /// Which of its tasks stand where.
+    pub(super) census: Census,
+    /// The `for_each` tasks whose lists were read.
+    pub(super) maps: BTreeMap<TaskId, Mapped>,
+    /// When the first task of a phase could start.
+    pub(super) began: BTreeMap<String, Moment>,
+    /// The attempts that a pause stopped, which are made again.
+    pub(super) halted: BTreeSet<AttemptId>,
+    /// Since when it is paused.
+    pub(super) paused: Option<Moment>,
 }
 
 /// A task of a run.
@@ -70,6 +86,8 @@ pub struct Task {
     pub reason: StartReason,
     /// When the next attempt may start.
     pub not_before: Option<Moment>,
+    /// When it came to stand where it stands.
+    pub since: Option<Moment>,
     /// When it was queued last.
     pub queued: Option<Moment>,
     /// When its first attempt started.
@@ -84,6 +102,10 @@ pub struct Task {
     pub skip: Option<SkipReason>,
     /// The run that it waits for, if it is one.
     pub child: Option<RunId>,
+    /// How long its run was paused meanwhile, which its time limits do not count.
+    pub(super) paused: Duration,
+    /// The places of the agents that had an attempt at it.
+    pub(super) tried: BTreeSet<usize>,
     /// Failures that count against the retries of the present agent.
     pub(super) used: u32,
     /// Timeouts among them.
@@ -118,6 +140,8 @@ impl Task {
             agent: None,
             reason: StartReason::First,
             not_before: None,
+            since: None,
+            paused: Duration::ZERO,
             queued: None,
             started: None,
             ended: None,
@@ -125,10 +149,24 @@ impl Task {
             error: None,
             skip: None,
             child: None,
+            tried: BTreeSet::new(),
             used: 0,
             timeouts: 0,
             lost_in_row: 0,
             ignored_in_row: 0,
+        }
+    }
+
+    /// What is counted of it.
+    fn seen(&self) -> Seen {
+        let waits = self.state == TaskState::RetryWait;
+        let limit = |error: &TaskError| error.outcome == Outcome::RateLimited;
+        Seen {
+            state: self.state,
+            attempt: self.attempt.clone().filter(|_| self.is_live()),
+            not_before: if waits { Some(self.not_before.unwrap_or_default()) } else { None },
+            limited: waits && self.error.as_ref().is_some_and(limit),
+            queued: self.queued,
         }
     }
 
@@ -146,6 +184,7 @@ impl Run {
     pub fn submitted(at: Moment, mut submission: Submission) -> Result<Self, serde_json::Error> {
         let plan: Plan = serde_json::from_value(submission.plan.take())?;
         let tasks = plan.tasks.iter().map(|task| (task.id.clone(), Task::blocked())).collect();
+        let census = Census::of(&plan);
         Ok(Self {
             id: submission.run.clone(),
             submission,
@@ -155,6 +194,7 @@ impl Run {
             outcome: None,
             root_cause: None,
             cancelling: false,
+            closing: false,
             submitted: at,
             started: None,
             ended: None,
@@ -162,6 +202,11 @@ impl Run {
             switches: BTreeMap::new(),
             kept: Kept::default(),
             lessons: None,
+            census,
+            maps: BTreeMap::new(),
+            began: BTreeMap::new(),
+            halted: BTreeSet::new(),
+            paused: None,
         })
     }
 
@@ -172,7 +217,19 @@ impl Run {
 
     /// All tasks with their definitions, in the order of the plan.
     pub fn tasks(&self) -> impl Iterator<Item = (&crate::plan::Task, &Task)> {
-        self.plan.tasks.iter().filter_map(|plan| Some((plan, self.tasks.get(&plan.id)?)))
+        let tasks = self.plan.tasks.iter().inspect(|_| look());
+        tasks.filter_map(|plan| Some((plan, self.tasks.get(&plan.id)?)))
+    }
+
+    /// The definition of a task, found at once however many there are.
+    pub fn definition(&self, id: &TaskId) -> Option<&crate::plan::Task> {
+        self.census.position(id).and_then(|at| self.plan.tasks.get(at))
+    }
+
+    /// The task at that place of the plan.
+    pub(super) fn at(&self, at: usize) -> Option<(&crate::plan::Task, &Task)> {
+        let plan = self.plan.tasks.get(at)?;
+        Some((plan, self.tasks.get(&plan.id)?))
     }
 
     /// Moves the run or one of its tasks.
@@ -180,6 +237,50 @@ impl Run {
     /// # Errors
     /// When the state does not allow it; nothing is changed then.
     pub fn apply(&mut self, at: Moment, fact: &RunFact) -> Result<(), IllegalFact> {
+        self.take(at, fact)?;
+        self.keep_count(at, fact);
+        Ok(())
+    }
+
+    /// Has the census follow what a fact moved.
+    fn keep_count(&mut self, at: Moment, fact: &RunFact) {
+        let adds = matches!(
+            fact,
+            RunFact::TaskMapped { .. } | RunFact::TaskSpawned { .. } | RunFact::Adjusted { .. }
+        );
+        if adds {
+            self.census = Census::of(&self.plan);
+            for (id, task) in &self.tasks {
+                self.census.follow(id, task.seen());
+            }
+        } else if let Some((id, task)) = fact.task().and_then(|id| self.tasks.get_key_value(id)) {
+            self.census.follow(id, task.seen());
+            self.time_phase(at, fact);
+        }
+    }
+
+    /// The clock of a phase starts with the first of its tasks that can start, and anew when one
+    /// is to be done again.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the facts that start or end a wait")]
+    fn time_phase(&mut self, at: Moment, fact: &RunFact) {
+        let phase =
+            || fact.task().and_then(|id| self.definition(id)).map(|plan| plan.phase.clone());
+        match fact {
+            RunFact::TaskQueued { .. } | RunFact::TaskWaiting { .. } => {
+                if let Some(phase) = phase() {
+                    self.began.entry(phase).or_insert(at);
+                }
+            }
+            RunFact::TaskReset { .. } => {
+                if let Some(phase) = phase() {
+                    self.began.remove(&phase);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn take(&mut self, at: Moment, fact: &RunFact) -> Result<(), IllegalFact> {
         match fact {
             RunFact::Submitted(_) => Err(self.illegal("run", self.state.word(), fact)),
             RunFact::Moved { state, why } => self.moved(at, *state, why.clone(), fact),
@@ -191,15 +292,20 @@ impl Run {
             | RunFact::TaskReported { .. }
             | RunFact::TaskSpent { .. }
             | RunFact::Messaged(_)
-            | RunFact::Asked(_)
-            | RunFact::Answered { .. } => {
+            | RunFact::Asked(_) => {
                 self.kept.take(at, fact);
                 Ok(())
             }
-            RunFact::TaskSpawned { lead, definition } => self.take_worker(lead, definition, fact),
-            RunFact::TaskMapped { .. } | RunFact::Adjusted { .. } | RunFact::Reopened => {
-                Err(self.illegal("run", self.state.word(), fact))
+            RunFact::Answered { ask, answer, .. } => {
+                self.kept.take(at, fact);
+                self.closing |= self.closes(ask, answer);
+                Ok(())
             }
+            RunFact::Adjusted { text, plan } => self.adjusted(text, plan, fact),
+            RunFact::Reopened => self.reopened(fact),
+            RunFact::TaskSpawned { lead, definition } => self.take_worker(lead, definition, fact),
+            RunFact::TaskMapped { task, items } if self.map(at, task, items) => Ok(()),
+            RunFact::TaskMapped { .. } => Err(self.illegal("run", self.state.word(), fact)),
             RunFact::CancelRequested => Err(self.illegal("run", self.state.word(), fact)),
             RunFact::Ended { outcome, root_cause } => self.end(at, *outcome, root_cause, fact),
             RunFact::TaskQueued { .. } | RunFact::TaskStarting { .. }
@@ -247,7 +353,7 @@ impl Run {
             S::Planning => matches!(to, S::AwaitingApproval | S::Running),
             S::AwaitingApproval => matches!(to, S::Running),
             S::Running => matches!(to, S::Paused | S::Completing),
-            S::Paused => matches!(to, S::Running | S::Completing),
+            S::Paused => matches!(to, S::Running | S::Completing | S::Paused),
             S::Completing | S::Completed | S::Failed | S::Cancelled => false,
         };
         if !legal {
@@ -256,6 +362,7 @@ impl Run {
         if to == S::Running {
             self.started.get_or_insert(at);
         }
+        self.pauses(at, to, why.as_deref());
         self.state = to;
         self.why = why;
         Ok(())
@@ -281,6 +388,63 @@ impl Run {
         self.outcome = Some(outcome);
         self.root_cause.clone_from(cause);
         self.ended = Some(at);
+        Ok(())
+    }
+
+    /// Counts the time of pauses, and notes whom a pause stops.
+    fn pauses(&mut self, at: Moment, to: RunState, why: Option<&str>) {
+        if to == RunState::Paused {
+            self.paused.get_or_insert(at);
+            if pause::stops(why) {
+                let live = self.tasks.values().filter(|task| task.is_live());
+                self.halted.extend(live.filter_map(|task| task.attempt.clone()));
+            }
+            return;
+        }
+        let Some(since) = self.paused.take() else { return };
+        for task in self.tasks.values_mut().filter(|task| !task.state.is_end()) {
+            task.paused += at.since(since.max(task.started.unwrap_or(since)));
+            if task.state == TaskState::Queued {
+                task.since = Some(at);
+            }
+        }
+    }
+
+    /// Whether an answer says that what is not done is left out.
+    fn closes(&self, ask: &str, answer: &str) -> bool {
+        let kind = self.question(ask).map(|question| question.ask.kind);
+        matches!(kind, Some(AskKind::Failures | AskKind::Budget)) && answer == asking::ACCEPT
+    }
+
+    /// A run that was over goes on, as one that nobody ended.
+    fn reopened(&mut self, fact: &RunFact) -> Result<(), IllegalFact> {
+        if !self.state.is_end() {
+            return Err(self.illegal("run", self.state.word(), fact));
+        }
+        self.state = RunState::Running;
+        (self.outcome, self.root_cause, self.ended, self.why) = (None, None, None, None);
+        (self.cancelling, self.closing) = (false, false);
+        Ok(())
+    }
+
+    /// Another plan counts. What it no longer has is forgotten, what is new has not begun.
+    fn adjusted(
+        &mut self,
+        text: &str,
+        plan: &serde_json::Value,
+        fact: &RunFact,
+    ) -> Result<(), IllegalFact> {
+        let read = serde_json::from_value::<Plan>(plan.clone()).ok();
+        let Some(plan) = read.filter(|_| !self.state.is_end()) else {
+            return Err(self.illegal("run", self.state.word(), fact));
+        };
+        let stays: BTreeSet<&TaskId> = plan.tasks.iter().map(|task| &task.id).collect();
+        self.tasks.retain(|id, _| stays.contains(id));
+        for task in &plan.tasks {
+            self.tasks.entry(task.id.clone()).or_insert_with(Task::blocked);
+        }
+        text.clone_into(&mut self.submission.text);
+        self.plan = plan;
         Ok(())
     }
 

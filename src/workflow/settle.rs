@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Moment, Outcome, RunFact, RunId, RunOutcome, RunState, SkipReason, TaskError, TaskId, TaskState,
+    Moment, RunFact, RunId, RunOutcome, RunState, SkipReason, TaskError, TaskId, TaskState,
 };
-use crate::plan::{self, DependsOn};
+use crate::plan::{self, DependsOn, Origin};
 
-use super::{Action, Run, Task, Workflow};
+use super::{Action, Run, Task, Workflow, fold, gather};
 
 /// What the dependencies of a blocked task say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,11 @@ impl Workflow {
             for id in &ids {
                 self.settle_run(now, id, out);
             }
+            self.deliver(now, out);
             self.dispatch(now, out);
+            for id in &ids {
+                self.hold_at_limit(now, id, out);
+            }
             if out.len() == before {
                 return;
             }
@@ -41,11 +45,21 @@ impl Workflow {
         if run.state == RunState::Running && run.aborted() && !run.cancelling {
             self.abort(now, id, out);
         }
-        let Some(run) = self.runs.get(id) else { return };
-        if run.takes_work() {
+        self.gather(now, id, out);
+        self.stop_late(now, id, out);
+        self.leave_limit(now, id, out);
+        self.look_at_children(now, id, out);
+        self.look_at_clocks(now, id, out);
+        self.follow_hooks(now, id, out);
+        self.close_tasks(now, id, out);
+        self.look_at_failures(now, id, out);
+        if self.runs.get(id).is_some_and(Run::takes_work) {
+            self.join_again(now, id, out);
+            self.break_ties(now, id, out);
             self.open_tasks(now, id, out);
         }
         self.release_workers(now, id, out);
+        self.look_at_last(now, id, out);
         self.finish(now, id, out);
     }
 
@@ -56,59 +70,77 @@ impl Workflow {
         }
     }
 
-    fn open_tasks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
-        let run = self.runs.get(id).expect("the caller found it");
+    /// Ends the votes that a person has decided.
+    fn break_ties(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        let waiting = run.census.in_state(TaskState::Waiting).filter_map(|at| run.at(at));
+        let facts: Vec<RunFact> =
+            waiting.filter_map(|(plan, _)| fold::decided(run, plan)).collect();
+        for fact in facts {
+            self.record(now, id, fact, out);
+        }
+    }
+
+    /// Writes off what cannot be done any more. Nothing is started by that, so it is done in a
+    /// pause too.
+    fn close_tasks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        if run.state.is_end() || run.state == RunState::AwaitingApproval {
+            return;
+        }
         let mut facts = Vec::new();
-        for (plan, task) in run.tasks() {
-            let task_id = plan.id.clone();
-            match task.state {
-                TaskState::Blocked => match readiness(run, &plan.needs) {
-                    Readiness::Waits => {}
-                    Readiness::Ready => facts.push(RunFact::TaskQueued { task: task_id }),
-                    Readiness::Never => facts
-                        .push(RunFact::TaskSkipped { task: task_id, reason: SkipReason::Upstream }),
-                },
-                TaskState::RetryWait
-                    if task.not_before.is_none_or(|at| at <= now)
-                        || self.limit_is_over(run, plan, task) =>
-                {
-                    facts.push(RunFact::TaskQueued { task: task_id });
-                }
-                // Told as a failure first, so that the reason is on record.
-                TaskState::Failed | TaskState::Timeout if plan.optional => {
-                    facts.push(RunFact::TaskSkipped { task: task_id, reason: SkipReason::Optional })
-                }
-                TaskState::RetryWait
-                | TaskState::Ready
-                | TaskState::Queued
-                | TaskState::Starting
-                | TaskState::Running
-                | TaskState::Waiting
-                | TaskState::Success
-                | TaskState::Failed
-                | TaskState::Timeout
-                | TaskState::Skipped
-                | TaskState::Cancelled => {}
+        let blocked = run.census.in_state(TaskState::Blocked).filter_map(|at| run.at(at));
+        for (plan, _) in blocked.filter(|(plan, _)| !super::is_last(plan)) {
+            if readiness(run, plan) == Readiness::Never {
+                let (task, reason) = (plan.id.clone(), SkipReason::Upstream);
+                facts.push(RunFact::TaskSkipped { task, reason });
             }
+        }
+        // Told as a failure first, so that the reason is on record.
+        for (plan, _) in run.census.spared().filter_map(|at| run.at(at)) {
+            let (task, reason) = (plan.id.clone(), SkipReason::Optional);
+            facts.push(RunFact::TaskSkipped { task, reason });
         }
         for fact in facts {
             self.record(now, id, fact, out);
         }
     }
 
+    fn open_tasks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let run = self.runs.get(id).expect("the caller found it");
+        let census = &run.census;
+        let named = |at: usize| run.at(at).map(|(plan, _)| plan.id.clone());
+        let blocked = census.in_state(TaskState::Blocked).filter_map(|at| run.at(at));
+        let begin: Vec<TaskId> = blocked
+            .filter(|(plan, _)| !super::is_last(plan) && readiness(run, plan) == Readiness::Ready)
+            .map(|(plan, _)| plan.id.clone())
+            .collect();
+        let again: BTreeSet<usize> = (census.due(now))
+            .chain(census.limited().filter(|at| self.limit_is_over(run, *at)))
+            .collect();
+        let again: Vec<TaskId> = again.into_iter().filter_map(named).collect();
+        for task in again {
+            self.record(now, id, RunFact::TaskQueued { task }, out);
+        }
+        for task in begin {
+            if self.runs[id].takes_work() {
+                self.begin(now, id, &task, out);
+            }
+        }
+    }
+
     /// Whether a task waits for a usage limit of an agent that is no longer parked.
-    fn limit_is_over(&self, run: &Run, plan: &plan::Task, task: &Task) -> bool {
-        let limited = |error: &TaskError| error.outcome == Outcome::RateLimited;
+    fn limit_is_over(&self, run: &Run, at: usize) -> bool {
+        let Some((plan, task)) = run.at(at) else { return false };
         let name = run.plan.agent_at(plan, task.agent_index);
-        task.error.as_ref().is_some_and(limited)
-            && name.is_none_or(|name| !self.parked.contains_key(name))
+        name.is_none_or(|name| !self.parked.contains_key(name))
     }
 
     /// Ends a run whose tasks are all over.
     fn finish(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
-        let over = run.tasks.values().all(|task| task.state.is_end());
-        if run.state.is_end() || !over {
+        let over = run.census.all_over();
+        if run.state.is_end() || !over || run.must_decide() {
             return;
         }
         let (outcome, root_cause) = outcome(run);
@@ -118,6 +150,7 @@ impl Workflow {
         }
         self.record(now, id, RunFact::Ended { outcome, root_cause }, out);
         self.stopping.remove(id);
+        self.late.retain(|(run, ..)| run != id);
     }
 
     /// Fails a task before any attempt, because what it needs cannot be given to it.
@@ -135,13 +168,39 @@ impl Workflow {
 
 /// A hard dependency must have succeeded; a soft one must only be over. Nothing is given up
 /// before all of them are over, so that order also holds among tasks that are skipped.
-fn readiness(run: &Run, needs: &[DependsOn]) -> Readiness {
-    let state = |need: &DependsOn| run.task(&need.task).map(|task| task.state);
-    if needs.iter().any(|need| state(need).is_some_and(|state| !state.is_end())) {
+fn readiness(run: &Run, plan: &plan::Task) -> Readiness {
+    let state = |id: &TaskId| run.task(id).map(|task| task.state);
+    match &plan.origin {
+        // Until the list is read nobody knows whether the item is still in it.
+        Some(Origin::Item { of, .. }) => match state(of) {
+            Some(TaskState::Waiting) => {}
+            _ => return Readiness::Waits,
+        },
+        Some(Origin::Hook { of, .. }) => match state(of) {
+            Some(TaskState::Success) => {}
+            Some(over) if over.is_end() => return Readiness::Never,
+            _ => return Readiness::Waits,
+        },
+        Some(Origin::Worker { .. } | Origin::Finish) | None => {}
+    }
+    let own = matches!(plan.origin, Some(Origin::Hook { .. }));
+    let is_open = |need: &DependsOn| {
+        let open = state(&need.task).is_some_and(|state| !state.is_end());
+        open || !own && !run.census.hooks_are_over(&need.task)
+    };
+    if plan.needs.iter().any(is_open) {
         return Readiness::Waits;
     }
-    let missing = |need: &DependsOn| need.hard && state(need) != Some(TaskState::Success);
-    if needs.iter().any(missing) { Readiness::Never } else { Readiness::Ready }
+    let missing = |need: &DependsOn| {
+        need.hard && state(&need.task) != Some(TaskState::Success) || is_short(run, plan, need)
+    };
+    if plan.needs.iter().any(missing) { Readiness::Never } else { Readiness::Ready }
+}
+
+/// Whether a task is of another phase that was done by too few.
+fn is_short(run: &Run, plan: &plan::Task, need: &DependsOn) -> bool {
+    let phase = run.definition(&need.task).map(|earlier| &earlier.phase);
+    phase.is_some_and(|phase| *phase != plan.phase && gather::falls_short(run, phase))
 }
 
 /// How a run ended (features K6, K19): all that had to succeed did; or nothing did, or the plan
@@ -150,11 +209,13 @@ fn outcome(run: &Run) -> (RunOutcome, Option<String>) {
     if run.cancelling {
         return (RunOutcome::Cancelled, None);
     }
-    let required = || run.tasks().filter(|(plan, _)| !plan.is_spared());
-    let whole = required().all(|(_, task)| task.state == TaskState::Success);
-    let some = run.tasks().any(|(_, task)| task.state == TaskState::Success);
+    let counted = || run.tasks().filter(|(plan, _)| counts(plan));
+    let required = || counted().filter(|(plan, _)| !is_optional(run, plan));
+    let whole = required()
+        .all(|(plan, task)| task.state == TaskState::Success || is_left_out(run, plan, task));
+    let some = counted().any(|(_, task)| task.state == TaskState::Success);
     // Where everything was optional and everything failed, nothing was completed.
-    if whole && (some || !run.tasks().any(|(_, task)| has_failed(task))) {
+    if whole && (some || !counted().any(|(_, task)| has_failed(task))) {
         return (RunOutcome::Completed, None);
     }
     if some && !run.aborted() {
@@ -163,10 +224,50 @@ fn outcome(run: &Run) -> (RunOutcome, Option<String>) {
     (RunOutcome::Failed, root_cause(run))
 }
 
+/// Whether it is a task of the result document.
+fn counts(plan: &plan::Task) -> bool {
+    plan.origin.as_ref().is_none_or(Origin::counts)
+}
+
+/// Whether its failure leaves its phase whole; an item is as optional as its task.
+fn is_optional(run: &Run, plan: &plan::Task) -> bool {
+    match &plan.origin {
+        Some(Origin::Item { of, .. }) => run.definition(of).is_some_and(|task| task.optional),
+        Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) | None => {
+            plan.is_spared()
+        }
+    }
+}
+
+/// How a run stands; once everything but its last command is over, how it is about to end.
+pub(super) fn told_status(run: &Run) -> String {
+    let mut others = run.tasks().filter(|(plan, _)| !super::is_last(plan));
+    let over = others.all(|(_, task)| task.state.is_end());
+    if over { outcome(run).0.to_string() } else { run.state.to_string() }
+}
+
+/// Whether it was not done because a condition was false, its own or that of something it needs:
+/// that is what the plan wanted, and no gap.
+fn is_left_out(run: &Run, plan: &plan::Task, task: &Task) -> bool {
+    match (task.state, task.skip) {
+        (TaskState::Skipped, Some(SkipReason::WhenFalse)) => true,
+        (TaskState::Skipped, Some(SkipReason::Upstream)) => {
+            let missing = plan.needs.iter().filter(|need| need.hard);
+            let missing = missing.filter_map(|need| {
+                let found = run.definition(&need.task).zip(run.task(&need.task));
+                found.filter(|(_, task)| task.state != TaskState::Success)
+            });
+            let mut missing = missing.peekable();
+            missing.peek().is_some() && missing.all(|(plan, task)| is_left_out(run, plan, task))
+        }
+        (_, _) => false,
+    }
+}
+
 /// The first error in the order of dependencies, and among those that do not depend on each other
 /// in the order of the plan.
 fn root_cause(run: &Run) -> Option<String> {
-    let failed = run.tasks().filter(|(_, task)| has_failed(task));
+    let failed = run.tasks().filter(|(plan, task)| counts(plan) && has_failed(task));
     let (plan, task) = failed.into_iter().find(|(plan, _)| !is_behind_a_failure(run, plan))?;
     let error = task.error.as_ref()?;
     Some(format!("{}: {}", plan.id, error.message))
@@ -186,7 +287,7 @@ fn is_behind_a_failure(run: &Run, plan: &plan::Task) -> bool {
         if run.task(id).is_some_and(has_failed) {
             return true;
         }
-        if let Some(earlier) = run.plan.task(id).filter(|_| seen.insert(id)) {
+        if let Some(earlier) = run.definition(id).filter(|_| seen.insert(id)) {
             way.extend(earlier.needs.iter().map(|need| &need.task));
         }
     }

@@ -271,8 +271,8 @@ impl Workflow {
         let left = |(plan, task): &(&plan::Task, &Task)| {
             !task.state.is_end() && plan.worker_of().is_some_and(is_over)
         };
-        let left: Vec<_> = run
-            .tasks()
+        let workers = run.census.workers().filter_map(|at| run.at(at));
+        let left: Vec<_> = workers
             .filter(left)
             .map(|(plan, task)| (plan.id.clone(), task.attempt.clone().filter(|_| task.is_live())))
             .collect();

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::model::TaskId;
-use crate::plan::Lookup;
+use crate::plan::{Lookup, Origin};
 
-use super::Run;
+use super::{Run, gather, settle};
 
 /// What references see.
 pub(super) struct Values<'a>(pub(super) &'a Run);
@@ -29,17 +29,19 @@ impl Lookup for Values<'_> {
 
     fn phase_outputs(&self, phase: &str) -> Option<Vec<Value>> {
         self.0.plan.phase(phase)?;
-        let tasks = self.0.tasks().filter(|(plan, _)| plan.phase == phase);
+        // Items are in the output of their task; hooks have none that counts.
+        let counts = |origin: &Option<Origin>| matches!(origin, None | Some(Origin::Worker { .. }));
+        let tasks = self.0.tasks().filter(|(plan, _)| plan.phase == phase && counts(&plan.origin));
         let outputs = tasks.filter_map(|(_, task)| task.output.as_ref());
         Some(outputs.map(|output| output.value.clone()).collect())
     }
 
-    fn results(&self, _task: &TaskId) -> Option<Vec<Value>> {
-        None
+    fn results(&self, task: &TaskId) -> Option<Vec<Value>> {
+        gather::results(self.0, task)
     }
 
-    fn failed(&self, _task: &TaskId) -> Option<Vec<Value>> {
-        None
+    fn failed(&self, task: &TaskId) -> Option<Vec<Value>> {
+        gather::failed(self.0, task)
     }
 
     fn item(&self) -> Option<(Value, usize)> {
@@ -51,7 +53,9 @@ impl Lookup for Values<'_> {
             "id" => Some(self.0.id.to_string()),
             "name" => Some(self.0.plan.name.clone()),
             "goal" => Some(self.0.plan.goal.clone()),
-            "status" => Some(self.0.state.to_string()),
+            // While the last command runs, that is how the run is about to end.
+            "status" => Some(settle::told_status(self.0)),
+            "summary" => Some(self.0.partial_results()),
             _ => None,
         }
     }

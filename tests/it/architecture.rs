@@ -23,9 +23,10 @@ const ROOMS: Table<'static> = &[
     ("policy", &["model", "document"]),
     ("plan", &["model", "document", "policy"]),
     ("transcript", &["model"]),
+    ("template", &["model", "document", "transcript"]),
     ("health", &["model"]),
     ("supervisor", &["model", "policy", "health", "transcript"]),
-    ("workflow", &["model", "plan", "policy", "transcript"]),
+    ("workflow", &["model", "plan", "policy", "transcript", "template"]),
     // Edges touch, each one thing.
     ("cgroup", &["model"]),
     ("tmux", &["model", "failpoint"]),
@@ -44,6 +45,7 @@ const ROOMS: Table<'static> = &[
             "policy",
             "plan",
             "transcript",
+            "template",
             "health",
             "supervisor",
             "workflow",
@@ -68,6 +70,7 @@ const ROOMS: Table<'static> = &[
             "policy",
             "plan",
             "transcript",
+            "template",
             "control",
             "cgroup",
             "tmux",
@@ -82,8 +85,17 @@ const ROOMS: Table<'static> = &[
 ];
 
 /// Rooms that decide: deterministic, without clock, IO, environment, async or logging.
-const PURE: &[&str] =
-    &["model", "document", "policy", "plan", "transcript", "health", "supervisor", "workflow"];
+const PURE: &[&str] = &[
+    "model",
+    "document",
+    "policy",
+    "plan",
+    "transcript",
+    "template",
+    "health",
+    "supervisor",
+    "workflow",
+];
 
 /// What no pure room may use.
 const IMPURE: &[&str] = &[
@@ -114,6 +126,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("tmux_interface", &["tmux"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
+    ("minijinja", &["template", "workflow"]),
 ];
 
 fn sources() -> Vec<Source> {

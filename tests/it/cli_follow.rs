@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 
 use muxvisor::control::frame;
+use muxvisor::control::steer::{SteeringView, WaitingView};
 use muxvisor::control::view::{
     Answer, AttachReply, AttemptPlace, LogsReply, RunReply, RunView, TaskView, UnitReply,
     UnitsReply, WaitReply,
@@ -65,6 +66,7 @@ fn snapshot(state: RunState, task: TaskState) -> RunView {
         expected_ms: None,
         retry_in_ms: None,
         needs: Vec::new(),
+        waiting: WaitingView::default(),
     };
     RunView {
         run: run(),
@@ -81,6 +83,7 @@ fn snapshot(state: RunState, task: TaskState) -> RunView {
         phases: vec!["only".into()],
         tasks: vec![task],
         finals: vec![one()],
+        steering: SteeringView::default(),
     }
 }
 

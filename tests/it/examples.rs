@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use muxvisor::daemon::Templates;
 use muxvisor::document::{Source, render};
 use muxvisor::model::{Finding, Severity};
 use muxvisor::plan::{self, Surroundings};
@@ -56,6 +57,8 @@ fn check_plan(
     has_program: &dyn Fn(&Agent) -> bool,
 ) -> Vec<Finding> {
     let none = BTreeMap::new();
+    // Only the shipped templates: nothing lies beside a file that is not there.
+    let templates = Templates::beside(Path::new("/nowhere/muxvisor.toml"));
     let surroundings = Surroundings {
         agents: &Config::built_in().agents,
         inputs: &none,
@@ -66,7 +69,7 @@ fn check_plan(
         demo: false,
         max_parallel: None,
         base_dir,
-        template: &muxvisor::plan::no_templates,
+        template: &|name, set| templates.parts(name, set),
     };
     plan::check(source, &surroundings).findings
 }
@@ -89,7 +92,9 @@ fn what_is_shipped_is_accepted_and_its_programs_are_there() {
         let program = agent.command.first().map(Path::new);
         program.is_some_and(|path| path.components().count() == 1 || path.is_file())
     };
-    let findings: Vec<Finding> = shipped().flat_map(|piece| check(&piece, &is_there)).collect();
+    // What a plan wants to be given is no flaw of it.
+    let flaw = |finding: &Finding| !finding.message.ends_with("is required and was not given");
+    let findings = shipped().flat_map(|piece| check(&piece, &is_there)).filter(flaw).collect();
     assert!(shipped().any(|piece| piece.path == "config/plans/quickstart.toml"));
     nothing_to_say(findings);
 }

@@ -427,7 +427,10 @@ output = { n = "integer", words = ["string"] }
     check(&results);
     assert_eq!(task(&results, "shape")["output"]["mood"], "good");
     assert_eq!(task(&results, "file")["output"], json!({ "n": 6 }));
-    assert_eq!(task(&results, "count")["output"], json!({ "n": 1, "words": ["an example"] }));
+    assert_eq!(
+        task(&results, "count")["output"],
+        json!({ "n": 1, "words": ["an example", "another one", "a third one"] })
+    );
     let tail = task(&results, "deploy")["output"]["tail"].as_str().unwrap();
     assert!(tail.contains("a demo does not run: sh -c touch deployed"), "{tail}");
     assert!(!scene.desk().join("deployed").exists(), "a demo changes nothing");

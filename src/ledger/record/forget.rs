@@ -38,7 +38,10 @@ fn ended(db: &Connection, run: &RunId) -> Result<i64, Error> {
 }
 
 fn outputs(db: &Connection, run: i64) -> Result<Vec<String>, Error> {
-    let text = "SELECT DISTINCT output_sha FROM task WHERE run = ?1 AND output_sha IS NOT NULL";
+    // Results that were done again are named by their facts only.
+    let text = "SELECT output_sha FROM task WHERE run = ?1 AND output_sha IS NOT NULL
+                UNION SELECT data ->> '$.task-succeeded.output.sha' FROM event
+                WHERE run = ?1 AND kind = 'task-succeeded'";
     let mut found = db.prepare_cached(text).map_err(sql("read the ledger"))?;
     let outputs = found.query_map([run], |row| row.get(0)).map_err(sql("read the ledger"))?;
     outputs.collect::<Result<_, _>>().map_err(sql("read the ledger"))

@@ -25,7 +25,7 @@ pub(super) fn entry(db: &Connection, entry: &Entry) -> Result<(), Error> {
         Fact::Parked(parking) => stand(db, "parked", &parking.agent, parking),
         Fact::Unparked { agent } => fall(db, "parked", agent),
         Fact::Emitted(signal) => stand(db, "signal", &signal.number.to_string(), signal),
-        Fact::SignalTaken { number } => fall(db, "signal", &number.to_string()),
+        Fact::SignalTaken { number } => signal_taken(db, *number),
         Fact::Noted { about, text } => event(db, entry, Subject::Thing(about), "noted", Some(text)),
     }
 }
@@ -68,6 +68,17 @@ fn stand(db: &Connection, kind: &str, name: &str, row: &impl Serialize) -> Resul
     let text = "INSERT INTO standing (kind, name, row) VALUES (?1, ?2, ?3)
                 ON CONFLICT (kind, name) DO UPDATE SET row = excluded.row";
     change(db, text, params![kind, name, json(row)?]).map(drop)
+}
+
+/// One with a key of its own is kept, so that it is known when it comes again.
+fn signal_taken(db: &Connection, number: u64) -> Result<(), Error> {
+    let text = "UPDATE standing SET row = json_set(row, '$.taken', json('true'))
+                WHERE kind = 'signal' AND name = ?1 AND row ->> '$.dedup' IS NOT NULL";
+    let number = number.to_string();
+    if change(db, text, params![number])? > 0 {
+        return Ok(());
+    }
+    fall(db, "signal", &number)
 }
 
 fn fall(db: &Connection, kind: &str, name: &str) -> Result<(), Error> {

@@ -1,13 +1,15 @@
 //! Facts of runs: each is an event, and moves the rows of the run and of its tasks.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, ToSql, params};
 use sha2::{Digest, Sha256};
 
-use crate::ledger::failure::Error;
+use crate::ledger::failure::{Error, sql};
 use crate::ledger::statement::{Subject, change, event, fence, json, signed};
 use crate::model::{
-    AttemptId, Entry, Outcome, Output, RunFact, RunId, RunOutcome, RunState, Submission, TaskId,
-    TaskState,
+    AttemptId, Entry, Item, Outcome, Output, RunFact, RunId, RunOutcome, RunState, Submission,
+    TaskId, TaskState,
 };
 
 /// Writes one fact of a run.
@@ -37,6 +39,9 @@ pub(super) fn write(
                         AND run = (SELECT id FROM run WHERE run_id = ?1)";
             change(db, text, params![run.as_str(), task.as_str(), signed(not_before.0)])?;
         }
+        RunFact::TaskFailed { task, error, attempt: None } if error.outcome == Outcome::Hook => {
+            turned_down(db, run, task, &error.message)?;
+        }
         RunFact::TaskFailed { task, error, attempt: _ } => {
             let timeout = error.outcome == Outcome::Timeout;
             let state = if timeout { TaskState::Timeout } else { TaskState::Failed };
@@ -51,19 +56,23 @@ pub(super) fn write(
         RunFact::TaskWaiting { task, .. } => to_state(db, run, task, TaskState::Waiting, None)?,
         RunFact::TaskRequeued { task, .. } => to_state(db, run, task, TaskState::Blocked, None)?,
         RunFact::TaskReset { task } => reset(db, run, task)?,
+        RunFact::TaskMapped { task, items } => mapped(db, run, task, items)?,
         RunFact::TaskSpawned { definition, .. } => {
             let id = definition.get("id").and_then(|id| id.as_str());
             id.map_or(Ok(()), |id| task_row(db, run, &TaskId::new(id)))?;
         }
-        RunFact::TaskMapped { .. }
-        | RunFact::TaskStalled { .. }
+        RunFact::TaskStalled { .. }
         | RunFact::TaskReported { .. }
         | RunFact::TaskSpent { .. }
         | RunFact::Messaged(_)
         | RunFact::Asked(_)
-        | RunFact::Answered { .. }
-        | RunFact::Adjusted { .. } => {}
-        RunFact::Reopened => moved(db, entry, run, RunState::Running, None)?,
+        | RunFact::Answered { .. } => {}
+        RunFact::Adjusted { plan, .. } => adjusted(db, run, plan)?,
+        RunFact::Reopened => {
+            moved(db, entry, run, RunState::Running, None)?;
+            let text = "UPDATE run SET cancelling = 0, root_cause = NULL WHERE run_id = ?1";
+            change(db, text, params![run.as_str()])?;
+        }
         RunFact::CancelRequested => {
             let text = "UPDATE run SET cancelling = 1 WHERE run_id = ?1";
             change(db, text, params![run.as_str()])?;
@@ -95,6 +104,17 @@ fn submitted(
         task_row(db, run, &TaskId::new(id))?;
     }
     Ok(())
+}
+
+/// A row for every task that the plan has now, and for no other.
+fn adjusted(db: &Connection, run: &RunId, plan: &serde_json::Value) -> Result<(), Error> {
+    let tasks = plan.get("tasks").and_then(|tasks| tasks.as_array());
+    for id in tasks.into_iter().flatten().filter_map(|task| task.get("id")?.as_str()) {
+        task_row(db, run, &TaskId::new(id))?;
+    }
+    let text = "DELETE FROM task WHERE run = (SELECT id FROM run WHERE run_id = ?1)
+                AND name NOT IN (SELECT value ->> '$.id' FROM json_each(?2, '$.tasks'))";
+    change(db, text, params![run.as_str(), json(plan)?]).map(drop)
 }
 
 fn moved(
@@ -141,6 +161,35 @@ fn reset(db: &Connection, run: &RunId, task: &TaskId) -> Result<(), Error> {
                 not_before = NULL
                 WHERE name = ?2 AND run = (SELECT id FROM run WHERE run_id = ?1)";
     change(db, text, params![run.as_str(), task.as_str()]).map(drop)
+}
+
+/// A hook looked at the result of a task and did not let it pass.
+fn turned_down(db: &Connection, run: &RunId, task: &TaskId, why: &str) -> Result<(), Error> {
+    let text = "UPDATE task SET state = 'failed', why = ?3, output_sha = NULL
+                WHERE name = ?2 AND run = (SELECT id FROM run WHERE run_id = ?1)";
+    let changed = change(db, text, params![run.as_str(), task.as_str(), why])?;
+    fence(changed, || format!("{task} of {run} cannot be turned down: there is no such task"))
+}
+
+/// Every item has a row; those that are gone from the list have none.
+fn mapped(db: &Connection, run: &RunId, of: &TaskId, items: &[Item]) -> Result<(), Error> {
+    let rows: BTreeSet<String> = items.iter().map(|item| format!("{of}[{}]", item.key)).collect();
+    for name in item_rows(db, run, of)?.difference(&rows) {
+        let text = "DELETE FROM task WHERE name = ?2
+                    AND run = (SELECT id FROM run WHERE run_id = ?1)";
+        change(db, text, params![run.as_str(), name])?;
+    }
+    rows.iter().try_for_each(|name| task_row(db, run, &TaskId::new(name.as_str())))
+}
+
+fn item_rows(db: &Connection, run: &RunId, of: &TaskId) -> Result<BTreeSet<String>, Error> {
+    let text = "SELECT name FROM task WHERE run = (SELECT id FROM run WHERE run_id = ?1)
+                AND substr(name, 1, length(?2)) = ?2";
+    let doing = "read the ledger";
+    let mut found = db.prepare_cached(text).map_err(sql(doing))?;
+    let prefix = format!("{of}[");
+    let names = found.query_map([run.as_str(), &prefix], |row| row.get(0)).map_err(sql(doing))?;
+    names.collect::<Result<_, _>>().map_err(sql(doing))
 }
 
 /// An accepted result is final: only a reset moves a task that succeeded.

@@ -185,7 +185,7 @@ fn a_run_takes_a_fact_only_where_it_fits() {
         (moved(S::Planning), "x--------"),
         (moved(S::AwaitingApproval), "-x-------"),
         (moved(S::Running), "-xx-x----"),
-        (moved(S::Paused), "---x-----"),
+        (moved(S::Paused), "---xx----"),
         (moved(S::Completing), "---xx----"),
         (moved(S::Completed), "---------"),
         (moved(S::Failed), "---------"),

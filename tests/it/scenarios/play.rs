@@ -124,6 +124,32 @@ impl Play {
             }
             ["approve", word] => Input::Workflow(W::Approved { run: run(), yes: *word == "yes" }),
             ["cancel"] => Input::Workflow(W::CancelAsked { run: run() }),
+            ["pause"] => Input::Workflow(W::PauseAsked { run: run(), stop: false }),
+            ["pause", "stop"] => Input::Workflow(W::PauseAsked { run: run(), stop: true }),
+            ["resume"] => Input::Workflow(W::ResumeAsked { run: run() }),
+            ["answer", ask, answer] => Input::Workflow(W::Answered {
+                run: run(),
+                ask: (*ask).to_owned(),
+                answer: (*answer).to_owned(),
+                by: "person".to_owned(),
+            }),
+            // A run that is over is read from what is written, as the daemon does.
+            ["retry", rest @ ..] => {
+                if self.core.workflow.run(&run()).is_none() {
+                    let over = Workflow::replay(&run(), &self.written);
+                    self.core.workflow.adopt(over.expect("its own facts can be read"));
+                }
+                let live = self.core.workflow.run(&run()).expect("it was just adopted");
+                let down = rest.contains(&"downstream");
+                let task = rest.first().copied().filter(|word| *word != "downstream");
+                let tasks = workflow::what_again(live, task, down).expect("it can be done again");
+                Input::Workflow(W::AgainAsked { run: run(), tasks })
+            }
+            ["emit", name, rest @ ..] => Input::Workflow(W::Emitted {
+                name: (*name).to_owned(),
+                data: serde_json::from_str(&rest.join(" ")).unwrap_or_default(),
+                dedup: None,
+            }),
             words => Input::Supervisor(self.supervisor_event(words)?),
         })
     }

@@ -1,0 +1,58 @@
+//! Tells those who watch a long run from time to time how it goes (feature L11).
+
+use std::time::Duration;
+
+use crate::control::WatchEvent;
+use crate::model::{Moment, RunId, RunState, TaskId};
+
+use super::engine::Engine;
+use super::views;
+
+/// A run is long when it takes this long; after that long again it is told again.
+const EVERY: Duration = Duration::from_secs(600);
+
+impl Engine {
+    /// When the next watcher is to be told.
+    pub(super) fn next_update(&self) -> Option<Moment> {
+        self.watchers.keys().filter_map(|run| self.update_at(run)).min()
+    }
+
+    fn update_at(&self, id: &RunId) -> Option<Moment> {
+        let run = self.core.workflow.run(id).filter(|run| run.state == RunState::Running)?;
+        let last = self.updated.get(id).copied().or(run.started)?;
+        Some(last + EVERY)
+    }
+
+    /// Tells those for whom it is time.
+    pub(super) fn update_watchers(&mut self, now: Moment) {
+        let due: Vec<RunId> = self
+            .watchers
+            .keys()
+            .filter(|run| self.update_at(run).is_some_and(|at| at <= now))
+            .cloned()
+            .collect();
+        for id in due {
+            self.updated.insert(id.clone(), now);
+            if let Some(event) = self.update_of(&id, now) {
+                self.tell(&id, &event);
+            }
+        }
+        self.updated.retain(|run, _| self.watchers.contains_key(run));
+    }
+
+    fn update_of(&self, id: &RunId, now: Moment) -> Option<WatchEvent> {
+        let run = self.core.workflow.run(id)?;
+        let over = run.tasks().filter(|(_, task)| task.state.is_end()).count();
+        let at_work: Vec<TaskId> = run
+            .tasks()
+            .filter(|(_, task)| task.is_live())
+            .map(|(plan, _)| plan.id.clone())
+            .collect();
+        Some(WatchEvent::Update {
+            elapsed_ms: views::ms(now.since(run.started?)),
+            over,
+            all: run.tasks().count(),
+            at_work,
+        })
+    }
+}

@@ -1,0 +1,287 @@
+//! Doing work again, in place: what failed and what was skipped because of it, or what a person
+//! names; in runs that go on and in runs that are over (features K12, K17). Attempts are counted
+//! on, results of everything else stay. An edited plan is taken up the same way: what it leaves as
+//! it was keeps its result.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{AskKind, Moment, RunFact, RunId, RunState, SkipReason, TaskId, TaskState};
+use crate::plan::{self, Origin, Plan};
+
+use super::asking::{ADJUST, RETRY};
+use super::pause::LIMIT;
+use super::{Action, Run, Task, Workflow};
+
+/// Why something cannot be done again, as a person is told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAgain {
+    /// There is no such task.
+    #[error("{run} has no task `{task}`")]
+    NoTask {
+        /// The run.
+        run: RunId,
+        /// What was named.
+        task: String,
+    },
+    /// An attempt of it lives.
+    #[error(
+        "`{0}` is at work just now; wait for its end, or `muxvisor pause --stop` the run first"
+    )]
+    Lives(TaskId),
+    /// It is not over yet.
+    #[error("`{0}` is not over yet: it will be done anyway")]
+    NotOver(TaskId),
+    /// Nothing failed.
+    #[error("nothing of it failed or was skipped; name what is to be done again with `--task`")]
+    Nothing,
+}
+
+/// Everything that did not succeed: what failed, what was skipped because of it, what was stopped.
+/// A task whose own condition was false stays out, unless it depends on what is done again.
+pub(super) fn what_failed(run: &Run) -> Vec<TaskId> {
+    let wanted = |(plan, task): (&plan::Task, &Task)| {
+        let failed = match task.state {
+            TaskState::Failed | TaskState::Timeout | TaskState::Cancelled => true,
+            TaskState::Skipped => task.skip != Some(SkipReason::WhenFalse),
+            TaskState::Success
+            | TaskState::Blocked
+            | TaskState::Ready
+            | TaskState::Queued
+            | TaskState::Starting
+            | TaskState::Running
+            | TaskState::RetryWait
+            | TaskState::Waiting => false,
+        };
+        failed.then(|| plan.id.clone())
+    };
+    let roots = run.tasks().filter(|(plan, _)| !is_finish(plan)).filter_map(wanted).collect();
+    with_kin(run, roots, false)
+}
+
+/// What a person wants done again: a task, or everything that did not succeed.
+///
+/// # Errors
+/// When the name means nothing, or an attempt of what is named lives.
+pub fn what_again(
+    run: &Run,
+    named: Option<&str>,
+    with_downstream: bool,
+) -> Result<Vec<TaskId>, NotAgain> {
+    let tasks = match named {
+        None => {
+            let failed: BTreeSet<TaskId> = what_failed(run).into_iter().collect();
+            with_kin(run, failed, with_downstream)
+        }
+        Some(name) => {
+            let id = TaskId::new(name);
+            let task = run
+                .task(&id)
+                .ok_or_else(|| NotAgain::NoTask { run: run.id.clone(), task: name.to_owned() })?;
+            if task.is_live() {
+                return Err(NotAgain::Lives(id));
+            }
+            if !task.state.is_end() {
+                return Err(NotAgain::NotOver(id));
+            }
+            with_kin(run, BTreeSet::from([id]), with_downstream)
+        }
+    };
+    if let Some(lives) = tasks.iter().find(|id| run.task(id).is_some_and(Task::is_live)) {
+        return Err(NotAgain::Lives(lives.clone()));
+    }
+    if tasks.is_empty() { Err(NotAgain::Nothing) } else { Ok(tasks) }
+}
+
+/// The tasks and what has to be done again with them: what was skipped because of them, or with
+/// `downstream` everything that depends on them; their hooks; for an item its `for_each` task, for
+/// a `for_each` task its items that did not succeed (all, when it succeeded itself); and the last
+/// command. In the order of the plan; only what is over.
+fn with_kin(run: &Run, roots: BTreeSet<TaskId>, downstream: bool) -> Vec<TaskId> {
+    if roots.is_empty() {
+        return Vec::new();
+    }
+    let mut found = roots;
+    loop {
+        let more: Vec<TaskId> = run
+            .tasks()
+            .filter(|(plan, task)| {
+                !found.contains(&plan.id) && follows(run, plan, task, &found, downstream)
+            })
+            .map(|(plan, _)| plan.id.clone())
+            .collect();
+        if more.is_empty() {
+            break;
+        }
+        found.extend(more);
+    }
+    let over = |task: &Task| task.state.is_end() || (downstream && task.is_live());
+    let all = run
+        .tasks()
+        .filter(|(plan, task)| over(task) && (found.contains(&plan.id) || is_finish(plan)));
+    all.map(|(plan, _)| plan.id.clone()).collect()
+}
+
+fn follows(
+    run: &Run,
+    plan: &plan::Task,
+    task: &Task,
+    found: &BTreeSet<TaskId>,
+    downstream: bool,
+) -> bool {
+    let is_root = |id: &TaskId| found.contains(id);
+    let parent_done =
+        |of: &TaskId| run.task(of).is_some_and(|parent| parent.state == TaskState::Success);
+    let of_kin = match &plan.origin {
+        Some(Origin::Item { of, .. }) => {
+            is_root(of)
+                && (task.state != TaskState::Success
+                    || parent_done(of) && !has_item(run, of, found))
+        }
+        Some(Origin::Hook { of, .. }) => is_root(of),
+        Some(Origin::Worker { of }) => is_root(of) && downstream,
+        Some(Origin::Finish) | None => false,
+    };
+    let skipped = task.state == TaskState::Skipped && task.skip != Some(SkipReason::Optional);
+    let reads = (downstream || skipped) && plan.needs.iter().any(|need| is_root(&need.task));
+    let of_item = plan.for_each.is_some() && has_item(run, &plan.id, found);
+    of_kin || reads || of_item
+}
+
+fn has_item(run: &Run, parent: &TaskId, found: &BTreeSet<TaskId>) -> bool {
+    let items = run.plan.tasks.iter().filter(|plan| found.contains(&plan.id));
+    items
+        .into_iter()
+        .any(|plan| matches!(&plan.origin, Some(Origin::Item { of, .. }) if of == parent))
+}
+
+fn is_finish(plan: &plan::Task) -> bool {
+    matches!(plan.origin, Some(Origin::Finish))
+}
+
+/// An edited plan, made ready to take the place of the one that a run has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit {
+    /// The plan, with the items and workers of what stays as it was.
+    pub plan: Plan,
+    /// What is to be done again: what failed, what changed, and what depends on that.
+    pub again: Vec<TaskId>,
+}
+
+/// Compares an edited plan with that of a run.
+///
+/// # Errors
+/// When something that it changes or takes away is at work.
+pub fn edit(run: &Run, mut plan: Plan) -> Result<Edit, NotAgain> {
+    let old: BTreeMap<&TaskId, &plan::Task> =
+        run.plan.tasks.iter().map(|task| (&task.id, task)).collect();
+    let same = |task: &plan::Task| old.get(&task.id).is_some_and(|old| **old == *task);
+    let stays: BTreeSet<TaskId> =
+        plan.tasks.iter().filter(|task| same(task)).map(|task| task.id.clone()).collect();
+    for task in &run.plan.tasks {
+        let made_of = match &task.origin {
+            Some(Origin::Item { of, .. } | Origin::Worker { of }) => of,
+            Some(Origin::Hook { .. } | Origin::Finish) | None => continue,
+        };
+        if stays.contains(made_of) {
+            if let Some(phase) = plan.phases.iter_mut().find(|phase| phase.id == task.phase) {
+                phase.tasks.push(task.id.clone());
+            }
+            plan.tasks.push(task.clone());
+        }
+    }
+    let changed = |id: &TaskId| !plan.task(id).is_some_and(|task| same(task));
+    let lives = run.tasks().find(|(old, task)| task.is_live() && changed(&old.id));
+    if let Some((lives, _)) = lives {
+        return Err(NotAgain::Lives(lives.id.clone()));
+    }
+    let over = |id: &TaskId| run.task(id).is_some_and(|task| task.state.is_end());
+    let again = plan.tasks.iter().map(|task| task.id.clone());
+    let wanted: BTreeSet<TaskId> = what_failed(run).into_iter().collect();
+    let again =
+        again.filter(|id| over(id) && is_again(run, &plan, &wanted, &changed, id)).collect();
+    Ok(Edit { plan, again })
+}
+
+/// Whether a task of an edited plan is to be done again: it failed, it changed, or something that
+/// it needs does or is new.
+fn is_again(
+    run: &Run,
+    plan: &Plan,
+    failed: &BTreeSet<TaskId>,
+    changed: &dyn Fn(&TaskId) -> bool,
+    id: &TaskId,
+) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut way = vec![id];
+    while let Some(id) = way.pop() {
+        if failed.contains(id) || changed(id) || run.task(id).is_none() {
+            return true;
+        }
+        if let Some(task) = plan.task(id).filter(|_| seen.insert(id)) {
+            way.extend(task.needs.iter().map(|need| &need.task));
+        }
+    }
+    plan.task(id).is_some_and(is_finish)
+}
+
+impl Workflow {
+    /// Does tasks again; takes the run up again if it was over.
+    pub(super) fn do_again(
+        &mut self,
+        now: Moment,
+        id: &RunId,
+        tasks: &[TaskId],
+        out: &mut Vec<Action>,
+    ) {
+        if !self.runs.contains_key(id) {
+            return;
+        }
+        self.take_up(now, id, RETRY, out);
+        self.ask_again(now, id, tasks, out);
+        for task in tasks {
+            let over = self.runs[id].task(task).is_some_and(|task| task.state.is_end());
+            if over {
+                self.record(now, id, RunFact::TaskReset { task: task.clone() }, out);
+            }
+        }
+    }
+
+    /// Goes on with an edited plan.
+    pub(super) fn adjust(
+        &mut self,
+        now: Moment,
+        id: &RunId,
+        text: String,
+        edit: &Edit,
+        out: &mut Vec<Action>,
+    ) {
+        let Ok(plan) = serde_json::to_value(&edit.plan) else { return };
+        if !self.runs.contains_key(id) {
+            return;
+        }
+        self.take_up(now, id, ADJUST, out);
+        self.record(now, id, RunFact::Adjusted { text, plan }, out);
+        self.do_again(now, id, &edit.again, out);
+    }
+
+    /// Opens a run that is over, answers what was asked about its failures, and ends a pause that
+    /// was for a failure or a limit; a person's own pause stays.
+    fn take_up(&mut self, now: Moment, id: &RunId, answer: &str, out: &mut Vec<Action>) {
+        let run = &self.runs[id];
+        if run.state.is_end() {
+            return self.record(now, id, RunFact::Reopened, out);
+        }
+        let asked = run.open_questions().find(|it| it.ask.kind == AskKind::Failures);
+        let asked = asked.map(|question| question.ask.id.clone());
+        let by_limit = run.why.as_deref() == Some(LIMIT);
+        let by_failures = run.why.as_deref() == Some(super::breaker::FAILURES);
+        if let Some(ask) = asked {
+            let (answer, by) = (answer.to_owned(), "person".to_owned());
+            self.record(now, id, RunFact::Answered { ask, answer, by }, out);
+        }
+        if self.runs[id].state == RunState::Paused && (by_limit || by_failures) {
+            let fact = RunFact::Moved { state: RunState::Running, why: None };
+            self.record(now, id, fact, out);
+        }
+    }
+}

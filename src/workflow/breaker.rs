@@ -1,0 +1,138 @@
+//! The breaker: after several final failures nothing more is started, and a person decides what
+//! becomes of the run (features K10–K12, ruling Z6).
+//!
+//! A failure counts once per task, not per attempt. What does not count: a task that is optional,
+//! a person's own no, hooks and the last command, and items of a `for_each` task, whose parent
+//! counts for them. Failures from before the last decision do not count either: whoever decided
+//! knew of them.
+
+use std::collections::BTreeSet;
+
+use crate::model::{Ask, AskKind, Moment, Outcome, RunFact, RunId, RunState, TaskId, TaskState};
+use crate::plan::{self, Origin};
+
+use super::asking::{ACCEPT, ADJUST, RETRY};
+use super::{Action, Run, Task, Workflow};
+
+/// Why a run is paused.
+pub const FAILURES: &str = "failures";
+
+impl Run {
+    /// The tasks whose final failure counts and nobody has decided about yet.
+    fn failures(&self) -> Vec<TaskId> {
+        let decided = self
+            .kept
+            .asks
+            .values()
+            .filter(|question| question.ask.kind == AskKind::Failures)
+            .filter_map(|question| question.answered)
+            .max();
+        let counts = |plan: &plan::Task, task: &Task| {
+            let fresh = decided.is_none_or(|decided| task.ended.is_some_and(|at| at > decided));
+            fresh && has_failed(task) && !plan.optional && decides(plan) && !refused(task)
+        };
+        let states = [TaskState::Failed, TaskState::Timeout];
+        let failed: BTreeSet<usize> =
+            states.into_iter().flat_map(|state| self.census.alone_in_state(state)).collect();
+        let failed = failed.into_iter().filter_map(|at| self.at(at));
+        let failed = failed.filter(|(plan, task)| counts(plan, task));
+        failed.map(|(plan, _)| plan.id.clone()).collect()
+    }
+
+    /// What is told of a run that goes no further (feature K11), word for word.
+    pub fn partial_results(&self) -> String {
+        let counted = || self.tasks().filter(|(plan, _)| is_entry(plan));
+        let done = counted().filter(|(_, task)| task.state == TaskState::Success).count();
+        let failed = counted().filter(|(_, task)| has_failed(task));
+        let failed: Vec<&str> = failed.map(|(plan, _)| plan.id.as_str()).collect();
+        format!(
+            "{done} of {} tasks completed. Failed tasks: [{}]. Partial results available.",
+            counted().count(),
+            failed.join(", ")
+        )
+    }
+
+    /// Whether a person has to decide about failures first.
+    pub fn asks_about_failures(&self) -> bool {
+        self.open_questions().any(|question| question.ask.kind == AskKind::Failures)
+    }
+
+    /// Whether it cannot end before a person has decided about its failures. With nothing to show
+    /// for it there is nothing to decide (feature K6).
+    pub(super) fn must_decide(&self) -> bool {
+        self.asks_about_failures() && !self.cancelling && !self.all_failed()
+    }
+
+    /// Whether everything is over and nothing of it succeeded (feature K6).
+    pub(super) fn all_failed(&self) -> bool {
+        let others = self.tasks().filter(|(plan, _)| !matches!(plan.origin, Some(Origin::Finish)));
+        others.into_iter().all(|(_, t)| t.state.is_end() && t.state != TaskState::Success)
+    }
+}
+
+fn has_failed(task: &Task) -> bool {
+    matches!(task.state, TaskState::Failed | TaskState::Timeout)
+}
+
+/// Whether its failure is a failure of the run.
+pub(super) fn decides(plan: &plan::Task) -> bool {
+    match plan.origin {
+        None | Some(Origin::Worker { .. }) => true,
+        Some(Origin::Item { .. } | Origin::Hook { .. } | Origin::Finish) => false,
+    }
+}
+
+fn is_entry(plan: &plan::Task) -> bool {
+    plan.origin.as_ref().is_none_or(Origin::counts)
+}
+
+/// A no that a person gave is no trouble of an agent's.
+fn refused(task: &Task) -> bool {
+    task.attempt.is_none()
+        && task.error.as_ref().is_some_and(|error| error.outcome == Outcome::Refused)
+}
+
+impl Workflow {
+    /// Pauses a run with too many failures, and asks.
+    pub(super) fn look_at_failures(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        let most = run.plan.stop_after_failures as usize;
+        if most == 0 || run.state != RunState::Running || run.winding_down() {
+            return;
+        }
+        if run.failures().len() < most || run.all_failed() {
+            return;
+        }
+        let asked = run.kept.asks.values().filter(|it| it.ask.kind == AskKind::Failures).count();
+        let ask = Ask {
+            id: format!("failures-{}", asked + 1),
+            kind: AskKind::Failures,
+            task: None,
+            question: run.partial_results(),
+            answers: [RETRY, ADJUST, ACCEPT].map(str::to_owned).into(),
+            expires: None,
+            on_expire: None,
+        };
+        self.record(now, id, RunFact::Asked(ask), out);
+        let why = Some(FAILURES.to_owned());
+        self.record(now, id, RunFact::Moved { state: RunState::Paused, why }, out);
+    }
+
+    /// Does what a person decided. An edited plan comes with an event of its own.
+    pub(super) fn failures_answered(
+        &mut self,
+        now: Moment,
+        id: &RunId,
+        answer: &str,
+        out: &mut Vec<Action>,
+    ) {
+        match answer {
+            RETRY => {
+                let tasks = super::again::what_failed(&self.runs[id]);
+                self.do_again(now, id, &tasks, out);
+            }
+            ACCEPT => self.accept(now, id, out),
+            _ => {}
+        }
+    }
+}

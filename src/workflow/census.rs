@@ -1,0 +1,416 @@
+//! Which tasks of a run stand where, kept up by every fact, so that no decision has to look at all
+//! of them: a run of a thousand items costs about a thousand times what one costs, not a million.
+//!
+//! Tasks are known by their position in the plan; a fact that changes the plan counts anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{AttemptId, Moment, TaskId, TaskState};
+use crate::plan::{self, DependsCause, OnPartialFailure, Origin, Plan};
+
+/// What is known about one task.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Seen {
+    /// Where it stands.
+    pub(super) state: TaskState,
+    /// Its attempt, if one lives.
+    pub(super) attempt: Option<AttemptId>,
+    /// When its next attempt may start.
+    pub(super) not_before: Option<Moment>,
+    /// Whether it waits for a usage limit to pass.
+    pub(super) limited: bool,
+    /// When it was queued last.
+    pub(super) queued: Option<Moment>,
+}
+
+/// Tasks that are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Circle {
+    /// The items of a `for_each` task.
+    Items(TaskId),
+    /// The tasks of a phase, without items, hooks and the like.
+    Phase(String),
+}
+
+/// How many of a circle stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// All of them.
+    pub(super) all: usize,
+    /// Those that are not over.
+    pub(super) open: usize,
+    /// Those that succeeded.
+    pub(super) success: usize,
+    /// Those that failed for good, by a time limit or otherwise.
+    pub(super) failed: usize,
+}
+
+/// All tasks of a run by where they stand.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Census {
+    at: BTreeMap<TaskId, usize>,
+    seen: Vec<Seen>,
+    by_state: BTreeMap<TaskState, BTreeSet<usize>>,
+    by_attempt: BTreeMap<AttemptId, usize>,
+    due: BTreeSet<(Moment, usize)>,
+    limited: BTreeSet<usize>,
+    /// Queued tasks; items of one task wait in one line, since one is as good as the other.
+    lines: BTreeMap<usize, BTreeSet<(Moment, usize)>>,
+    tallies: BTreeMap<Circle, Tally>,
+    circles: Vec<Option<Circle>>,
+    line_of: Vec<usize>,
+    workers: Vec<usize>,
+    finish: Option<usize>,
+    timed: Vec<usize>,
+    /// Tasks that stand alone by where they stand.
+    alone: BTreeMap<TaskState, BTreeSet<usize>>,
+    is_alone: Vec<bool>,
+    open: usize,
+    /// Tasks whose failure may end the run, and those among them that have failed.
+    can_end: Vec<bool>,
+    ending: BTreeSet<usize>,
+    optional: Vec<bool>,
+    spared: BTreeSet<usize>,
+    hooks: BTreeMap<TaskId, Vec<usize>>,
+    read: BTreeSet<TaskId>,
+    remaining_ms: Vec<u64>,
+}
+
+impl Seen {
+    /// A task that has not begun.
+    const fn blocked() -> Self {
+        Self {
+            state: TaskState::Blocked,
+            attempt: None,
+            not_before: None,
+            limited: false,
+            queued: None,
+        }
+    }
+}
+
+impl Census {
+    /// Counts the tasks of a plan, none of which has begun.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let at: BTreeMap<TaskId, usize> =
+            plan.tasks.iter().enumerate().map(|(at, task)| (task.id.clone(), at)).collect();
+        let aborts: BTreeSet<&str> = (plan.phases.iter())
+            .filter(|phase| phase.on_partial_failure == OnPartialFailure::Abort)
+            .map(|phase| phase.id.as_str())
+            .collect();
+        let reads = |need: &&plan::DependsOn| need.hard && need.cause == DependsCause::Reference;
+        let needs = plan.tasks.iter().flat_map(|task| task.needs.iter().filter(reads));
+        let mut census = Self {
+            circles: plan.tasks.iter().map(circle).collect(),
+            line_of: plan.tasks.iter().enumerate().map(|(i, task)| line(&at, i, task)).collect(),
+            can_end: plan
+                .tasks
+                .iter()
+                .map(|task| {
+                    task.origin.is_none() && !task.optional && aborts.contains(&*task.phase)
+                })
+                .collect(),
+            optional: plan.tasks.iter().map(|task| task.optional).collect(),
+            hooks: hooks(plan),
+            workers: places(plan, |task| task.worker_of().is_some()),
+            finish: places(plan, |task| matches!(task.origin, Some(Origin::Finish))).pop(),
+            timed: places(plan, |task| {
+                task.for_each.is_none()
+                    && (task.queue_timeout_ms.is_some() || task.total_timeout_ms.is_some())
+            }),
+            is_alone: plan.tasks.iter().map(stands_alone).collect(),
+            read: needs.map(|need| need.task.clone()).collect(),
+            remaining_ms: remaining(plan, &at),
+            seen: vec![Seen::blocked(); plan.tasks.len()],
+            at,
+            ..Self::default()
+        };
+        for at in 0..census.seen.len() {
+            look();
+            census.enter(at);
+        }
+        census
+    }
+
+    /// Takes in where a task stands now.
+    pub(super) fn follow(&mut self, task: &TaskId, seen: Seen) {
+        let Some(at) = self.position(task) else { return };
+        if self.seen[at] != seen {
+            look();
+            self.leave(at);
+            self.seen[at] = seen;
+            self.enter(at);
+        }
+    }
+
+    fn leave(&mut self, at: usize) {
+        let seen = self.seen[at].clone();
+        self.by_state.entry(seen.state).or_default().remove(&at);
+        self.alone.entry(seen.state).or_default().remove(&at);
+        self.open -= usize::from(!seen.state.is_end());
+        if let Some(attempt) = &seen.attempt {
+            self.by_attempt.remove(attempt);
+        }
+        if let Some(moment) = seen.not_before {
+            self.due.remove(&(moment, at));
+        }
+        if seen.state == TaskState::Queued {
+            let line = self.lines.entry(self.line_of[at]).or_default();
+            line.remove(&(seen.queued.unwrap_or_default(), at));
+            if line.is_empty() {
+                self.lines.remove(&self.line_of[at]);
+            }
+        }
+        self.limited.remove(&at);
+        self.ending.remove(&at);
+        self.spared.remove(&at);
+        self.tally(at, |count| *count -= 1);
+    }
+
+    fn enter(&mut self, at: usize) {
+        let seen = self.seen[at].clone();
+        self.by_state.entry(seen.state).or_default().insert(at);
+        if self.is_alone[at] {
+            self.alone.entry(seen.state).or_default().insert(at);
+        }
+        self.open += usize::from(!seen.state.is_end());
+        if let Some(attempt) = seen.attempt {
+            self.by_attempt.insert(attempt, at);
+        }
+        if let Some(moment) = seen.not_before {
+            self.due.insert((moment, at));
+        }
+        if seen.state == TaskState::Queued {
+            let line = self.lines.entry(self.line_of[at]).or_default();
+            line.insert((seen.queued.unwrap_or_default(), at));
+        }
+        if seen.limited {
+            self.limited.insert(at);
+        }
+        if matches!(seen.state, TaskState::Failed | TaskState::Timeout) {
+            if self.can_end[at] {
+                self.ending.insert(at);
+            }
+            if self.optional[at] {
+                self.spared.insert(at);
+            }
+        }
+        self.tally(at, |count| *count += 1);
+    }
+
+    fn tally(&mut self, at: usize, change: impl Fn(&mut usize)) {
+        let Some(circle) = &self.circles[at] else { return };
+        let tally = match self.tallies.get_mut(circle) {
+            Some(tally) => tally,
+            None => self.tallies.entry(circle.clone()).or_default(),
+        };
+        change(&mut tally.all);
+        match self.seen[at].state {
+            TaskState::Success => change(&mut tally.success),
+            TaskState::Failed | TaskState::Timeout => change(&mut tally.failed),
+            TaskState::Skipped | TaskState::Cancelled => {}
+            TaskState::Blocked
+            | TaskState::Ready
+            | TaskState::Queued
+            | TaskState::Starting
+            | TaskState::Running
+            | TaskState::RetryWait
+            | TaskState::Waiting => change(&mut tally.open),
+        }
+    }
+
+    /// Where a task stands in the plan.
+    pub(super) fn position(&self, task: &TaskId) -> Option<usize> {
+        look();
+        self.at.get(task).copied()
+    }
+
+    /// The tasks in that state, in the order of the plan.
+    pub(super) fn in_state(&self, state: TaskState) -> impl Iterator<Item = usize> + '_ {
+        self.by_state.get(&state).into_iter().flatten().copied().inspect(|_| look())
+    }
+
+    /// The same without items, hooks and the like.
+    pub(super) fn alone_in_state(&self, state: TaskState) -> impl Iterator<Item = usize> + '_ {
+        self.alone.get(&state).into_iter().flatten().copied().inspect(|_| look())
+    }
+
+    /// How many tasks are not over.
+    pub(super) const fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Whether every task is over.
+    pub(super) const fn all_over(&self) -> bool {
+        self.open == 0
+    }
+
+    /// The workers of all leads.
+    pub(super) fn workers(&self) -> impl Iterator<Item = usize> + '_ {
+        self.workers.iter().copied().inspect(|_| look())
+    }
+
+    /// The command of `[on_finish]`.
+    pub(super) const fn finish(&self) -> Option<usize> {
+        self.finish
+    }
+
+    /// The tasks that may wait, or last with all of their attempts, only so long.
+    pub(super) fn limited_in_time(&self) -> impl Iterator<Item = usize> + '_ {
+        self.timed.iter().copied().inspect(|_| look())
+    }
+
+    /// The tasks with a live attempt.
+    pub(super) fn live(&self) -> impl Iterator<Item = usize> + '_ {
+        self.in_state(TaskState::Starting).chain(self.in_state(TaskState::Running))
+    }
+
+    /// The task whose live attempt this is.
+    pub(super) fn of_attempt(&self, attempt: &AttemptId) -> Option<usize> {
+        look();
+        self.by_attempt.get(attempt).copied()
+    }
+
+    /// The tasks whose wait before the next attempt is over.
+    pub(super) fn due(&self, now: Moment) -> impl Iterator<Item = usize> + '_ {
+        self.due.range(..=(now, usize::MAX)).map(|(_, at)| *at).inspect(|_| look())
+    }
+
+    /// When the first of those waits ends.
+    pub(super) fn next_due(&self) -> Option<Moment> {
+        self.due.first().map(|(moment, _)| *moment)
+    }
+
+    /// The tasks that wait for a usage limit to pass.
+    pub(super) fn limited(&self) -> impl Iterator<Item = usize> + '_ {
+        self.limited.iter().copied().inspect(|_| look())
+    }
+
+    /// The first `most` of every line of queued tasks, the longest wait first.
+    pub(super) fn heads(&self, most: usize) -> impl Iterator<Item = usize> + '_ {
+        let firsts = move |line: &'_ BTreeSet<(Moment, usize)>| {
+            line.iter().take(most).map(|(_, at)| *at).collect::<Vec<_>>()
+        };
+        self.lines.values().flat_map(firsts).inspect(|_| look())
+    }
+
+    /// How a circle stands.
+    pub(super) fn of_circle(&self, circle: &Circle) -> Tally {
+        look();
+        self.tallies.get(circle).copied().unwrap_or_default()
+    }
+
+    /// The failed tasks that may end the run, because their phase says abort.
+    pub(super) fn ending(&self) -> impl Iterator<Item = usize> + '_ {
+        self.ending.iter().copied().inspect(|_| look())
+    }
+
+    /// The failed tasks that were optional.
+    pub(super) fn spared(&self) -> impl Iterator<Item = usize> + '_ {
+        self.spared.iter().copied().inspect(|_| look())
+    }
+
+    /// The tasks that have hooks, each with them.
+    pub(super) fn hooks(&self) -> impl Iterator<Item = (&TaskId, &[usize])> + '_ {
+        self.hooks.iter().map(|(of, hooks)| (of, hooks.as_slice())).inspect(|_| look())
+    }
+
+    /// Whether all hooks of a task are over; they are when it has none.
+    pub(super) fn hooks_are_over(&self, of: &TaskId) -> bool {
+        let hooks = self.hooks.get(of).into_iter().flatten();
+        hooks.inspect(|_| look()).all(|at| self.seen[*at].state.is_end())
+    }
+
+    /// Whether another task needs the output of this one.
+    pub(super) fn is_read(&self, task: &TaskId) -> bool {
+        self.read.contains(task)
+    }
+
+    /// The longest expected way from a task to the end of the run.
+    pub(super) fn remaining_ms(&self, at: usize) -> u64 {
+        self.remaining_ms[at]
+    }
+}
+
+fn places(plan: &Plan, wanted: impl Fn(&plan::Task) -> bool) -> Vec<usize> {
+    (0..plan.tasks.len()).filter(|at| wanted(&plan.tasks[*at])).collect()
+}
+
+fn hooks(plan: &Plan) -> BTreeMap<TaskId, Vec<usize>> {
+    let mut hooks: BTreeMap<TaskId, Vec<usize>> = BTreeMap::new();
+    for (at, task) in plan.tasks.iter().enumerate() {
+        if let Some(Origin::Hook { of, .. }) = &task.origin {
+            hooks.entry(of.clone()).or_default().push(at);
+        }
+    }
+    hooks
+}
+
+/// Whether the file names it as a task of its own, or an agent asked for it.
+fn stands_alone(task: &plan::Task) -> bool {
+    matches!(task.origin, None | Some(Origin::Worker { .. }))
+}
+
+fn circle(task: &plan::Task) -> Option<Circle> {
+    match &task.origin {
+        None => Some(Circle::Phase(task.phase.clone())),
+        Some(Origin::Item { of, .. }) => Some(Circle::Items(of.clone())),
+        Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) => None,
+    }
+}
+
+fn line(at: &BTreeMap<TaskId, usize>, own: usize, task: &plan::Task) -> usize {
+    match &task.origin {
+        Some(Origin::Item { of, .. }) => at.get(of).copied().unwrap_or(own),
+        None | Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) => own,
+    }
+}
+
+/// The longest expected way from each task to the end of its run. An item is on the way of its
+/// `for_each` task.
+fn remaining(plan: &Plan, at: &BTreeMap<TaskId, usize>) -> Vec<u64> {
+    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); plan.tasks.len()];
+    for (reader, task) in plan.tasks.iter().enumerate() {
+        if matches!(task.origin, Some(Origin::Item { .. })) {
+            continue;
+        }
+        for need in task.needs.iter().filter_map(|need| at.get(&need.task)) {
+            readers[*need].push(reader);
+        }
+    }
+    let mut known = vec![None; plan.tasks.len()];
+    (0..plan.tasks.len())
+        .map(|own| walk(line(at, own, &plan.tasks[own]), plan, &readers, &mut known))
+        .collect()
+}
+
+fn walk(at: usize, plan: &Plan, readers: &[Vec<usize>], known: &mut [Option<u64>]) -> u64 {
+    if let Some(ms) = known[at] {
+        return ms;
+    }
+    // Against a circle, which only a broken ledger can hold.
+    known[at] = Some(0);
+    let beyond = readers[at].iter().map(|reader| walk(*reader, plan, readers, known));
+    let beyond = beyond.max().unwrap_or(0);
+    let ms = plan.tasks[at].expected_ms.unwrap_or(1).saturating_add(beyond);
+    known[at] = Some(ms);
+    ms
+}
+
+#[cfg(test)]
+thread_local! {
+    static LOOKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Counts that something was looked at, for tests that say how much work a decision is.
+#[inline]
+pub(super) fn look() {
+    #[cfg(test)]
+    LOOKS.with(|looks| looks.set(looks.get() + 1));
+}
+
+/// How often something was looked at on this thread.
+#[cfg(test)]
+pub(super) fn looks() -> u64 {
+    LOOKS.with(std::cell::Cell::get)
+}

@@ -1,0 +1,209 @@
+//! Times that a run waits for: the ends of questions and waits, and of the limits of tasks beside
+//! those of one attempt; and when a task is late (feature K13). All of them are data, so they hold
+//! over restarts and pauses.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::model::{
+    AttemptId, Moment, Outcome, RunFact, RunId, RunState, StopCause, TaskError, TaskId, TaskState,
+};
+use crate::plan::{self, Expiry, Work};
+
+use super::asking::TIME;
+use super::{Action, Run, Task, Workflow, order};
+
+/// A task is late when it has taken this many times as long as expected.
+const LATE: u64 = 2;
+
+/// What is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Nobody answered this question.
+    Question(String),
+    /// No event came for this task.
+    Event(TaskId),
+    /// This task is late.
+    Late(TaskId),
+    /// It found no slot.
+    Queue(TaskId),
+    /// All its attempts together took too long.
+    Total(TaskId),
+}
+
+impl Run {
+    /// Everything with a time of its own that is still to come, or is due.
+    fn dues(&self, told: &dyn Fn(&AttemptId) -> bool) -> Vec<(Moment, Due)> {
+        let mut found = Vec::new();
+        if self.state.is_end() {
+            return found;
+        }
+        found.extend(self.open_questions().filter_map(|question| {
+            question.ask.on_expire.as_ref()?;
+            Some((question.ask.expires?, Due::Question(question.ask.id.clone())))
+        }));
+        let states = [TaskState::Waiting, TaskState::Starting, TaskState::Running];
+        let timed: BTreeSet<usize> = (states.into_iter())
+            .flat_map(|state| self.census.in_state(state))
+            .chain(self.census.limited_in_time())
+            .collect();
+        for (plan, task) in timed.into_iter().filter_map(|at| self.at(at)) {
+            self.dues_of(plan, task, told, &mut found);
+        }
+        found
+    }
+
+    fn dues_of(
+        &self,
+        plan: &plan::Task,
+        task: &Task,
+        told: &dyn Fn(&AttemptId) -> bool,
+        found: &mut Vec<(Moment, Due)>,
+    ) {
+        let works = self.state == RunState::Running && !self.winding_down();
+        let since =
+            |ms: Option<u64>, from: Option<Moment>| Some(from? + Duration::from_millis(ms?));
+        if task.state == TaskState::Waiting
+            && let Work::Wait { expiry: Some(Expiry { after_ms, .. }), .. } = &plan.work
+            && let Some(at) = since(Some(*after_ms), task.since)
+        {
+            found.push((at, Due::Event(plan.id.clone())));
+        }
+        let attempt = task.attempt.as_ref().filter(|_| task.is_live());
+        let is_late = attempt.is_some_and(|attempt| self.kept.stalled.contains_key(attempt));
+        let expected = plan.expected_ms.map(|ms| ms.saturating_mul(LATE));
+        if let Some(at) = since(expected, task.since)
+            && task.state == TaskState::Running
+            && !is_late
+        {
+            found.push((at, Due::Late(plan.id.clone())));
+        }
+        if let Some(at) = since(plan.queue_timeout_ms, task.since)
+            && task.state == TaskState::Queued
+            && works
+        {
+            found.push((at, Due::Queue(plan.id.clone())));
+        }
+        let is_told = attempt.is_some_and(told);
+        let begun = task.started.is_some() && !task.state.is_end() && !is_told;
+        if let Some(at) = since(plan.total_timeout_ms, task.started).map(|at| at + task.paused)
+            && begun
+            && works
+        {
+            found.push((at, Due::Total(plan.id.clone())));
+        }
+    }
+
+    /// Whether all the time that a task has for all of its attempts is used up.
+    pub(super) fn is_out_of_time(&self, now: Moment, plan: &plan::Task) -> bool {
+        let started = self.task(&plan.id).and_then(|task| Some(task.started? + task.paused));
+        let total = plan.total_timeout_ms.map(Duration::from_millis);
+        started.zip(total).is_some_and(|(started, total)| started + total <= now)
+    }
+}
+
+impl Workflow {
+    /// The next moment at which something of a run is due.
+    pub(super) fn next_due(&self, run: &Run) -> Option<Moment> {
+        run.dues(&|attempt| self.told.contains(attempt)).into_iter().map(|(at, _)| at).min()
+    }
+
+    /// Does what is due.
+    pub(super) fn look_at_clocks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        let dues = run.dues(&|attempt| self.told.contains(attempt));
+        for (_, due) in dues.into_iter().filter(|(at, _)| *at <= now) {
+            match due {
+                Due::Question(ask) => self.question_expired(now, id, &ask, out),
+                Due::Event(task) => self.event_expired(now, id, &task, out),
+                Due::Late(task) => self.is_late(now, id, task, out),
+                Due::Queue(task) => {
+                    let ms = self.limit_of(id, &task, |plan| plan.queue_timeout_ms);
+                    let message = format!("no slot was free for it in {} s", ms / 1000);
+                    self.out_of_time(now, id, task, message, out);
+                }
+                Due::Total(task) => {
+                    let ms = self.limit_of(id, &task, |plan| plan.total_timeout_ms);
+                    let message = format!("all its attempts took more than {} s", ms / 1000);
+                    self.out_of_time(now, id, task, message, out);
+                }
+            }
+        }
+    }
+
+    fn limit_of(&self, id: &RunId, task: &TaskId, limit: fn(&plan::Task) -> Option<u64>) -> u64 {
+        self.runs[id].plan.task(task).and_then(limit).unwrap_or(0)
+    }
+
+    fn question_expired(&mut self, now: Moment, id: &RunId, ask: &str, out: &mut Vec<Action>) {
+        let question = self.runs[id].open_questions().find(|question| question.ask.id == ask);
+        let answer = question.and_then(|question| question.ask.on_expire.clone());
+        if let Some(answer) = answer {
+            self.answer(now, id, ask, &answer, TIME, out);
+        }
+    }
+
+    /// Told once per attempt: it lives, so it is slow, and is waited for (features K13, K14).
+    fn is_late(&mut self, now: Moment, id: &RunId, task: TaskId, out: &mut Vec<Action>) {
+        let run = &self.runs[id];
+        let expected_ms = run.plan.task(&task).and_then(|plan| plan.expected_ms);
+        let attempt = run.task(&task).and_then(|task| task.attempt.clone());
+        if let (Some(expected_ms), Some(attempt)) = (expected_ms, attempt) {
+            self.record(now, id, RunFact::TaskStalled { task, attempt, expected_ms }, out);
+        }
+    }
+
+    /// A task that lives is stopped, and fails when it is gone; any other fails at once.
+    fn out_of_time(
+        &mut self,
+        now: Moment,
+        id: &RunId,
+        task: TaskId,
+        message: String,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(found) = self.runs[id].task(&task) else { return };
+        if found.state.is_end() {
+            return;
+        }
+        if let Some(attempt) = found.attempt.clone().filter(|_| found.is_live()) {
+            if self.told.insert(attempt.clone()) {
+                out.push(Action::Stop { attempt, cause: StopCause::Timeout });
+            }
+            return;
+        }
+        if let Some(child) = found.child.clone() {
+            self.cancel(now, &child, out);
+        }
+        let error = TaskError { outcome: Outcome::Timeout, ..order::unusable(message) };
+        self.record(now, id, RunFact::TaskFailed { task, attempt: None, error }, out);
+    }
+
+    /// Starts the last command of a run when everything else is over, whatever came of it; also
+    /// after a cancel. A run that never began has nothing to clean up.
+    pub(super) fn look_at_last(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        let Some((last, task)) = run.census.finish().and_then(|at| run.at(at)) else { return };
+        let over = run.census.open() == 1;
+        if task.state != TaskState::Blocked || !over || run.state.is_end() {
+            return;
+        }
+        let task = last.id.clone();
+        if run.started.is_none() {
+            let reason = crate::model::SkipReason::Cancelled;
+            return self.record(now, id, RunFact::TaskCancelled { task, reason }, out);
+        }
+        if run.state == RunState::Paused {
+            // With nothing to show for it nobody needs to decide (feature K6).
+            let lost = run.asks_about_failures() && run.all_failed();
+            if !run.cancelling && !lost {
+                return;
+            }
+            let fact = RunFact::Moved { state: RunState::Running, why: None };
+            self.record(now, id, fact, out);
+        }
+        if self.runs[id].state == RunState::Running {
+            self.record(now, id, RunFact::TaskQueued { task }, out);
+        }
+    }
+}

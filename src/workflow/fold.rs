@@ -1,0 +1,171 @@
+//! Work of kind `reduce`: the daemon makes one value of several by itself, and asks a person when
+//! a vote is tied (features C10–C12, C14, O5, ruling Z9).
+
+use serde_json::{Map, Value};
+
+use super::census::Circle;
+use super::gather;
+use super::reduce::{Count, Entry, Reduced, reduce};
+use super::run::{Run, Task};
+use super::sight::Sight;
+use crate::model::{Ask, AskKind, Outcome, Output, RunFact, TaskError, TaskId, TaskState};
+use crate::plan::{
+    self, Edge, InputValue, Lookup, OnTie, Origin, Reduce, Reducer, Template, TemplatePart, Work,
+    resolve_input,
+};
+
+/// What a task of kind `reduce` is made of.
+struct Material {
+    entries: Vec<Entry>,
+    /// How many were asked for one.
+    asked: usize,
+    /// The same as the plan sees it.
+    from: Value,
+}
+
+/// What follows when a task of kind `reduce` can start.
+pub(super) fn begin(run: &Run, plan: &plan::Task, work: &Reduce) -> Vec<RunFact> {
+    let task = plan.id.clone();
+    match (made(run, plan, work), &work.by) {
+        (Ok(Reduced::Value(value)), _) => vec![done(task, value)],
+        (Ok(Reduced::Votes(count)), Reducer::Vote(vote)) if count.is_tied() => {
+            tied(run, task, &count, &vote.on_tie)
+        }
+        (Ok(Reduced::Votes(count)), _) => vec![done(task, count.output(None))],
+        (Err(message), _) => vec![failed(task, message)],
+    }
+}
+
+/// The end of a vote that a person was asked about, once there is an answer.
+pub(super) fn decided(run: &Run, plan: &plan::Task) -> Option<RunFact> {
+    let Work::Reduce(work) = &plan.work else { return None };
+    let asked = ties(run, &plan.id);
+    let question = run.kept.asks.get(&tie(&plan.id, asked.checked_sub(1)?))?;
+    let (answer, by) = question.answer.as_ref()?;
+    let task = plan.id.clone();
+    Some(match made(run, plan, work) {
+        Ok(Reduced::Votes(count)) => {
+            let choice = count.choice(answer);
+            done(task, count.output(Some((&choice, by))))
+        }
+        Ok(Reduced::Value(value)) => done(task, value),
+        Err(message) => failed(task, message),
+    })
+}
+
+fn tied(run: &Run, task: TaskId, count: &Count, on_tie: &OnTie) -> Vec<RunFact> {
+    let choices = count.choices();
+    let told = format!("the vote `{task}` has no decision: {}", count.told());
+    match on_tie {
+        OnTie::Value(value) => vec![done(task, count.output(Some((value, "plan"))))],
+        OnTie::Ask if !choices.is_empty() => {
+            let ask = Ask {
+                id: tie(&task, ties(run, &task)),
+                kind: AskKind::Tie,
+                task: Some(task.clone()),
+                question: format!("{told}. Which is it?"),
+                answers: choices,
+                expires: None,
+                on_expire: None,
+            };
+            vec![RunFact::TaskWaiting { task, run: None }, RunFact::Asked(ask)]
+        }
+        OnTie::Ask | OnTie::Fail => vec![failed(task, told)],
+    }
+}
+
+/// How often a person was asked about this vote.
+fn ties(run: &Run, task: &TaskId) -> usize {
+    let about = |ask: &Ask| ask.kind == AskKind::Tie && ask.task.as_ref() == Some(task);
+    run.kept.asks.values().filter(|question| about(&question.ask)).count()
+}
+
+/// The name of the question: a vote that is counted again is asked about again.
+fn tie(task: &TaskId, before: usize) -> String {
+    if before == 0 { format!("tie:{task}") } else { format!("tie:{task}-{}", before + 1) }
+}
+
+fn done(task: TaskId, value: Value) -> RunFact {
+    RunFact::TaskSucceeded { task, attempt: None, output: Output::of(value) }
+}
+
+fn failed(task: TaskId, message: String) -> RunFact {
+    let error = TaskError {
+        outcome: Outcome::Malformed,
+        message,
+        exit_code: None,
+        signal: None,
+        tail: String::new(),
+        log: None,
+    };
+    RunFact::TaskFailed { task, attempt: None, error }
+}
+
+fn made(run: &Run, plan: &plan::Task, work: &Reduce) -> Result<Reduced, String> {
+    let sight = Sight::of(run, plan);
+    let Material { entries, asked, from } = material(run, &work.from, &sight)?;
+    let mut inputs = Map::new();
+    for input in &plan.inputs {
+        let value = resolve_input(&input.value, &sight).map_err(|missing| missing.to_string())?;
+        inputs.insert(input.name.clone(), value);
+    }
+    reduce(&work.by, entries, asked, from, inputs)
+}
+
+/// Where the plan says whose outputs they are, entries carry the names of those who gave them.
+fn material(run: &Run, from: &InputValue, sight: &dyn Lookup) -> Result<Material, String> {
+    let resolved = resolve_input(from, sight).map_err(|missing| missing.to_string())?;
+    let whole =
+        |entries: Vec<Entry>, asked| Ok(Material { entries, asked, from: resolved.clone() });
+    match (from, from_edge(from)) {
+        (_, Some(Edge::PhaseOutputs { phase })) => {
+            let voters: Vec<(&plan::Task, &Task)> =
+                run.tasks().filter(|(plan, _)| plan.phase == *phase && is_own(plan)).collect();
+            let entry = |(plan, task): &(&plan::Task, &Task)| {
+                let value = task.output.as_ref()?.value.clone();
+                Some(Entry { name: plan.id.to_string(), value })
+            };
+            whole(voters.iter().filter_map(entry).collect(), voters.len())
+        }
+        (_, Some(Edge::Output { task, path }))
+            if path.is_empty() && run.maps.contains_key(task) =>
+        {
+            let asked = run.census.of_circle(&Circle::Items(task.clone())).all;
+            let given =
+                gather::items(run, task).filter(|(_, item)| item.state == TaskState::Success);
+            let entry = |(key, item): (&str, &Task)| {
+                let value = item.output.as_ref()?.value.clone();
+                Some(Entry { name: key.to_owned(), value })
+            };
+            whole(given.filter_map(entry).collect(), asked)
+        }
+        (InputValue::List(list), _) => {
+            let mut entries = Entry::all_of(resolved.clone());
+            for (entry, written) in entries.iter_mut().zip(list) {
+                if let Some(Edge::Output { task, .. }) = from_edge(written) {
+                    entry.name = task.to_string();
+                }
+            }
+            let asked = entries.len();
+            whole(entries, asked)
+        }
+        _ => {
+            let entries = Entry::all_of(resolved.clone());
+            let asked = entries.len();
+            whole(entries, asked)
+        }
+    }
+}
+
+/// What a value refers to that is nothing but one reference.
+fn from_edge(value: &InputValue) -> Option<&Edge> {
+    let InputValue::Text(Template { parts }) = value else { return None };
+    match parts.as_slice() {
+        [TemplatePart::Reference { to, .. }] => Some(to),
+        _ => None,
+    }
+}
+
+fn is_own(plan: &plan::Task) -> bool {
+    matches!(plan.origin, None | Some(Origin::Worker { .. }))
+}

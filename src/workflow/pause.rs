@@ -1,0 +1,185 @@
+//! Pausing and going on (features E10, E11): nothing new is started; what runs goes on, or is
+//! stopped and made again later without using a retry. A pause is data: it outlives daemons.
+//!
+//! A run also pauses by itself when every task that could go on waits for a usage limit and nothing
+//! lives (feature K7, ruling Z20); it goes on by itself when the limit is over.
+
+use crate::model::{Fact, Moment, Outcome, RunFact, RunId, RunState, StopCause, TaskId, TaskState};
+use crate::plan::{self, Work};
+
+use super::{Action, Run, Task, Workflow, failover};
+
+/// Why a run is paused: a person wanted it.
+pub const USER: &str = "user";
+/// A person wanted it, and its agents stopped.
+pub const USER_STOP: &str = "user-stop";
+/// The run that it is a part of is paused.
+pub const PARENT: &str = "parent";
+/// The same, and its agents are stopped.
+pub const PARENT_STOP: &str = "parent-stop";
+/// Everything waits for a usage limit to pass.
+pub const LIMIT: &str = "limit";
+
+/// Whether a pause for this reason stops what runs.
+pub(super) fn stops(why: Option<&str>) -> bool {
+    matches!(why, Some(USER_STOP | PARENT_STOP))
+}
+
+impl Workflow {
+    /// Starts nothing more, and stops what runs if that is wanted.
+    pub(super) fn pause(
+        &mut self,
+        now: Moment,
+        id: &RunId,
+        stop: bool,
+        by_parent: bool,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(run) = self.runs.get(id) else { return };
+        let again = stop && !stops(run.why.as_deref()) && !run.asks_about_failures();
+        let by_limit = run.why.as_deref() == Some(LIMIT);
+        let may = match run.state {
+            RunState::Running => !run.winding_down(),
+            RunState::Paused => again || by_limit,
+            RunState::Initializing
+            | RunState::Planning
+            | RunState::AwaitingApproval
+            | RunState::Completing
+            | RunState::Completed
+            | RunState::Failed
+            | RunState::Cancelled => false,
+        };
+        if !may {
+            return;
+        }
+        let why = match (by_parent, stop) {
+            (false, false) => USER,
+            (false, true) => USER_STOP,
+            (true, false) => PARENT,
+            (true, true) => PARENT_STOP,
+        };
+        let fact = RunFact::Moved { state: RunState::Paused, why: Some(why.to_owned()) };
+        self.record(now, id, fact, out);
+        let run = &self.runs[id];
+        if stop {
+            let live = run.tasks.values().filter(|task| task.is_live());
+            out.extend(
+                live.filter_map(|task| task.attempt.clone())
+                    .map(|attempt| Action::Stop { attempt, cause: StopCause::Cancelled }),
+            );
+        }
+        for child in run.children() {
+            self.pause(now, &child, stop, true, out);
+        }
+    }
+
+    /// Goes on where it stopped.
+    pub(super) fn resume(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        if run.state != RunState::Paused || run.asks_about_failures() {
+            return;
+        }
+        self.record(now, id, RunFact::Moved { state: RunState::Running, why: None }, out);
+        for child in self.runs[id].children() {
+            let by_parent = self.runs.get(&child).and_then(|child| child.why.as_deref());
+            if matches!(by_parent, Some(PARENT | PARENT_STOP)) {
+                self.resume(now, &child, out);
+            }
+        }
+    }
+
+    /// Pauses a run in which nothing can go on before a usage limit is over.
+    pub(super) fn hold_at_limit(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        if run.state != RunState::Running || run.winding_down() || self.parked.is_empty() {
+            return;
+        }
+        let Some(agents) = self.held_by(now, run) else { return };
+        let until = agents.iter().filter_map(|agent| self.parked.get(agent)).min();
+        let seconds = until.map_or(0, |until| until.since(now).as_secs());
+        let text = format!(
+            "{id} is paused: all that could go on waits for a usage limit of {} to pass, for {seconds} s more; `muxvisor resume {id}` tries at once",
+            agents.join(", ")
+        );
+        out.push(Action::Record(Fact::Noted { about: id.to_string(), text }));
+        let fact = RunFact::Moved { state: RunState::Paused, why: Some(LIMIT.to_owned()) };
+        self.record(now, id, fact, out);
+    }
+
+    /// Goes on with a run when the limit that it waited for is over.
+    pub(super) fn leave_limit(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        let held = run.state == RunState::Paused && run.why.as_deref() == Some(LIMIT);
+        if held && self.held_by(now, run).is_none() {
+            self.resume(now, id, out);
+        }
+    }
+
+    /// The agents that a paused run waits for, if it is a usage limit that it waits for.
+    pub fn limits_of(&self, now: Moment, id: &RunId) -> Vec<String> {
+        let run = self.runs.get(id).filter(|run| run.why.as_deref() == Some(LIMIT));
+        run.and_then(|run| self.held_by(now, run)).unwrap_or_default()
+    }
+
+    /// The parked agents that all tasks of a run wait for; none when anything can go on without
+    /// them, or nothing waits for any.
+    fn held_by(&self, now: Moment, run: &Run) -> Option<Vec<String>> {
+        let mut agents = Vec::new();
+        for (plan, task) in run.tasks() {
+            match task.state {
+                TaskState::Queued | TaskState::RetryWait => {
+                    agents.push(self.held_back(now, run, plan, task)?);
+                }
+                TaskState::Ready
+                | TaskState::Starting
+                | TaskState::Running
+                | TaskState::Waiting => return None,
+                TaskState::Blocked
+                | TaskState::Success
+                | TaskState::Failed
+                | TaskState::Timeout
+                | TaskState::Skipped
+                | TaskState::Cancelled => {}
+            }
+        }
+        agents.sort();
+        agents.dedup();
+        (!agents.is_empty()).then_some(agents)
+    }
+
+    /// The parked agent that a task waits for.
+    fn held_back(&self, now: Moment, run: &Run, plan: &plan::Task, task: &Task) -> Option<String> {
+        let name = run.plan.agent_at(plan, task.agent_index)?;
+        let limited = |task: &Task| {
+            task.error.as_ref().is_some_and(|error| error.outcome == Outcome::RateLimited)
+        };
+        let held = match task.state {
+            TaskState::Queued => {
+                let away = |name: &str| self.parked.contains_key(name);
+                let able = plan.work.agents().iter().take(plan.work.alternatives());
+                able.clone().all(|agent| away(&agent.name))
+                    && failover::free(now, run, plan, task, &away).is_none()
+            }
+            _ => limited(task),
+        };
+        (held && self.parked.contains_key(name)).then(|| name.to_owned())
+    }
+}
+
+impl Run {
+    /// The runs that tasks of this one wait for.
+    pub fn children(&self) -> Vec<RunId> {
+        let waits = |(plan, task): (&plan::Task, &Task)| {
+            let waits = task.state == TaskState::Waiting && matches!(plan.work, Work::Plan(_));
+            task.child.clone().filter(|_| waits)
+        };
+        let waiting = self.census.in_state(TaskState::Waiting).filter_map(|at| self.at(at));
+        waiting.filter_map(waits).collect()
+    }
+
+    /// The task that waits for this attempt and was stopped by a pause, so that it is made again.
+    pub(super) fn was_halted(&self, task: &TaskId) -> bool {
+        let attempt = self.task(task).and_then(|task| task.attempt.as_ref());
+        attempt.is_some_and(|attempt| self.halted.contains(attempt))
+    }
+}

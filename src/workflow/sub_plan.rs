@@ -1,0 +1,201 @@
+//! Plans inside of plans (feature A22): a task of kind `plan` asks for a run of its own, waits for
+//! its end without a slot, and has its result.
+//!
+//! Asking, the new run, and that the task waits for it are written in one commit, so that a crash
+//! leaves either all of it or nothing. The output is `{ status, outputs, summary }`: `outputs` has
+//! the output of every task by its id, the other two are those of the child's result document.
+
+use serde_json::{Map, Value, json};
+
+use crate::model::{
+    Moment, Outcome, Output, Parent, RunFact, RunId, RunOutcome, RunState, SkipReason, Submission,
+    TaskError, TaskId, TaskState,
+};
+use crate::plan::{Lookup, SubPlan, Work, resolve_input};
+
+use super::values::Values;
+use super::{Action, Run, Workflow, order, results};
+
+/// The run that a sub-plan is to be, before it has an id.
+pub(super) fn submission(
+    run: &Run,
+    plan: &SubPlan,
+    values: &dyn Lookup,
+    parent: Parent,
+) -> Result<Submission, String> {
+    let mut frozen = plan.plan.clone();
+    for input in &plan.inputs {
+        let value = resolve_input(&input.value, values).map_err(|missing| missing.to_string())?;
+        frozen["inputs"][&input.name] = value;
+    }
+    let read = serde_json::from_value::<crate::plan::Plan>(frozen.clone());
+    read.map_err(|error| format!("its plan cannot be read: {error}"))?;
+    let name = frozen["name"].as_str().unwrap_or("plan").to_owned();
+    Ok(Submission {
+        run: RunId::new(""),
+        name,
+        text: plan.text.clone(),
+        path: plan.path.clone().into(),
+        plan: frozen,
+        cwd: run.submission.cwd.clone(),
+        env: run.submission.env.clone(),
+        // Whoever approved the plan has seen this part of it.
+        needs_approval: false,
+        parent: Some(parent),
+    })
+}
+
+/// What a run of a sub-plan is to the task that waits for it.
+fn output(child: &Run, now: Moment) -> Value {
+    let document = results::document(child, None, now);
+    let document = &document["execution_results"];
+    let outputs = child.tasks().filter_map(|(plan, task)| {
+        Some((plan.id.to_string(), task.output.as_ref()?.value.clone()))
+    });
+    json!({
+        "status": document["status"],
+        "outputs": outputs.collect::<Map<_, _>>(),
+        "summary": document["summary"],
+    })
+}
+
+impl Workflow {
+    /// Has a task of kind `plan` wait; the run for it is asked for when the run settles.
+    pub(super) fn wait_for_plan(
+        &mut self,
+        now: Moment,
+        id: &RunId,
+        task: &TaskId,
+        out: &mut Vec<Action>,
+    ) {
+        self.record(now, id, RunFact::TaskWaiting { task: task.clone(), run: None }, out);
+    }
+
+    /// Asks for the runs that tasks wait for and that are not there, and takes the results of
+    /// those that are over.
+    pub(super) fn look_at_children(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        let waiting = run.census.in_state(TaskState::Waiting).filter_map(|at| run.at(at));
+        let waits: Vec<(TaskId, Option<RunId>)> = waiting
+            .filter(|(plan, _)| plan.for_each.is_none() && matches!(plan.work, Work::Plan(_)))
+            .map(|(plan, task)| (plan.id.clone(), task.child.clone()))
+            .collect();
+        for (task, child) in waits {
+            match child {
+                None => self.ask_for_child(now, id, &task, out),
+                Some(child) => self.child_ended(now, id, task, &child, out),
+            }
+        }
+    }
+
+    fn ask_for_child(&mut self, now: Moment, id: &RunId, task: &TaskId, out: &mut Vec<Action>) {
+        let parent = Parent { run: id.clone(), task: Some(task.clone()) };
+        if !self.asked_for.insert((id.clone(), task.clone())) {
+            return;
+        }
+        let run = &self.runs[id];
+        let Some(Work::Plan(plan)) = run.plan.task(task).map(|plan| &plan.work) else { return };
+        match submission(run, plan, &Values(run), parent) {
+            Ok(submission) => out.push(Action::Submit(Box::new(submission))),
+            Err(why) => {
+                self.asked_for.remove(&(id.clone(), task.clone()));
+                self.fail_before_start(now, id, task.clone(), order::unusable(why), out);
+            }
+        }
+    }
+
+    /// Ties a new run to the task that asked for it. One that nobody waits for any more ends.
+    pub(super) fn tie_to_parent(
+        &mut self,
+        now: Moment,
+        child: &RunId,
+        parent: &Parent,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(task) = parent.task.clone() else { return };
+        self.asked_for.remove(&(parent.run.clone(), task.clone()));
+        let waits = self.runs.get(&parent.run).and_then(|run| run.task(&task));
+        let waits = waits.is_some_and(|it| it.state == TaskState::Waiting && it.child.is_none());
+        if !waits {
+            return self.cancel(now, child, out);
+        }
+        let fact = RunFact::TaskWaiting { task, run: Some(child.clone()) };
+        self.record(now, &parent.run, fact, out);
+    }
+
+    /// The run that a task asked for could not be made.
+    pub(super) fn child_refused(
+        &mut self,
+        now: Moment,
+        parent: &Parent,
+        why: String,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(task) = parent.task.clone() else { return };
+        self.asked_for.remove(&(parent.run.clone(), task.clone()));
+        let waits = self.runs.get(&parent.run).and_then(|run| run.task(&task));
+        if waits.is_some_and(|task| task.state == TaskState::Waiting) {
+            self.fail_before_start(now, &parent.run, task, order::unusable(why), out);
+        }
+    }
+
+    fn child_ended(
+        &mut self,
+        now: Moment,
+        id: &RunId,
+        task: TaskId,
+        child: &RunId,
+        out: &mut Vec<Action>,
+    ) {
+        let failed = |outcome, message: String| {
+            let error = TaskError { outcome, ..order::unusable(message) };
+            RunFact::TaskFailed { task: task.clone(), attempt: None, error }
+        };
+        let fact = match self.runs.get(child) {
+            // Runs end in the commit in which their parent hears of it, so this one was lost.
+            None => failed(Outcome::Lost, format!("its run {child} cannot be found")),
+            Some(child) if !child.state.is_end() => return,
+            Some(child) => match child.outcome {
+                Some(RunOutcome::Completed | RunOutcome::Partial) => {
+                    let output = Output::of(output(child, now));
+                    RunFact::TaskSucceeded { task: task.clone(), attempt: None, output }
+                }
+                Some(RunOutcome::Cancelled) if self.runs[id].winding_down() => {
+                    let cancelled = self.runs[id].cancelling;
+                    let reason =
+                        if cancelled { SkipReason::Cancelled } else { SkipReason::Stopped };
+                    RunFact::TaskCancelled { task: task.clone(), reason }
+                }
+                Some(RunOutcome::Cancelled) => {
+                    failed(Outcome::Cancelled, format!("its run {} was cancelled", child.id))
+                }
+                Some(RunOutcome::Failed) | None => {
+                    let cause = child.root_cause.clone().unwrap_or_else(|| "it failed".to_owned());
+                    failed(Outcome::ExitCode, format!("its run {} failed: {cause}", child.id))
+                }
+            },
+        };
+        self.record(now, id, fact, out);
+    }
+
+    /// The runs that tasks of a run wait for and that have not ended.
+    pub(super) fn live_children(&self, id: &RunId) -> Vec<RunId> {
+        let Some(run) = self.runs.get(id) else { return Vec::new() };
+        let lives = |child: &RunId| self.runs.get(child).is_some_and(|child| !child.state.is_end());
+        run.children().into_iter().filter(lives).collect()
+    }
+
+    /// A run whose parent was paused before it began is paused too.
+    pub(super) fn follow_parent(
+        &mut self,
+        now: Moment,
+        child: &RunId,
+        parent: &Parent,
+        out: &mut Vec<Action>,
+    ) {
+        let paused = self.runs.get(&parent.run).is_some_and(|run| run.state == RunState::Paused);
+        if paused && parent.task.is_some() {
+            self.pause(now, child, false, true, out);
+        }
+    }
+}

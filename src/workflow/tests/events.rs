@@ -1,0 +1,153 @@
+//! Events, and plans inside of plans.
+
+use super::flow::{changed, set};
+use super::*;
+use crate::model::{Parent, RunOutcome};
+use crate::plan::{Expiry, InputUse, InputValue, SubPlan, Template, Trigger, Work};
+
+fn waits(expiry: Option<Expiry>) -> Work {
+    Work::Wait { event: Template::text("deployed"), expiry }
+}
+
+impl Bench {
+    fn emit(&mut self, name: &str, data: Value, key: Option<&str>) {
+        let (name, dedup) = (name.to_owned(), key.map(str::to_owned));
+        self.hear(Event::Emitted { name, data, dedup });
+    }
+}
+
+/// Feature C17: an event releases all who wait for it; one that comes early is kept for the first
+/// who comes to wait; the same key is the same event.
+#[test]
+fn an_event_is_kept_until_somebody_takes_it() {
+    let text = tasks("", &[("x", ""), ("y", ""), ("z", "depends_on = [\"x\"]")]);
+    let start = || {
+        changed(&text, |plan| {
+            for id in ["x", "y", "z"] {
+                set(plan, id, |task| task.work = waits(None));
+            }
+        })
+    };
+    let mut bench = start();
+    assert_eq!(bench.task("x").state, TaskState::Waiting);
+    bench.emit("other", json!(0), None);
+    bench.emit("deployed", json!({ "n": 1 }), Some("k"));
+    let state = |bench: &Bench, id: &str| bench.task(id).state;
+    assert_eq!(state(&bench, "x"), TaskState::Success);
+    assert_eq!(state(&bench, "y"), TaskState::Success);
+    assert_eq!(state(&bench, "z"), TaskState::Waiting, "it came to wait too late");
+    assert_eq!(bench.task("x").output, Some(Output::of(json!({ "n": 1 }))));
+    bench.emit("deployed", json!({ "n": 1 }), Some("k"));
+    assert_eq!(state(&bench, "z"), TaskState::Waiting, "the same key is the same event");
+    bench.emit("deployed", json!(2), None);
+    assert_eq!(bench.run().outcome, Some(RunOutcome::Completed));
+
+    let mut bench = Bench::new(9);
+    bench.emit("deployed", json!("early"), None);
+    let mut plan = plan(&text);
+    for id in ["x", "y", "z"] {
+        set(&mut plan, id, |task| task.work = waits(None));
+    }
+    bench.hear(Event::Submitted(Box::new(submission(1, &plan))));
+    assert_eq!(bench.task("x").output, Some(Output::of(json!("early"))));
+    assert_eq!(bench.workflow.kept_events().count(), 0);
+}
+
+/// A wait ends by itself, as a failure or a skip.
+#[test]
+fn a_wait_for_an_event_can_expire() {
+    for (then, state) in [("fail", TaskState::Timeout), ("skip", TaskState::Skipped)] {
+        let expiry = Expiry { after_ms: 5_000, then: then.to_owned() };
+        let mut bench =
+            changed(&one_task(""), |plan| set(plan, "a", |t| t.work = waits(Some(expiry))));
+        assert_eq!(bench.workflow.next_deadline(), Some(Moment(6_000)));
+        bench.pass(5_000);
+        assert_eq!(bench.task("a").state, state);
+    }
+}
+
+/// A task of kind `emit` makes an event, and its data are its output.
+#[test]
+fn a_task_can_emit() {
+    let list = [("a", ""), ("b", "depends_on = [\"w\"]"), ("w", "")];
+    let bench = changed(&tasks("", &list), |plan| {
+        set(plan, "w", |task| task.work = waits(None));
+        set(plan, "a", |task| {
+            let event = Template::text("deployed");
+            task.work = Work::Emit { event, data: InputValue::Plain(json!({ "v": 2 })) };
+        });
+    });
+    assert_eq!(bench.task("w").output, Some(Output::of(json!({ "v": 2 }))));
+    assert_eq!(bench.live(), "b");
+}
+
+fn sub_plan() -> SubPlan {
+    let text = "plan = \"child\"\ngoal = \"g\"\n[inputs]\nwhat = { type = \"string\" }\n[[task]]\nid = \"c\"\n\
+        agent = \"claude\"\ndescription = \"Do ${input.what ?? 'it'}.\"\nretries = 0\n";
+    let inner = plan(text);
+    let what = InputValue::Plain(json!("this"));
+    SubPlan {
+        path: "child.toml".to_owned(),
+        text: text.to_owned(),
+        plan: serde_json::to_value(inner).unwrap(),
+        inputs: vec![InputUse { name: "what".to_owned(), value: what }],
+    }
+}
+
+/// A live run with a trigger starts a plan by an event, with values of the event.
+#[test]
+fn an_event_starts_a_plan() {
+    let mut bench = changed(&one_task(""), |plan| {
+        let start = sub_plan();
+        plan.on.push(Trigger { event: "deployed".to_owned(), when: None, start });
+    });
+    bench.emit("deployed", json!(1), None);
+    assert_eq!(bench.asked.len(), 1);
+    let asked = bench.asked[0].clone();
+    assert_eq!(asked.parent, Some(Parent { run: run_id(1), task: None }));
+    assert_eq!(asked.plan["inputs"]["what"], "this");
+    assert_eq!(bench.workflow.kept_events().count(), 0, "the trigger took it");
+}
+
+fn nested() -> Bench {
+    let mut bench = changed(&tasks("", &[("p", ""), ("after", "depends_on = [\"p\"]")]), |plan| {
+        set(plan, "p", |task| task.work = Work::Plan(Box::new(sub_plan())));
+    });
+    let asked = bench.asked.pop().expect("a run is asked for");
+    assert_eq!(bench.task("p").state, TaskState::Waiting);
+    bench.hear(Event::Submitted(Box::new(Submission { run: run_id(2), ..asked })));
+    assert_eq!(bench.task("p").child, Some(run_id(2)));
+    assert_eq!(bench.live(), "c");
+    bench
+}
+
+/// Feature A22: a plan inside of a plan is a run of its own whose result is the task's output.
+#[test]
+fn a_plan_can_be_part_of_a_plan() {
+    let mut bench = nested();
+    bench.succeed("c", json!("done"));
+    let output = bench.task("p").output.as_ref().unwrap().value.clone();
+    assert_eq!((&output["status"], &output["outputs"]["c"]), (&json!("completed"), &json!("done")));
+    assert_eq!(bench.live(), "after");
+
+    let mut bench = nested();
+    bench.fail("c", Outcome::ExitCode);
+    let error = bench.task("p").error.as_ref().unwrap();
+    assert_eq!(error.message, "its run PLAN-2026-11-21-002 failed: c: ended as exit-code");
+}
+
+/// Pausing, going on and cancelling reach the runs inside; the parent is over after them.
+#[test]
+fn what_is_said_of_a_run_holds_for_the_runs_inside() {
+    let mut bench = nested();
+    let state = |bench: &Bench, n| bench.workflow.run(&run_id(n)).unwrap().state;
+    bench.hear(Event::PauseAsked { run: run_id(1), stop: false });
+    assert_eq!((state(&bench, 1), state(&bench, 2)), (RunState::Paused, RunState::Paused));
+    bench.hear(Event::ResumeAsked { run: run_id(1) });
+    assert_eq!((state(&bench, 1), state(&bench, 2)), (RunState::Running, RunState::Running));
+    bench.hear(Event::CancelAsked { run: run_id(1) });
+    assert_eq!(bench.stops, 1);
+    assert!(!state(&bench, 1).is_end(), "its inner run is not over");
+    bench.fail("c", Outcome::Cancelled);
+    assert_eq!((state(&bench, 1), state(&bench, 2)), (RunState::Cancelled, RunState::Cancelled));
+}

@@ -1,0 +1,89 @@
+//! The script that tells which test holds which feature reads comments as people write them.
+
+#![expect(clippy::disallowed_methods, reason = "the script is started as a person starts it")]
+
+use std::fs;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::architecture::tree;
+
+/// A repository with a page of features, one test file, and the script.
+fn repository(page: &str, tests: &str) -> TempDir {
+    let root = tempfile::tempdir().expect("a private folder");
+    for folder in ["docs", "tests", "src", "scripts"] {
+        fs::create_dir(root.path().join(folder)).expect("made");
+    }
+    fs::write(root.path().join("docs/features.md"), page).expect("written");
+    fs::write(root.path().join("tests/x.rs"), tests).expect("written");
+    fs::write(root.path().join("src/lib.rs"), "// about K9\n").expect("written");
+    fs::copy(tree::root().join("scripts/features"), root.path().join("scripts/features"))
+        .expect("copied");
+    root
+}
+
+fn run(root: &TempDir, arguments: &[&str]) -> (i32, String) {
+    let script = root.path().join("scripts/features");
+    let Output { status, stdout, .. } =
+        Command::new(script).args(arguments).output().expect("it starts");
+    (status.code().expect("an exit code"), String::from_utf8_lossy(&stdout).into_owned())
+}
+
+/// The page of features for a group of ids.
+fn page(ids: &[&str]) -> String {
+    ids.iter().map(|id| format!("- {id} [must] Something.\n")).collect()
+}
+
+#[test]
+fn ranges_and_lists_are_understood() {
+    let k = |n: u32| format!("{}{n}", 'K');
+    let ids: Vec<String> = (1..=18).map(k).collect();
+    let page = page(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    // Written in pieces, so that this file holds none of them itself.
+    let comments = [
+        format!("{} {}–{}", "/// Features", k(1), k(4)),
+        format!("{} {}, {} and {}-{}.", "// See", k(5), k(6), k(7), k(8)),
+        format!("{} {}-{}", "    // Feature", k(16), "K18"),
+        format!("{} {}; Fault {} is another matter", "//", k(10), k(11)),
+        format!("let x = \"{}\";", k(12)),
+        format!("{} E01, UK13, K14b", "// no ids:"),
+    ];
+    let root = repository(&page, &comments.join("\n"));
+    let (code, said) = run(&root, &["--missing"]);
+    let missing: Vec<String> = [9, 11, 12, 13, 14, 15].map(k).to_vec();
+    assert_eq!(said.lines().collect::<Vec<_>>(), missing);
+    assert_eq!(code, 1);
+    let (_, table) = run(&root, &[]);
+    assert!(table.contains(&format!("{}   [must] tests/x.rs\n", k(3))), "{table}");
+    assert!(table.contains("6 of 18 features that a test must hold have none: "), "{table}");
+}
+
+#[test]
+fn nothing_is_missing_when_every_must_has_a_test() {
+    let id = format!("{}3", 'M');
+    let page = page(&[&id]) + &format!("- {}1 [text] Advice.\n", 'B');
+    let (code, said) = run(&repository(&page, &format!("// {id}\n")), &["--count"]);
+    assert_eq!((code, said.as_str()), (0, "each of 1 features that a test must hold has one\n"));
+    assert_eq!(run(&repository(&page, "\n"), &["--count"]).0, 1);
+}
+
+/// The page lists each id once, group by group.
+#[test]
+fn the_page_lists_every_id_in_order() {
+    let page = tree::read("docs/features.md");
+    let ids: Vec<(char, u32)> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("- ")?.split(' ').next())
+        .map(|id| (id.chars().next().expect("a letter"), id[1..].parse().expect("a number")))
+        .collect();
+    let groups: Vec<char> = ('A'..='P').collect();
+    let mut expected = ids.clone();
+    expected.sort_unstable();
+    assert_eq!(ids, expected);
+    for group in groups {
+        let numbers: Vec<u32> =
+            ids.iter().filter(|(letter, _)| *letter == group).map(|(_, n)| *n).collect();
+        assert_eq!(numbers, (1..=u32::try_from(numbers.len()).expect("few")).collect::<Vec<_>>());
+    }
+}
