@@ -16,9 +16,9 @@ use crate::model::{AttemptId, Entry, Fact, Moment, RunId, ServerMark};
 use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
 
+use super::asker::Asker;
 use super::door::Door;
 use super::ears::{Ears, Outage};
-use super::inside::Asker;
 use super::log::LogFile;
 use super::notices::Notices;
 use super::standing::Standing;

@@ -8,44 +8,18 @@ use std::time::Duration;
 use crate::control::inside::{ActionReply, InboxReply, NotedReply, WorkerView, WorkersReply};
 use crate::control::{Failure, FailureKind, Inside, Peer, Reply, Responder};
 use crate::document::did_you_mean;
-use crate::model::{AttemptId, Moment, Owner, RunFact, RunId, TaskId, TaskState, WorkReport};
+use crate::model::{Moment, Owner, RunFact, TaskId, TaskState, WorkReport};
 use crate::plan;
 use crate::policy::{AgentApi, fill_in_cost};
 use crate::workflow::{self, Denial, Hired, Refusal, Run, Task};
 
 use super::Input;
+use super::asker::{Asker, Question, Speaker};
 use super::engine::Engine;
 use super::views::internal;
 
 /// How long somebody is kept waiting for one answer, at most.
 const WAIT_MAX: Duration = Duration::from_secs(50);
-
-/// The agent that asks.
-#[derive(Clone, Debug)]
-pub(super) struct Speaker {
-    pub(super) run: RunId,
-    pub(super) task: TaskId,
-    pub(super) attempt: AttemptId,
-}
-
-/// An agent that waits for an answer.
-pub(super) struct Asker {
-    speaker: Speaker,
-    question: Question,
-    /// When it is told what there is.
-    pub(super) until: Moment,
-    responder: Responder,
-}
-
-/// What it waits for.
-enum Question {
-    /// The end of a worker.
-    Worker { name: String },
-    /// A message with a higher number.
-    Inbox { since: u64 },
-    /// A decision.
-    Action { ask: String },
-}
 
 /// What follows from a request.
 enum Heard {

@@ -15,8 +15,8 @@ use crate::transcript::value_of;
 use crate::workflow::{self, Run, Task, Workflow};
 
 use super::archive::Now;
+use super::asker::Speaker;
 use super::engine::Engine;
-use super::inside::Speaker;
 use super::views::{internal, ms, shorten, unknown_target};
 use super::{Input, skill};
 

@@ -6,6 +6,7 @@
 mod adopt;
 mod agents;
 mod archive;
+mod asker;
 mod bound;
 mod callers;
 mod calls;

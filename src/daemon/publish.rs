@@ -2,7 +2,7 @@
 //! reached.
 
 use crate::control::view::WaitReply;
-use crate::control::{Reply, WatchEvent};
+use crate::control::{Reply, Responder, WatchEvent};
 use crate::model::{
     AttemptId, Entry, Fact, Moment, RunFact, RunId, RunOutcome, TaskError, TaskId, TaskState,
 };
@@ -114,6 +114,17 @@ impl Engine {
                 WatchEvent::Ended { outcome: *outcome, results }
             }
         })
+    }
+
+    pub(super) fn show(&self, run: RunId, responder: Responder) {
+        match self.core.workflow.run(&run) {
+            Some(live) => {
+                responder.reply(Reply::Ok(views::with_context(live, &self.run_view(live))))
+            }
+            None => {
+                self.ask_ledger(responder, move |reader, now| archive::show(reader, &run, now));
+            }
+        }
     }
 
     fn started(&self, task: &TaskId, attempt: &AttemptId) -> Option<WatchEvent> {

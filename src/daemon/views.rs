@@ -11,14 +11,11 @@ use crate::control::steer::WaitingView;
 use crate::control::view::{
     AttemptView, DaemonView, InstanceView, LimitsView, PsReply, RunView, TaskView,
 };
-use crate::control::{Failure, FailureKind, Reply, Responder};
-use crate::model::{
-    AttemptId, AttemptRow, InstanceRow, Moment, Owner, Parking, RunId, TaskId, TaskState,
-};
+use crate::control::{Failure, FailureKind};
+use crate::model::{AttemptId, AttemptRow, InstanceRow, Moment, Owner, Parking, TaskId, TaskState};
 use crate::plan;
 use crate::workflow::{Run, Task, finals};
 
-use super::archive;
 use super::engine::Engine;
 use super::steer;
 
@@ -129,15 +126,6 @@ impl Engine {
 
     fn uptime_ms(&self, row: &AttemptRow) -> Option<u64> {
         row.started.map(|started| ms(self.clock.now().since(started)))
-    }
-
-    pub(super) fn show(&self, run: RunId, responder: Responder) {
-        match self.core.workflow.run(&run) {
-            Some(live) => responder.reply(Reply::Ok(with_context(live, &self.run_view(live)))),
-            None => {
-                self.ask_ledger(responder, move |reader, now| archive::show(reader, &run, now));
-            }
-        }
     }
 
     /// The view of a run; what only live attempts know is added where there are any.

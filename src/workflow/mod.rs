@@ -128,6 +128,7 @@ impl Workflow {
             late: BTreeSet::new(),
             parked: BTreeMap::new(),
             released: BTreeSet::new(),
+            lessons: BTreeMap::new(),
             signals: BTreeMap::new(),
             last_signal: 0,
             asked_for: BTreeSet::new(),
@@ -135,7 +136,6 @@ impl Workflow {
             standings: standing::Standings::default(),
             starts: pools::Starts::default(),
             wake: None,
-            lessons: BTreeMap::new(),
             warned: BTreeSet::new(),
         }
     }

@@ -101,8 +101,9 @@ fn a_lead_gets_its_results_whatever_becomes_of_the_daemon() {
 one=$($mv spawn --agent able --name one --wait "wait for the word")
 echo "<result>$one</result>""#;
     let scene = Scene::new();
-    let path = scene.file("plan.toml", &lead(script, "max_parallel = 1"));
-    let going = scene.begin(&["run", path.to_str().unwrap(), "--json"]);
+    let path = scene.file("plan.toml", &lead(script, ""));
+    let arguments = ["run", path.to_str().unwrap(), "--json", "--max-parallel", "1"];
+    let going = scene.begin(&arguments);
     let running = |scene: &Scene| {
         let live = scene.live();
         live.iter().any(|view| view["task"] == "boss/one" && view["state"] == "running")
@@ -286,7 +287,7 @@ echo '<result>done</result>'"#;
     assert!(with.count() >= 1, "a later run is told: {told:?}");
 }
 
-/// Features N3, N4, N14, Z4: a person does what no attempt is at.
+/// Features N1, N3, N4, N9, N14, L3, Z4: a person does what no attempt is at.
 #[test]
 fn a_person_may_do_the_work_inline() {
     let plan = format!(
@@ -315,4 +316,9 @@ fn a_person_may_do_the_work_inline() {
     let results = answer.document()["execution_results"].take();
     assert_eq!(task(&results, "hand")["output"], "by hand");
     assert_eq!(task(&results, "after")["output"], "went on");
+    let after = scene.read(&["items", "show", "after", "--json"]);
+    let mut needs: Vec<&str> =
+        after["depends_on"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    needs.sort_unstable();
+    assert_eq!(needs, ["wf-led-stage-1", "wf-led-stage-2"]);
 }
