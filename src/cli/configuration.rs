@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::failure::{invalid, unreadable};
 use super::home::ConfigFile;
 use crate::control::Failure;
 use crate::daemon::{Home, Kept, LastGood};
-use crate::document::Source;
+use crate::document::{Findings, Source, Span};
 use crate::model::Finding;
-use crate::policy::Config;
+use crate::policy::{Beside, Config};
 
 /// Longer files are neither plans nor configuration.
 const BYTES_MAX: u64 = 2 << 20;
@@ -73,10 +73,51 @@ pub(crate) fn text(file: &ConfigFile) -> Result<Option<String>, Failure> {
 
 fn check_text(file: &ConfigFile, text: Option<String>) -> (Option<Config>, Vec<Finding>) {
     let built_in = Config::built_in();
-    let Some(text) = text else { return (Some(built_in), Vec::new()) };
-    let source = Source::new(file.path.display().to_string(), text);
     let base_dir = file.path.parent().unwrap_or(Path::new("/"));
-    Config::read(&source, base_dir, &built_in)
+    let beside = match beside(base_dir) {
+        Ok(beside) => beside,
+        Err(finding) => return (None, vec![*finding]),
+    };
+    let alone = beside.contracts.is_empty() && beside.prices.is_none();
+    let text = match text {
+        None if alone => return (Some(built_in), Vec::new()),
+        None => "schema = 1\n".to_owned(),
+        Some(text) => text,
+    };
+    let source = Source::new(file.path.display().to_string(), text);
+    Config::read_all(&source, &beside, base_dir, &built_in)
+}
+
+/// What lies beside the file: contracts, and prices.
+fn beside(dir: &Path) -> Result<Beside, Box<Finding>> {
+    let prices = source(&dir.join("prices.toml"))?;
+    let mut paths: Vec<PathBuf> = match fs::read_dir(dir.join("skill_contracts")) {
+        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
+        Err(_) => Vec::new(),
+    };
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    paths.sort();
+    let mut contracts = Vec::new();
+    for path in paths {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        contracts.extend(source(&path)?.map(|source| (stem, source)));
+    }
+    Ok(Beside { contracts, prices })
+}
+
+/// A file, if it is there. One that cannot be read is a problem of the configuration.
+fn source(path: &Path) -> Result<Option<Source>, Box<Finding>> {
+    match read_text(path) {
+        Ok(text) => Ok(Some(Source::new(path.display().to_string(), text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let nothing = Source::new(path.display().to_string(), "");
+            let findings = Findings::new(&nothing);
+            findings.error("C15", Span::default(), format!("it cannot be read: {error}"));
+            let finding = findings.finish().into_iter().next();
+            Err(Box::new(finding.expect("it was reported just now")))
+        }
+    }
 }
 
 /// Reads a text file of a size that a person can have written.

@@ -3,6 +3,7 @@
 //! It reads arguments, asks the daemon, and shows answers; it decides nothing about agents. Exit
 //! codes and JSON shapes are a contract (`docs/command-line.md`).
 
+mod agents;
 mod attach;
 mod autostart;
 mod catalogue;
@@ -143,6 +144,8 @@ enum Verb {
     ResetFailed(units::One),
     /// Explain why an instance, run or task stands where it stands
     Why(why::Args),
+    /// Who can do what, and how they stand; take over agents of others
+    Agents(agents::Args),
     /// Take up a changed configuration, or tell what that would change
     Reload(reload::Args),
     /// Print every problem of a configuration file
@@ -224,6 +227,7 @@ impl Verb {
             Verb::Restart(args) => units::restart(args, desk),
             Verb::ResetFailed(args) => units::reset_failed(args, desk),
             Verb::Why(args) => why::run(args, desk),
+            Verb::Agents(args) => agents::run(args, desk),
             Verb::Reload(args) => reload::run(args, desk),
             Verb::Check(args) => check::run(args, desk),
             Verb::Doctor(args) => doctor::run(args, desk),
@@ -260,6 +264,7 @@ impl Verb {
             Verb::Start(args) | Verb::Stop(args) | Verb::Restart(args) => args.json,
             Verb::ResetFailed(args) => args.json,
             Verb::Why(args) => args.json,
+            Verb::Agents(args) => args.json(),
             Verb::Reload(args) => args.json,
             Verb::Check(args) => args.json,
             Verb::Doctor(args) => args.json,

@@ -1,4 +1,4 @@
-//! `plan`: check, show, list, new and draft. Only `draft` needs a daemon.
+//! `plan`: check, show, schema, list, new and draft. Only `draft` needs a daemon.
 
 use std::path::PathBuf;
 
@@ -21,6 +21,8 @@ pub(crate) enum Verb {
     Check(Check),
     /// Print a plan as it would be approved: tasks, dependencies, order
     Show(Show),
+    /// Print the JSON Schema of plan files, for editors
+    Schema,
     /// List the plans that are there by name
     List(catalogue::List),
     /// Make a new plan of a pattern, a composition, or a plan of yours
@@ -66,6 +68,7 @@ impl Verb {
         match self {
             Verb::Check(args) => args.json,
             Verb::Show(args) => args.json,
+            Verb::Schema => true,
             Verb::List(args) => args.json,
             Verb::New(args) => args.json,
             Verb::Draft(args) => args.json,
@@ -78,6 +81,10 @@ pub(crate) fn run(verb: &Verb, desk: &Desk) -> Result<u8, Failure> {
     match verb {
         Verb::Check(args) => check(args, desk),
         Verb::Show(args) => show(args, desk),
+        Verb::Schema => {
+            desk.voice.document(&plan::editor_schema())?;
+            Ok(COMPLETED)
+        }
         Verb::List(_) => catalogue::list(desk),
         Verb::New(args) => catalogue::new(args, desk),
         Verb::Draft(args) => drafting::draft(args, desk),
@@ -104,13 +111,18 @@ pub(crate) fn report(what: &str, findings: Vec<Finding>, desk: &Desk) -> Result<
         desk.voice.document(&json!({ "ok": true, "findings": findings }))?;
         return Ok(COMPLETED);
     }
-    for finding in &findings {
-        desk.voice.say(&format!("{}\n", document::render(finding)));
-    }
+    tell(&findings, |text| desk.voice.say(text));
     let tally =
         if findings.is_empty() { "no problems".to_owned() } else { document::tally(&findings) };
     desk.voice.say(&format!("{what}: {tally}"));
     Ok(if stops { FailureKind::Invalid.exit_code() } else { COMPLETED })
+}
+
+/// Tells each finding.
+pub(crate) fn tell(findings: &[Finding], say: impl Fn(&str)) {
+    for finding in findings {
+        say(&format!("{}\n", document::render(finding)));
+    }
 }
 
 fn show(args: &Show, desk: &Desk) -> Result<u8, Failure> {

@@ -182,7 +182,7 @@ const fn patience(request: &Request) -> Option<Duration> {
         | Request::Attach { .. }
         | Request::Logs { .. }
         | Request::Reload { .. }
-        | Request::Agents => Some(ANSWER_WITHIN),
+        | Request::Agents { .. } => Some(ANSWER_WITHIN),
     }
 }
 

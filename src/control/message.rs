@@ -186,8 +186,12 @@ pub enum Request {
         #[serde(default)]
         restart_stale: bool,
     },
-    /// The agents that the daemon knows. Answer: [`super::view::AgentsReply`].
-    Agents,
+    /// The agents that the daemon knows. Answer: [`super::agent_view::AgentsReply`].
+    Agents {
+        /// Only those that are to be asked for this, the first choice first.
+        #[serde(default)]
+        capability: Option<String>,
+    },
     /// An agent asks something of the daemon that runs it; see there for the answers.
     Inside(Box<Inside>),
     /// Work items; see there for the answers.

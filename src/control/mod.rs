@@ -3,6 +3,7 @@
 //! It carries requests and replies and bounds what a peer can cost; it decides nothing. The daemon
 //! binds a [`Listener`] and gets [`Call`]s; every command line is a [`Client`].
 
+pub mod agent_view;
 mod client;
 mod daemon_view;
 mod doing;

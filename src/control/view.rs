@@ -386,30 +386,3 @@ pub struct AttemptPlace {
     /// Its directory.
     pub dir: PathBuf,
 }
-
-/// Answer to `agents`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AgentsReply {
-    /// By name.
-    pub agents: Vec<AgentView>,
-}
-
-/// An agent that the daemon knows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AgentView {
-    /// Its name.
-    pub name: String,
-    /// One sentence about it.
-    pub description: String,
-    /// `oneshot` or `service`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Program and arguments.
-    pub command: Vec<String>,
-    /// What it can do.
-    pub capabilities: Vec<String>,
-    /// How many of its attempts may run at once.
-    pub max_parallel: Option<u32>,
-    /// How many do.
-    pub running: u32,
-}

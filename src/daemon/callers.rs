@@ -204,7 +204,7 @@ fn about(request: &Request) -> (&'static str, About<'_>) {
         Request::ResetFailed { .. } => ("reset-failed", About::Others),
         Request::Attach { .. } => ("attach", About::Others),
         Request::Reload { .. } => ("reload", About::Others),
-        Request::Agents => ("agents", About::Others),
+        Request::Agents { .. } => ("agents", About::Others),
         // Judged by who asks, where it is answered.
         Request::Inside(_) => ("inside", About::Nothing),
         Request::Items(_) => ("items", About::Others),

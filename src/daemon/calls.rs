@@ -35,7 +35,7 @@ impl Engine {
         match request {
             Request::Hello => responder.reply(Reply::ok(&self.daemon_view())),
             Request::Ps => responder.reply(Reply::ok(&self.ps())),
-            Request::Agents => responder.reply(Reply::ok(&self.agents())),
+            Request::Agents { capability } => responder.reply(self.agents(capability.as_deref())),
             Request::Submit(submit) => self.submit(*submit, responder),
             Request::Approve { run, reject } => {
                 let answer = if reject { workflow::REJECT } else { workflow::APPROVE };

@@ -4,6 +4,7 @@
 //! once, decide, commit the facts, then act. It decides nothing itself.
 
 mod adopt;
+mod agents;
 mod archive;
 mod bound;
 mod callers;

@@ -144,7 +144,7 @@ impl Engine {
         match &call.request {
             Request::Hello
             | Request::Ps
-            | Request::Agents
+            | Request::Agents { .. }
             | Request::Watch { .. }
             | Request::Runs { .. }
             | Request::Show { .. }

@@ -178,7 +178,7 @@ fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Re
         workflow.handle(now, workflow::Event::AgentParked { agent, until });
     }
     for signal in &memory.signals {
-        workflow.remember(signal.clone());
+        workflow.keep_event(signal.clone());
     }
     if wary {
         tracing::error!("the last starts crashed: no run is taken up; their agents live on");

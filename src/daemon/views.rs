@@ -7,8 +7,7 @@ use crate::control::failover::{FailoverView, ParkedView};
 use crate::control::message::PROTOCOL;
 use crate::control::steer::WaitingView;
 use crate::control::view::{
-    AgentView, AgentsReply, AttemptView, DaemonView, InstanceView, LimitsView, PsReply, RunView,
-    TaskView,
+    AttemptView, DaemonView, InstanceView, LimitsView, PsReply, RunView, TaskView,
 };
 use crate::control::{Failure, FailureKind};
 use crate::model::{AttemptId, AttemptRow, InstanceRow, Moment, Owner, Parking, TaskId, TaskState};
@@ -123,23 +122,6 @@ impl Engine {
 
     fn uptime_ms(&self, row: &AttemptRow) -> Option<u64> {
         row.started.map(|started| ms(self.clock.now().since(started)))
-    }
-
-    pub(super) fn agents(&self) -> AgentsReply {
-        let running = |name: &str| {
-            let live = self.core.supervisor.attempts().filter(|row| row.order.agent == name);
-            u32::try_from(live.count()).unwrap_or(u32::MAX)
-        };
-        let view = |agent: &crate::policy::Agent| AgentView {
-            name: agent.name.clone(),
-            description: agent.description.clone(),
-            kind: agent.kind.to_string(),
-            command: agent.command.clone(),
-            capabilities: agent.capabilities.clone(),
-            max_parallel: agent.max_parallel,
-            running: running(&agent.name),
-        };
-        AgentsReply { agents: self.settings.config.agents.values().map(view).collect() }
     }
 
     /// The view of a run; what only live attempts know is added where there are any.

@@ -73,7 +73,9 @@ impl<'s> Findings<'s> {
         let mut found = self.found.into_inner();
         found.sort_by(|a, b| {
             let key = |f: &Finding| (f.file != self.source.name(), f.line, f.column);
-            key(a).cmp(&key(b)).then_with(|| a.code.cmp(&b.code))
+            let other = || a.file.cmp(&b.file);
+            let (one, two) = (key(a), key(b));
+            one.0.cmp(&two.0).then_with(other).then(one.cmp(&two)).then_with(|| a.code.cmp(&b.code))
         });
         found.dedup();
         found
@@ -99,6 +101,7 @@ impl<'s> Findings<'s> {
             line: place.line,
             column: place.column,
             width: place.width,
+            end: place.column.saturating_add(place.width),
             excerpt: place.excerpt.to_owned(),
             help: None,
             notes: Vec::new(),

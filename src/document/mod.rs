@@ -9,6 +9,8 @@
 //!     '----------------- Findings <----------------'   --finish--> Vec<Finding> --render--> text
 //! ```
 
+#[cfg(test)]
+pub(crate) mod asked;
 mod duration;
 mod findings;
 mod nearest;

@@ -2,11 +2,12 @@
 
 /// The candidate that `word` was probably meant to be, or `None` when none is near.
 ///
-/// Near is at most one edit in three characters, a swap of neighbours counting as one; `-` and `_`
-/// and the case of letters are the same here.
+/// Near is at most one edit in three characters, a swap of neighbours counting as one, and never
+/// another word altogether; `-` and `_` and the case of letters are the same here.
 pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let plain = plain(word);
-    let limit = plain.chars().count().div_ceil(3).min(4);
+    let length = plain.chars().count();
+    let limit = length.div_ceil(3).min(4).min(length.saturating_sub(1));
     candidates
         .into_iter()
         .map(|candidate| (strsim::osa_distance(&plain, &self::plain(candidate)), candidate))

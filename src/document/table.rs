@@ -216,6 +216,8 @@ impl<'a> Table<'a> {
 
     /// Reports the keys that nobody asked for.
     pub fn finish(self) {
+        #[cfg(test)]
+        super::asked::note(&self.label, &self.asked);
         let known = || self.asked.iter().map(String::as_str);
         for key in self.raw.keys().filter(|key| !self.asked.contains(key.get_ref().as_ref())) {
             let name = key.get_ref();

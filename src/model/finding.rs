@@ -17,7 +17,7 @@ words! {
 /// One problem, complete enough to be shown without the file at hand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// `E01` … `E11`, `W01` … `W06` for plans; `C01` … for configuration.
+    /// `E01` …, `W01` …, `A01` … for plans (`docs/checker.md`); `C01` … for configuration.
     pub code: String,
     /// Whether it stops the work.
     pub severity: Severity,
@@ -31,6 +31,9 @@ pub struct Finding {
     pub column: u32,
     /// How many characters the caret underlines, at least 1.
     pub width: u32,
+    /// The column after the last one that is underlined.
+    #[serde(default)]
+    pub end: u32,
     /// The line itself.
     pub excerpt: String,
     /// Said behind the caret: "did you mean `patents`?".

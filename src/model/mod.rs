@@ -46,6 +46,6 @@ pub use record::{
 };
 pub use report::{ActivitySource, BlockKind, Doing, Report};
 pub use run::{Output, Parent, RunOutcome, RunState, SkipReason, Submission, TaskError, TaskState};
-pub use spent::Spent;
+pub use spent::{BadUsage, Spent, UsageFormat, microusd};
 pub use standing::{GroupRow, Parking};
 pub use work_item::{Item, Message, ReportKind, Signal, Who, WorkReport, WorkerWish};

@@ -2,18 +2,18 @@
 //! that it starts is checked in the same way.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
-use super::draft::{Doing, Draft, DraftSubPlan, InputKind};
+use super::draft::{Draft, DraftSubPlan, InputKind};
 use super::nested::{Nest, Nested, NestedPlans};
 use super::reader::Reader;
 use super::reference::Piece;
 use super::surroundings::Surroundings;
 use super::text::InputText;
 use super::{
-    Plan, advice, assemble, compare, depend, ids, outside, pattern, read, shapes_of, staff, stock,
-    values,
+    Plan, advice, assemble, compare, counsel, depend, ids, outside, pattern, read, shapes_of,
+    staff, stock, values,
 };
 use crate::document::{Document, Findings, Source, did_you_mean};
 use crate::model::Finding;
@@ -56,11 +56,15 @@ fn compile(
     outside::check(&draft, findings);
     compare::check(&draft, findings);
     stock::check(&draft, findings);
-    pattern::check(&draft, &dependencies.phases, findings);
+    let has_shape = pattern::check(&draft, &dependencies.phases, findings);
     let staff = staff::check(&draft, surroundings, findings);
     let inputs = values::of_inputs(&draft, &reader);
     let nested = nested(&draft, surroundings, findings, nest);
-    advice::give(&draft, &dependencies, &inputs, findings);
+    advice::give(&draft, &dependencies, findings);
+    counsel::give(&draft, &inputs, findings);
+    if has_shape {
+        counsel::about_pattern(&draft, &dependencies, findings);
+    }
     let declared = draft.inputs.iter().map(|(name, input)| {
         let must = input.required && input.default.is_none();
         (name.clone(), (input.kind, must))
@@ -80,16 +84,7 @@ fn nested(
     findings: &Findings<'_>,
     nest: &Nest,
 ) -> NestedPlans {
-    let of_tasks = draft.tasks.iter().filter_map(|task| match &task.doing {
-        Doing::Plan(plan) => Some(plan),
-        Doing::Agent
-        | Doing::Command(_)
-        | Doing::Reduce(_)
-        | Doing::Approve { .. }
-        | Doing::Wait { .. }
-        | Doing::Emit { .. }
-        | Doing::Unknown => None,
-    });
+    let of_tasks = draft.tasks.iter().filter_map(|task| task.doing.sub_plan());
     let mut found = BTreeMap::new();
     let mut bytes = 0;
     for plan in of_tasks.chain(draft.triggers.iter().map(|trigger| &trigger.start)) {
@@ -113,7 +108,7 @@ fn nested(
 /// Reads and checks a plan that this one starts.
 fn look_into(
     plan: &DraftSubPlan,
-    file: &PathBuf,
+    file: &Path,
     surroundings: &Surroundings<'_>,
     findings: &Findings<'_>,
     nest: &Nest,

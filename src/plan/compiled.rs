@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Condition, ForEach, InputUse, MinSuccess, Origin, Template, Work};
 use crate::model::{Outcome, TaskId};
-use crate::policy::Agent;
+use crate::policy::{Agent, Rate};
 
 /// A checked plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,15 +87,6 @@ pub struct Pool {
     pub slots: Option<u32>,
     /// How many may start in a span of time.
     pub rate: Option<Rate>,
-}
-
-/// So many in a span of time, `"30/min"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rate {
-    /// How many.
-    pub count: u32,
-    /// In how long, in milliseconds.
-    pub per_ms: u64,
 }
 
 /// What an event starts: a plan, as a run of its own.

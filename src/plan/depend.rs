@@ -1,14 +1,18 @@
 //! Who waits for whom, and why: collects the dependencies of a plan and reports those that
 //! cannot be (E03, E04, E05, E09).
 
+use serde_json::Value as Json;
+
 use super::draft::{Draft, DraftTask, InputKind, Site};
 use super::graph::{self, Wait};
 use super::names;
 use super::reference::Written;
-use super::target::{Target, Unknown};
+use super::schema::Why;
+use super::target::Target;
+use super::tell::{report_circles, report_name, report_unknown};
 use super::text::Text;
-use super::{DependsCause, Mode, OnPartialFailure};
-use crate::document::{Findings, Span, Spanned};
+use super::{DependsCause, Mode, OnPartialFailure, as_text, schema, shapes_of};
+use crate::document::{Findings, Span, did_you_mean};
 
 /// The dependencies of a plan.
 #[derive(Debug)]
@@ -95,18 +99,25 @@ impl Collector<'_> {
             }
             Target::PhaseOutputs { phase } => self.refer_to_phase(at, phase, place),
             Target::Input { name, .. } => self.input(&name, written, place),
-            Target::Item { .. } | Target::Index => self.item(at, written, site, place),
+            Target::Item { path } => {
+                if self.item(at, written, site, place) {
+                    self.field_of_item(at, text, written, &path);
+                }
+            }
+            Target::Index => {
+                self.item(at, written, site, place);
+            }
             Target::Event { .. } => self.event(written, place),
             Target::Run { .. } => {}
         }
     }
 
     /// An item is known to those who work on it.
-    fn item(&self, at: usize, written: &Written, site: Site, place: Span) {
+    fn item(&self, at: usize, written: &Written, site: Site, place: Span) -> bool {
         let task = &self.draft.tasks[at];
         let (name, id) = (&written.text, task.called());
         match (&task.for_each, site) {
-            (Some(_), Site::Body | Site::Hook) => {}
+            (Some(_), Site::Body | Site::Hook) => return true,
             (Some(_), Site::Whole) => {
                 let message = format!("`{name}` is not known here, where {id} has no items yet");
                 self.findings.error("E05", place, message);
@@ -117,6 +128,30 @@ impl Collector<'_> {
                     .help("add `for_each = \"${…}\"`");
             }
         }
+        false
+    }
+
+    /// Whether the entries of the list have what is asked of one of them.
+    fn field_of_item(&self, at: usize, text: &Text, written: &Written, path: &[Json]) {
+        let Some(items) = &self.draft.tasks[at].for_each else { return };
+        let entries = shapes_of::entries(self.draft, &items.over).unwrap_or_default();
+        let [entry] = entries.as_slice() else { return };
+        let entry = match items.partition {
+            Some(_) => serde_json::json!({ "type": "array", "items": entry }),
+            None => entry.clone(),
+        };
+        let Err(wrong) = schema::at(&entry, path) else { return };
+        let part = written.steps.get(wrong.step + 1).map_or(&written.range, |(_, range)| range);
+        let place = text.place(self.findings.source(), part);
+        let name = as_text(&path[wrong.step]);
+        let near = did_you_mean(&name, wrong.fields.iter().map(String::as_str));
+        let help = match wrong.why {
+            Why::NoField => near.or_else(|| Some(format!("it has: {}", wrong.fields.join(", ")))),
+            Why::IsList => Some("it is a list; take one entry with `[0]`".to_owned()),
+            Why::IsPlain => None,
+        };
+        let message = format!("an item of {} has no `{name}`", self.draft.tasks[at].called());
+        self.findings.error("E03", place, message).maybe_help(help);
     }
 
     fn event(&self, written: &Written, place: Span) {
@@ -352,60 +387,4 @@ fn phase_order(draft: &Draft, findings: &Findings<'_>) -> Vec<Vec<Wait>> {
         order[wait.node].push(wait);
     }
     order
-}
-
-/// Reports a reference that means nothing, at the step of it that is wrong.
-pub(crate) fn report_unknown(
-    unknown: Unknown,
-    text: &Text,
-    written: &Written,
-    findings: &Findings<'_>,
-) {
-    let part = unknown.step.map_or(&written.range, |step| &written.steps[step].1);
-    let place = text.place(findings.source(), part);
-    findings.error(unknown.code, place, unknown.message).maybe_help(unknown.help);
-}
-
-/// Reports a name that means nothing.
-fn report_name(unknown: Unknown, name: &Spanned<String>, findings: &Findings<'_>) {
-    let place = place_of(name, findings);
-    findings.error(unknown.code, place, unknown.message).maybe_help(unknown.help);
-}
-
-/// One finding per circle, with a line per wait.
-fn report_circles<'d>(
-    circles: &[Vec<Wait>],
-    name: impl Fn(usize) -> &'d String,
-    findings: &Findings<'_>,
-) {
-    for circle in circles {
-        let names: Vec<&String> = circle.iter().map(|wait| name(wait.node)).collect();
-        let path: Vec<&str> = names.iter().chain(names.first()).map(|name| name.as_str()).collect();
-        let place = circle.iter().map(|wait| wait.place).min().unwrap_or_default();
-        let mut problem =
-            findings.error("E04", place, format!("dependency cycle: {}", path.join(" -> ")));
-        let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
-        for wait in circle {
-            let (node, on) = (name(wait.node), name(wait.on));
-            let line = findings.line(wait.place);
-            problem = problem.note(format!(
-                "{node:width$} waits for {on:width$} ({}, line {line})",
-                cause_word(wait.cause),
-            ));
-        }
-    }
-}
-
-const fn cause_word(cause: DependsCause) -> &'static str {
-    match cause {
-        DependsCause::Reference => "reference",
-        DependsCause::Explicit => "depends_on",
-        DependsCause::Phase => "phase order",
-        DependsCause::Sequential => "sequential",
-    }
-}
-
-/// The places of names, for findings about them.
-pub(crate) fn place_of(name: &Spanned<String>, findings: &Findings<'_>) -> Span {
-    name.span.narrowed(findings.source(), &name.value)
 }

@@ -336,6 +336,34 @@ impl DraftTask {
 }
 
 impl Doing {
+    /// How several values become one, if it does that.
+    pub(crate) fn reduce(&self) -> Option<&DraftReduce> {
+        match self {
+            Doing::Reduce(reduce) => Some(reduce),
+            Doing::Agent
+            | Doing::Command(_)
+            | Doing::Approve { .. }
+            | Doing::Wait { .. }
+            | Doing::Emit { .. }
+            | Doing::Plan(_)
+            | Doing::Unknown => None,
+        }
+    }
+
+    /// The plan that it starts, if it starts one.
+    pub(crate) fn sub_plan(&self) -> Option<&DraftSubPlan> {
+        match self {
+            Doing::Plan(plan) => Some(plan),
+            Doing::Agent
+            | Doing::Command(_)
+            | Doing::Reduce(_)
+            | Doing::Approve { .. }
+            | Doing::Wait { .. }
+            | Doing::Emit { .. }
+            | Doing::Unknown => None,
+        }
+    }
+
     fn for_each_text<'t>(&'t self, each: &mut dyn FnMut(&'t Text)) {
         match self {
             Doing::Command(run) => run.iter().for_each(each),

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::{Plan, Task};
+use super::{Partition, Plan, Task, Work};
 
 /// An estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +19,41 @@ pub(crate) enum Estimate {
 }
 
 impl Estimate {
-    /// For one task.
+    /// For one task; of one with items, for all of them if it is said how many there are. What
+    /// waits for a person or an event counts for nothing, and so does what the daemon does.
     pub(crate) fn of_task(task: &Task) -> Self {
+        let parts = match task.for_each.as_ref().and_then(|items| items.partition) {
+            Some(Partition::Parts(parts)) => u64::from(parts),
+            Some(Partition::Size(_)) | None => 1,
+        };
         match (task.expected_ms, task.timeout_ms) {
-            (Some(ms), _) => Estimate::About(ms),
-            (None, Some(ms)) => Estimate::AtMost(ms),
-            (None, None) => Estimate::Unknown,
+            (Some(ms), _) => Estimate::About(ms.saturating_mul(parts)),
+            (None, Some(ms)) => Estimate::AtMost(ms.saturating_mul(parts)),
+            (None, None) if task.work.makes_attempts() => Estimate::Unknown,
+            (None, None) => match &task.work {
+                Work::Plan(inner) => Self::of_inner(&inner.plan),
+                Work::Agent { .. }
+                | Work::Command { .. }
+                | Work::Reduce(_)
+                | Work::Approve { .. }
+                | Work::Wait { .. }
+                | Work::Emit { .. } => Estimate::About(0),
+            },
         }
+    }
+
+    /// For a plan that is kept in another one.
+    fn of_inner(plan: &serde_json::Value) -> Self {
+        let Ok(plan) = serde_json::from_value::<Plan>(plan.clone()) else {
+            return Estimate::Unknown;
+        };
+        let tasks: Vec<&Task> = plan.tasks.iter().filter(|task| task.origin.is_none()).collect();
+        let at = |id| tasks.iter().position(|task| task.id == id);
+        let needs: Vec<Vec<usize>> = tasks
+            .iter()
+            .map(|task| task.needs.iter().filter_map(|need| at(need.task.clone())).collect())
+            .collect();
+        of_tasks(&tasks, &needs, plan.max_parallel)
     }
 
     /// The milliseconds, if there are any.
@@ -55,12 +83,12 @@ fn span(ms: u64) -> String {
     }
 }
 
-/// For the whole plan. `needs` are the positions of the tasks that each task waits for.
-pub(crate) fn of_plan(plan: &Plan, needs: &[Vec<usize>]) -> Estimate {
-    let estimates: Vec<Estimate> = plan.tasks.iter().map(Estimate::of_task).collect();
+/// For several tasks. `needs` are the positions of the tasks that each task waits for.
+pub(crate) fn of_tasks(tasks: &[&Task], needs: &[Vec<usize>], lanes: u32) -> Estimate {
+    let estimates: Vec<Estimate> = tasks.iter().map(|task| Estimate::of_task(task)).collect();
     let spans: Option<Vec<u64>> = estimates.iter().map(|estimate| estimate.ms()).collect();
     let Some(spans) = spans else { return Estimate::Unknown };
-    let total = makespan(&spans, needs, plan.max_parallel.max(1) as usize);
+    let total = makespan(&spans, needs, lanes.max(1) as usize);
     if estimates.iter().any(|estimate| matches!(estimate, Estimate::AtMost(_))) {
         Estimate::AtMost(total)
     } else {

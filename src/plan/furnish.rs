@@ -186,32 +186,25 @@ impl Bench<'_> {
         let of = TaskId::new(task.id.value.clone());
         let id = format!("{}!{word}", task.id.value);
         let phase = &self.draft.phases[task.phase].id.value;
-        let text = |text: &str| Template::text(text);
-        let (work, description) = match &hook.run {
-            HookRun::Command(words) => {
-                (Work::Command { run: linked::templates(self.draft, words) }, Template::default())
-            }
+        let command = |run: Vec<Template>| Work::Command {
+            run: if self.demo { stand_in(run, &Shape::Report) } else { run },
+        };
+        let none = (Template::default(), Vec::new(), OutputAs::Report);
+        let (work, (description, inputs, output_as)) = match &hook.run {
+            HookRun::Command(words) => (command(linked::templates(self.draft, words)), none),
             HookRun::Word(name) if hook::BUILT_IN.contains(&name.value.as_str()) => {
-                let run = vec![text(OWN_PROGRAM), text("hook"), text(&name.value)];
-                (Work::Command { run }, Template::default())
+                (command([OWN_PROGRAM, "hook", &name.value].map(Template::text).to_vec()), none)
             }
             HookRun::Word(name) => {
                 let agents = vec![TaskAgent { name: name.value.clone(), retries: 0 }];
                 let ask =
                     format!("Look at what came of the task `{of}`, which is over, and act on it.");
-                (Work::Agent { agents, capability: None }, text(&ask))
+                let inputs = linked::uses(self.draft, &of_the_task(task));
+                (
+                    Work::Agent { agents, capability: None },
+                    (Template::text(ask), inputs, OutputAs::Text),
+                )
             }
-        };
-        let inputs = match &work {
-            Work::Agent { .. } => linked::uses(self.draft, &of_the_task(task)),
-            _ => Vec::new(),
-        };
-        let (work, output_as) = match work {
-            Work::Command { run } if self.demo => {
-                (Work::Command { run: stand_in(run, &Shape::Report) }, OutputAs::Report)
-            }
-            work @ Work::Command { .. } => (work, OutputAs::Report),
-            work => (work, OutputAs::Text),
         };
         Task {
             description,

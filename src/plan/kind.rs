@@ -101,6 +101,20 @@ impl Kind {
         }
     }
 
+    /// With its article, as messages name it.
+    pub(crate) const fn with_article(self) -> &'static str {
+        match self {
+            Kind::Agent => "an agent",
+            Kind::Command => "a command",
+            Kind::Reduce => "a reduce",
+            Kind::Approve => "an approve",
+            Kind::Wait => "a wait",
+            Kind::Emit => "an emit",
+            Kind::Plan => "a plan",
+            Kind::Unknown => "an unknown",
+        }
+    }
+
     /// Whether processes are started for it.
     pub(crate) fn makes_attempts(self) -> bool {
         ATTEMPTS.contains(&self)

@@ -1,11 +1,11 @@
 //! What stands outside of all tasks may refer to little: what events start knows the event, and
 //! what comes after everything may not count on any output (E05, E09).
 
-use super::depend::report_unknown;
 use super::draft::Draft;
 use super::names;
 use super::reference::Written;
 use super::target::Target;
+use super::tell::report_unknown;
 use super::text::Text;
 use crate::document::Findings;
 

@@ -6,8 +6,15 @@ use super::Mode;
 use super::draft::{Draft, Pattern};
 use crate::document::{Findings, Span};
 
-/// Checks the shape; `after` are the positions of the phases that each phase follows.
-pub(crate) fn check(draft: &Draft, after: &[Vec<usize>], findings: &Findings<'_>) {
+/// Checks the shape; `after` are the positions of the phases that each phase follows. Whether it
+/// has it.
+pub(crate) fn check(draft: &Draft, after: &[Vec<usize>], findings: &Findings<'_>) -> bool {
+    let before = findings.len();
+    look(draft, after, findings);
+    findings.len() == before
+}
+
+fn look(draft: &Draft, after: &[Vec<usize>], findings: &Findings<'_>) {
     let Some(pattern) = &draft.pattern else { return };
     if draft.staged && pattern.value != Pattern::Pipeline {
         let message = format!("`stages` are a pipeline, not a `{}`", pattern.value.word());

@@ -46,7 +46,7 @@ pub(crate) struct Settings {
     pub(crate) queue_timeout: Option<Option<u64>>,
     pub(crate) total_timeout: Option<Option<u64>>,
     pub(crate) cache: Option<Option<u64>>,
-    pub(crate) effects: Option<bool>,
+    pub(crate) effects: Option<Spanned<bool>>,
     pub(crate) idempotency: Option<String>,
     pub(crate) budget: Option<Budget>,
     /// What follows it; those of its phase and of the defaults are added to its own.
@@ -90,27 +90,27 @@ impl Settings {
             queue_timeout: positive(table, "queue_timeout").map(|span| span.value),
             total_timeout: positive(table, "total_timeout").map(|span| span.value),
             cache: amounts::cache(table),
-            effects: table.flag("effects").map(|flag| flag.value),
+            effects: table.flag("effects"),
             idempotency: plain_text(table, "idempotency"),
             budget: amounts::budget(table),
             hooks: hook::read(table),
         }
     }
 
-    /// Fills in what is not said. Keys about prompts and output reach agent tasks only; the
-    /// entries of `input_context` are joined.
+    /// Fills in what is not said. Keys about attempts reach tasks that make some, keys about
+    /// prompts and output those of agents; the entries of `input_context` are joined.
     pub(crate) fn fill(&mut self, defaults: &Settings, kind: TaskKind) {
         fn or<T: Clone>(own: &mut Option<T>, default: &Option<T>) {
             if own.is_none() {
                 own.clone_from(default);
             }
         }
-        or(&mut self.expected, &defaults.expected);
         or(&mut self.priority, &defaults.priority);
         or(&mut self.optional, &defaults.optional);
         if !kind.makes_attempts() {
             return;
         }
+        or(&mut self.expected, &defaults.expected);
         or(&mut self.uses, &defaults.uses);
         or(&mut self.queue_timeout, &defaults.queue_timeout);
         or(&mut self.total_timeout, &defaults.total_timeout);

@@ -3,7 +3,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::draft::{Doing, Draft, DraftReduce, DraftReducer};
+use super::draft::{Draft, DraftReduce, DraftReducer};
 use super::names;
 use super::reference::Written;
 use super::target::Target;
@@ -20,10 +20,7 @@ pub(crate) fn settle(draft: &mut Draft) {
             .tasks
             .iter()
             .enumerate()
-            .filter_map(|(at, task)| match &task.doing {
-                Doing::Reduce(reduce) => Some((at, reduced(draft, reduce)?)),
-                _ => None,
-            })
+            .filter_map(|(at, task)| Some((at, reduced(draft, task.doing.reduce()?)?)))
             .filter(|(at, shape)| draft.tasks[*at].shape != *shape)
             .collect();
         if reduced.is_empty() {
@@ -70,16 +67,13 @@ fn one_of(schemas: &[Json]) -> Json {
 /// What the entries of a value look like; `None` where nobody knows.
 pub(crate) fn entries(draft: &Draft, from: &InputText) -> Option<Vec<Json>> {
     if let Some(written) = from.only_reference() {
-        return match names::target(draft, written).ok()? {
-            Target::PhaseOutputs { phase } => {
-                let tasks = draft.phases[phase].tasks.clone();
-                Some(tasks.map(|at| shapes::schema(&draft.tasks[at].shape)).collect())
-            }
-            target => {
-                let of = of_target(draft, &target)?;
-                (schema::kind(&of) == Some("array")).then(|| vec![of["items"].clone()])
-            }
-        };
+        let target = names::target(draft, written).ok()?;
+        if let Target::PhaseOutputs { phase } = target {
+            let tasks = draft.phases[phase].tasks.clone();
+            return Some(tasks.map(|at| shapes::schema(&draft.tasks[at].shape)).collect());
+        }
+        let of = of_target(draft, &target)?;
+        return (schema::kind(&of) == Some("array")).then(|| vec![of["items"].clone()]);
     }
     let each = |value: &InputText| of_reference(draft, value.only_reference()?);
     match from {

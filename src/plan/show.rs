@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 
 use super::estimate::{self, Estimate};
 use super::graph;
+use super::spoken::{self, one_line};
 use super::{Plan, Task, Work};
 use crate::document::Span;
 
 /// A plan laid out for showing; positions count from 0.
 struct Layout<'p> {
     plan: &'p Plan,
+    /// Its tasks, without what follows them.
+    tasks: Vec<&'p Task>,
     /// What each task waits for, all of it.
     needs: Vec<Vec<usize>>,
     /// The same, without what follows from the rest.
@@ -26,36 +29,43 @@ struct Layout<'p> {
 pub fn show(plan: &Plan) -> String {
     let layout = Layout::new(plan);
     let mut text = format!(
-        "Session: {}\nTask: {}\nEstimated Duration: {}\nMax Parallel Agents: {}\n\nSubtasks:\n",
+        "Session: {}\nTask: {}\nEstimated Duration: {}\nMax Parallel Agents: {}\n\n",
         one_line(&plan.name),
         one_line(&plan.goal),
-        estimate::of_plan(plan, &layout.needs),
+        layout.estimate(),
         plan.max_parallel,
     );
-    for (at, task) in plan.tasks.iter().enumerate() {
+    text.push_str(&spoken::stages(plan));
+    text.push_str("Subtasks:\n");
+    for (at, task) in layout.tasks.iter().enumerate() {
         // A `String` takes everything that is written to it.
         let _ = write!(
             text,
-            "  {}. [{}] - {}\n     Dependencies: {}\n     Estimated: {}\n\n",
+            "  {}. [{}] - {}\n     Dependencies: {}\n     Estimated: {}\n",
             at + 1,
             one_line(who(task)),
-            what(task),
+            spoken::what(task),
             layout.dependencies(at),
-            Estimate::of_task(task),
+            spoken::estimated(task),
         );
+        for (name, more) in spoken::more(plan, task) {
+            let _ = writeln!(text, "     {name}: {more}");
+        }
+        text.push('\n');
     }
     text.push_str("Execution Order:\n");
     for (at, step) in layout.steps.iter().enumerate() {
         let _ = writeln!(text, "  Phase {}{}: {}", at + 1, layout.condition(step), numbers(step));
     }
+    text.push_str(&spoken::afterwards(plan));
     text
 }
 
 /// The session plan as JSON.
 pub fn show_json(plan: &Plan) -> Value {
     let layout = Layout::new(plan);
-    let (estimate, at_most) = in_json(estimate::of_plan(plan, &layout.needs));
-    let subtasks: Vec<Value> = (0..plan.tasks.len()).map(|at| layout.subtask_json(at)).collect();
+    let (estimate, at_most) = in_json(layout.estimate());
+    let subtasks: Vec<Value> = (0..layout.tasks.len()).map(|at| layout.subtask_json(at)).collect();
     let order: Vec<Value> = layout
         .steps
         .iter()
@@ -77,6 +87,7 @@ pub fn show_json(plan: &Plan) -> Value {
         "estimated_ms": estimate,
         "estimated_at_most": at_most,
         "max_parallel": plan.max_parallel,
+        "stages": spoken::stages_json(plan),
         "subtasks": subtasks,
         "execution_order": order,
     })
@@ -84,11 +95,12 @@ pub fn show_json(plan: &Plan) -> Value {
 
 impl<'p> Layout<'p> {
     fn new(plan: &'p Plan) -> Self {
+        let tasks: Vec<&Task> = plan.tasks.iter().filter(|task| spoken::counts(task)).collect();
         let at: BTreeMap<&str, usize> =
-            plan.tasks.iter().enumerate().map(|(at, task)| (task.id.as_str(), at)).collect();
+            tasks.iter().enumerate().map(|(at, task)| (task.id.as_str(), at)).collect();
         let mut needs = Vec::new();
         let mut waits = Vec::new();
-        for (node, task) in plan.tasks.iter().enumerate() {
+        for (node, task) in tasks.iter().enumerate() {
             let known = task.needs.iter().filter_map(|need| {
                 let on = *at.get(need.task.as_str())?;
                 Some(graph::Wait {
@@ -104,8 +116,12 @@ impl<'p> Layout<'p> {
             waits.extend(known);
         }
         let shown = shown_needs(&needs, &waits);
-        let steps = steps(&graph::depths(plan.tasks.len(), &waits));
-        Self { plan, needs, shown, steps }
+        let steps = steps(&graph::depths(tasks.len(), &waits));
+        Self { plan, tasks, needs, shown, steps }
+    }
+
+    fn estimate(&self) -> Estimate {
+        estimate::of_tasks(&self.tasks, &self.needs, self.plan.max_parallel)
     }
 
     fn dependencies(&self, at: usize) -> String {
@@ -142,18 +158,22 @@ impl<'p> Layout<'p> {
     }
 
     fn subtask_json(&self, at: usize) -> Value {
-        let task = &self.plan.tasks[at];
+        let task = self.tasks[at];
         let (estimate, at_most) = in_json(Estimate::of_task(task));
         json!({
             "n": at + 1,
             "id": task.id,
             "phase": task.phase,
+            "kind": task.work.word(),
             "agent": who(task),
-            "description": what(task),
+            "description": spoken::what(task),
             "dependencies": from_one(&self.shown[at]),
             "parallel_with": from_one(&self.earlier_beside(at)),
             "estimated_ms": estimate,
             "estimated_at_most": at_most,
+            "when": task.when.as_ref().map(spoken::condition),
+            "for_each": task.for_each.as_ref().map(|items| spoken::value(&items.over)),
+            "hooks": spoken::hooks(self.plan, task),
         })
     }
 }
@@ -193,30 +213,6 @@ fn who(task: &Task) -> &str {
         | Work::Emit { .. }
         | Work::Plan(_) => task.work.word(),
     }
-}
-
-/// The description, or the command line of a task that has none; one line.
-fn what(task: &Task) -> String {
-    let described = task.description.written();
-    let text = match &task.work {
-        Work::Command { run } if described.trim().is_empty() => {
-            run.iter().map(super::Template::written).collect::<Vec<_>>().join(" ")
-        }
-        Work::Agent { .. }
-        | Work::Command { .. }
-        | Work::Reduce(_)
-        | Work::Approve { .. }
-        | Work::Wait { .. }
-        | Work::Emit { .. }
-        | Work::Plan(_) => described,
-    };
-    one_line(&text)
-}
-
-/// Text of a plan cannot speak to the terminal, nor break the lines of what is shown.
-fn one_line(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.replace(|c: char| c.is_control(), "\u{fffd}")
 }
 
 /// `#1, #2, #7`; five and more in a row are told by the first and the last.

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Capability;
-use super::depend::place_of;
 use super::draft::{Draft, DraftTask, HookRun};
 use super::hook;
 use super::kind::Kind;
 use super::surroundings::Surroundings;
+use super::tell::place_of;
 use crate::document::{Findings, Spanned, did_you_mean};
 use crate::model::Severity;
 use crate::policy::{Agent, chain};

@@ -1,8 +1,8 @@
 //! Whether there is enough of what is asked for: pools, and tasks to succeed (E10).
 
 use super::amounts::Uses;
-use super::depend::place_of;
 use super::draft::Draft;
+use super::tell::place_of;
 use super::{MinSuccess, Partition};
 use crate::document::{Findings, Spanned, did_you_mean};
 
@@ -12,7 +12,7 @@ pub(crate) fn check(draft: &Draft, findings: &Findings<'_>) {
         pools(draft, &phase.uses, findings);
         if let Some(least) = &phase.min_success {
             let what = format!("phase `{}` has", phase.id.value);
-            enough(least, phase.tasks.len(), &what, "tasks", findings);
+            enough(least, phase.tasks.len(), &what, "task", findings);
         }
     }
     for task in &draft.tasks {
@@ -21,7 +21,7 @@ pub(crate) fn check(draft: &Draft, findings: &Findings<'_>) {
         if let (Some(least), Some(Partition::Parts(parts))) = (&items.min_success, items.partition)
         {
             let what = format!("{} has", task.called());
-            enough(least, parts as usize, &what, "parts", findings);
+            enough(least, parts as usize, &what, "part", findings);
         }
     }
 }
@@ -37,7 +37,8 @@ fn pools(draft: &Draft, uses: &[(Spanned<String>, u32)], findings: &Findings<'_>
             continue;
         };
         if let Some(slots) = pool.slots.filter(|slots| slots < count) {
-            let message = format!("the pool `{}` has {slots} slots, not {count}", name.value);
+            let slots = counted(slots as usize, "slot");
+            let message = format!("the pool `{}` has {slots}, not {count}", name.value);
             findings.error("E10", place, message).help("this would wait for ever");
         }
     }
@@ -52,11 +53,16 @@ fn enough(
 ) {
     match least.value {
         MinSuccess::Count(count) if count as usize > there => {
-            let message = format!("{what} {there} {noun}, so {count} can never succeed");
+            let there = counted(there, noun);
+            let message = format!("{what} {there}, so {count} can never succeed");
             findings.error("E10", least.span, message);
         }
         MinSuccess::Count(_) | MinSuccess::Share(_) => {}
     }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// What a task takes: its own say, and that of its phase about other pools.

@@ -49,9 +49,10 @@ pub(crate) fn read(
     let depends_on = table.texts("depends_on").unwrap_or_default();
     let output_span = table.has("output").then(|| table.key_span("output"));
     let template = templates::read(&mut table, reader);
-    let description = match kind {
-        Kind::Agent if template.is_none() => required_text(&mut table, "description"),
-        _ => table.text("description"),
+    let description = if kind == Kind::Agent && template.is_none() {
+        required_text(&mut table, "description")
+    } else {
+        table.text("description")
     };
     let mut settings = Settings::read(&mut table, reader);
     means_something(&mut table, kind);
@@ -122,9 +123,9 @@ fn unsaid_kind(table: &Table<'_>) -> Kind {
         ("file", Kind::Plan),
     ] {
         if table.has(key) {
-            let message = match meant {
-                Kind::Command => "`run` is for tasks that are commands".to_owned(),
-                other => format!("`{key}` is for tasks of the kind `{}`", other.word()),
+            let message = match key {
+                "run" => "`run` is for tasks that are commands".to_owned(),
+                key => format!("`{key}` is for tasks of the kind `{}`", meant.word()),
             };
             table
                 .findings()
@@ -144,12 +145,10 @@ fn means_something(table: &mut Table<'_>, kind: Kind) {
         if !there || kind.takes(key) {
             continue;
         }
-        let (article, word) = (if kind == Kind::Agent { "an" } else { "a" }, kind.word());
         let of: Vec<_> = kinds.iter().map(|kind| kind.word()).collect();
-        let message = match (key, kind) {
-            ("run", _) => "`run` is for tasks that are commands".to_owned(),
-            (key, Kind::Approve) => format!("`{key}` means nothing in an {word} task"),
-            (key, _) => format!("`{key}` means nothing in {article} {word} task"),
+        let message = match key {
+            "run" => "`run` is for tasks that are commands".to_owned(),
+            key => format!("`{key}` means nothing in {} task", kind.with_article()),
         };
         table
             .findings()
@@ -268,10 +267,7 @@ fn entry_point(table: &mut Table<'_>) -> Option<(String, Text)> {
 
 /// What one attempt, or what stands for it, gives.
 fn own_shape(kind: Kind, doing: &Doing, written: Option<Shape>) -> Shape {
-    let by = match doing {
-        Doing::Reduce(reduce) => Some(&reduce.by),
-        _ => None,
-    };
+    let by = doing.reduce().map(|reduce| &reduce.by);
     match (kind, written, by) {
         (Kind::Reduce, _, Some(DraftReducer::Concat { .. })) => shapes::any_list(),
         (Kind::Reduce, _, Some(DraftReducer::Merge)) => shapes::any_table(),

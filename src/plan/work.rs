@@ -69,6 +69,19 @@ impl Work {
         }
     }
 
+    /// The capability that was asked for instead of an agent, if one was.
+    pub fn capability(&self) -> Option<&Capability> {
+        match self {
+            Work::Agent { capability, .. } => capability.as_ref(),
+            Work::Command { .. }
+            | Work::Reduce(_)
+            | Work::Approve { .. }
+            | Work::Wait { .. }
+            | Work::Emit { .. }
+            | Work::Plan(_) => None,
+        }
+    }
+
     /// Its agents, the primary first; none for work without agents.
     pub fn agents(&self) -> &[TaskAgent] {
         match self {

@@ -5,7 +5,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Care, EnvFilter, KillMode, PromptBy, Resources, ResultRule, StopSpec, words};
+use crate::model::{
+    Care, EnvFilter, KillMode, PromptBy, Resources, ResultRule, StopSpec, UsageFormat, words,
+};
+
+use super::rate::Rate;
+use super::traits::Traits;
 
 words! {
     /// Whether an agent is expected to end.
@@ -260,6 +265,15 @@ pub struct Agent {
     pub autostart: bool,
     /// The policies of its life.
     pub policy: Policy,
+    /// What is said about it beside how it is run.
+    #[serde(default)]
+    pub traits: Traits,
+    /// How many attempts of it may start in a span of time.
+    #[serde(default)]
+    pub rate: Option<Rate>,
+    /// What it writes about the tokens that it used (feature P1).
+    #[serde(default)]
+    pub usage: UsageFormat,
 }
 
 impl Default for Policy {
@@ -325,6 +339,9 @@ impl Agent {
             modes: Modes::default(),
             autostart: false,
             policy: Policy::default(),
+            traits: Traits::default(),
+            rate: None,
+            usage: UsageFormat::Auto,
         }
     }
 

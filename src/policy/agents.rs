@@ -9,14 +9,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::document::{Span, Spanned, Table, did_you_mean};
+use crate::model::UsageFormat;
 
 use super::agent::{Agent, AgentMode, AgentType};
 use super::amount::{out_of_range, set};
 use super::around::Around;
 use super::checks::{check_agent, check_name};
+use super::contract::Contract;
 use super::failover::{check_targets, read_failover};
 use super::invocation::{beside, read_invocation};
 use super::life::read_policy;
+use super::rate::read_rate;
+use super::traits::{capability, read_traits};
 use super::unsupported;
 
 /// An agent's table that was not read yet.
@@ -36,16 +40,38 @@ pub fn read_agents(
     base_dir: &Path,
     inherited: &BTreeMap<String, Agent>,
 ) -> BTreeMap<String, Agent> {
-    read_agents_from(root, base_dir, inherited, &Agent::new(""))
+    let blank = Agent::new("");
+    let written: Vec<String> = root.table("agent").map_or_else(Vec::new, |mut tables| {
+        tables.entries().into_iter().map(|(name, _)| name.value).collect()
+    });
+    let from = From { inherited, blank: &blank, contracts: &BTreeMap::new() };
+    let mut agents = read_agents_from(root, base_dir, from);
+    // Agents that come with a plan are the first choice for what they can do.
+    for name in written {
+        let Some(agent) = agents.get_mut(&name) else { continue };
+        agent.traits.ranks = agent.capabilities.iter().map(|own| (capability(own), 0)).collect();
+    }
+    agents
 }
 
-/// The same, with the agent that those start from which build on no other.
+/// What the agents of a file are made from.
+#[derive(Clone, Copy)]
+pub(super) struct From<'a> {
+    /// Those that were known before.
+    pub(super) inherited: &'a BTreeMap<String, Agent>,
+    /// The one that those start from which build on no other.
+    pub(super) blank: &'a Agent,
+    /// What contracts say of them.
+    pub(super) contracts: &'a BTreeMap<String, Contract>,
+}
+
+/// The same, for the agents of a configuration.
 pub(super) fn read_agents_from(
     root: &mut Table<'_>,
     base_dir: &Path,
-    inherited: &BTreeMap<String, Agent>,
-    blank: &Agent,
+    from: From<'_>,
 ) -> BTreeMap<String, Agent> {
+    let From { inherited, blank, contracts } = from;
     let mut agents = inherited.clone();
     let mut targets = Vec::new();
     let mut written = collect(root);
@@ -58,6 +84,9 @@ pub(super) fn read_agents_from(
             None => inherited.get(&name).unwrap_or(blank).clone(),
         };
         agent.name.clone_from(&name);
+        if let Some(contract) = contracts.get(&name) {
+            contract.describe(&mut agent);
+        }
         read_failover(&mut table, &mut agent, &mut targets);
         read_agent(&mut table, base_dir, &mut agent);
         check_agent(&table, span, &agent);
@@ -143,6 +172,7 @@ fn extended(
         // the one that extends it may well be the one that takes over.
         agent.autostart = false;
         agent.policy.failover = None;
+        agent.traits.profile = false;
     }
     agent
 }
@@ -160,6 +190,10 @@ fn read_agent(table: &mut Table<'_>, base_dir: &Path, agent: &mut Agent) {
     set(&mut agent.autostart, table.flag("autostart").map(|flag| flag.value));
     set(&mut agent.max_parallel, read_max_parallel(table).map(Some));
     set(&mut agent.model, table.text("model").map(|text| Some(text.value)));
+    set(&mut agent.rate, read_rate(table, "rate").map(Some));
+    let usage = table.word("usage", UsageFormat::ALL, UsageFormat::word);
+    set(&mut agent.usage, usage.map(|word| word.value));
+    read_traits(table, &mut agent.traits);
     read_env(table, agent);
     read_env_filter(table, agent);
     read_cwd(table, base_dir, agent);

@@ -14,20 +14,29 @@ const OF_MODES: &[&str] = &["mode", "headless", "tui", "type"];
 /// Checks the name in the header of an agent or a group.
 pub(super) fn check_name(tables: &Table<'_>, what: &str, name: &Spanned<String>) {
     let text = name.value.as_str();
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.@".contains(c);
     let complaint = if text == "command" && what == "agent" {
         "is what tasks without an agent are called".to_owned()
-    } else if text.len() > NAME_BYTES_MAX {
-        format!("is longer than {NAME_BYTES_MAX} bytes")
-    } else if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        "must begin with a letter or a digit".to_owned()
-    } else if !text.chars().all(allowed) {
-        "may hold letters, digits, `_`, `-`, `.` and `@` only".to_owned()
+    } else if let Some(complaint) = complaint_about_name(text) {
+        complaint
     } else {
         return;
     };
     let message = format!("the name of {what} `{text}` {complaint}");
     tables.findings().error("C02", name.span, message);
+}
+
+/// What is wrong with a name, if anything is.
+pub(super) fn complaint_about_name(text: &str) -> Option<String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.@".contains(c);
+    if text.len() > NAME_BYTES_MAX {
+        Some(format!("is longer than {NAME_BYTES_MAX} bytes"))
+    } else if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        Some("must begin with a letter or a digit".to_owned())
+    } else if !text.chars().all(allowed) {
+        Some("may hold letters, digits, `_`, `-`, `.` and `@` only".to_owned())
+    } else {
+        None
+    }
 }
 
 /// Checks whether the keys of an agent agree with each other. Each contradiction is told at the

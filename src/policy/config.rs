@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{Document, Findings, Source, Table};
+use crate::document::{Document, Findings, Source, Span, Spanned, Table, did_you_mean};
 use crate::model::{Finding, words};
 
 use super::agent::{Agent, Group, Policy};
-use super::agents::{read_agents_from, read_defaults, read_max_parallel};
+use super::agents::{From, read_agents_from, read_defaults, read_max_parallel};
 use super::amount::{bytes, finite, limit, out_of_range};
+use super::contract::Contract;
 use super::groups::read_groups;
+use super::prices::{Price, read_price_file, read_prices};
+use super::routing::{add_profiles, rank, read_routing};
+use super::shipped;
 use super::unsupported::{self, refuse};
 
 /// The code of most findings.
@@ -87,6 +92,27 @@ pub struct Config {
     pub agents: BTreeMap<String, Agent>,
     /// Groups of services, by name.
     pub groups: BTreeMap<String, Group>,
+    /// The agents of each capability, the first choice first.
+    #[serde(default)]
+    pub routing: BTreeMap<String, Vec<String>>,
+    /// The agent on whose program those run that only a contract makes.
+    #[serde(default)]
+    pub default_agent: String,
+    /// What contracts say, by agent.
+    #[serde(default)]
+    pub contracts: BTreeMap<String, Contract>,
+    /// What tokens cost.
+    #[serde(default)]
+    pub prices: Vec<Price>,
+}
+
+/// What lies beside a configuration file.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// The files `skill_contracts/*.json`: each with its name without the ending.
+    pub contracts: Vec<(String, Source)>,
+    /// The file `prices.toml`.
+    pub prices: Option<Source>,
 }
 
 impl Default for DaemonSettings {
@@ -104,16 +130,38 @@ impl Default for DaemonSettings {
 }
 
 impl Config {
-    /// The configuration that is compiled in: `config/default.toml`.
-    pub fn built_in() -> Self {
-        let source = Source::new("config/default.toml", BUILT_IN);
-        let nothing = Self {
+    /// A configuration that says nothing.
+    pub fn nothing() -> Self {
+        Self {
             schema: SCHEMA,
             daemon: DaemonSettings::default(),
             agents: BTreeMap::new(),
             groups: BTreeMap::new(),
+            routing: BTreeMap::new(),
+            default_agent: String::new(),
+            contracts: BTreeMap::new(),
+            prices: Vec::new(),
+        }
+    }
+
+    /// The configuration that is compiled in: `config/default.toml`, `config/skill_contracts/` and
+    /// `config/prices.toml`.
+    pub fn built_in() -> Self {
+        static READ: LazyLock<Config> = LazyLock::new(Config::read_built_in);
+        READ.clone()
+    }
+
+    fn read_built_in() -> Self {
+        let source = Source::new("config/default.toml", BUILT_IN);
+        let contract = |(name, text): &(&str, &str)| {
+            let path = format!("config/skill_contracts/{name}.json");
+            ((*name).to_owned(), Source::new(path, *text))
         };
-        let (config, _) = Self::read(&source, Path::new("/"), &nothing);
+        let beside = Beside {
+            contracts: shipped::CONTRACTS.iter().map(contract).collect(),
+            prices: Some(Source::new("config/prices.toml", shipped::PRICES)),
+        };
+        let (config, _) = Self::read_all(&source, &beside, Path::new("/"), &Self::nothing());
         config.expect("a unit test reads the compiled-in configuration")
     }
 
@@ -126,10 +174,33 @@ impl Config {
         base_dir: &Path,
         defaults: &Config,
     ) -> (Option<Config>, Vec<Finding>) {
+        Self::read_all(source, &Beside::default(), base_dir, defaults)
+    }
+
+    /// The same, with what lies beside the file.
+    pub fn read_all(
+        source: &Source,
+        beside: &Beside,
+        base_dir: &Path,
+        defaults: &Config,
+    ) -> (Option<Config>, Vec<Finding>) {
         let findings = Findings::new(source);
+        let (mut contracts, mut prices) = (defaults.contracts.clone(), defaults.prices.clone());
+        read_beside(beside, &mut contracts, &mut prices, &findings);
         let config = Document::parse(source, CODE, &findings).map(|document| {
+            let mut ground =
+                Ground { base_dir, defaults, contracts: &contracts, prices, nearer: None };
+            // Where the file adjusts an agent that a contract made, what that one runs on may be
+            // changed by the file too, so it is read twice.
+            let named = |name: &String| source.text().contains(name.as_str());
+            let unheard = Findings::new(source);
+            let first = contracts
+                .keys()
+                .any(named)
+                .then(|| read_root(&mut document.root(&unheard, CODE), &ground));
+            ground.nearer = first.as_ref().map(|first| &first.agents);
             let mut root = document.root(&findings, CODE);
-            let config = read_root(&mut root, base_dir, defaults);
+            let config = read_root(&mut root, &ground);
             root.finish();
             config
         });
@@ -138,7 +209,39 @@ impl Config {
     }
 }
 
-fn read_root(root: &mut Table<'_>, base_dir: &Path, defaults: &Config) -> Config {
+/// What a file is read over.
+struct Ground<'a> {
+    base_dir: &'a Path,
+    defaults: &'a Config,
+    contracts: &'a BTreeMap<String, Contract>,
+    prices: Vec<Price>,
+    /// The agents as the file has them, once they are known.
+    nearer: Option<&'a BTreeMap<String, Agent>>,
+}
+
+/// Each file has findings of its own, which then are told with those of the configuration.
+fn read_beside(
+    beside: &Beside,
+    contracts: &mut BTreeMap<String, Contract>,
+    prices: &mut Vec<Price>,
+    findings: &Findings<'_>,
+) {
+    for (stem, source) in &beside.contracts {
+        let own = Findings::new(source);
+        if let Some(contract) = Contract::read(source, stem, &own) {
+            contracts.insert(stem.clone(), contract);
+        }
+        own.finish().into_iter().for_each(|finding| findings.push(finding));
+    }
+    if let Some(source) = &beside.prices {
+        let own = Findings::new(source);
+        read_price_file(source, prices, &own);
+        own.finish().into_iter().for_each(|finding| findings.push(finding));
+    }
+}
+
+fn read_root(root: &mut Table<'_>, ground: &Ground<'_>) -> Config {
+    let Ground { base_dir, defaults, contracts, prices, nearer } = ground;
     read_schema(root);
     let mut daemon = defaults.daemon.clone();
     if let Some(mut table) = root.table("daemon") {
@@ -146,14 +249,41 @@ fn read_root(root: &mut Table<'_>, base_dir: &Path, defaults: &Config) -> Config
         table.finish();
     }
     let mut blank = Agent::new("");
+    let mut named = None;
     if let Some(mut table) = root.table("defaults") {
         read_defaults(&mut table, base_dir, &mut blank);
+        named = table.text("agent");
         table.finish();
     }
     let mut inherited = defaults.agents.clone();
+    hold_for(&mut inherited, &blank);
+    let default_agent =
+        named.as_ref().map_or_else(|| defaults.default_agent.clone(), |name| name.value.clone());
+    if nearer.is_some() {
+        add_profiles(&mut inherited, contracts, &default_agent, *nearer, &[]);
+    }
+    let written: Vec<String> = root.table("agent").map_or_else(Vec::new, |mut tables| {
+        tables.entries().into_iter().map(|(name, _)| name.value).collect()
+    });
+    let from = From { inherited: &inherited, blank: &blank, contracts };
+    let mut agents = read_agents_from(root, base_dir, from);
+    add_profiles(&mut agents, contracts, &default_agent, None, &written);
+    check_contracts(root, contracts, &default_agent, &agents);
+    if let Some(name) = named {
+        check_default(root, &name, &agents);
+    }
+    let routing = read_routing(root, &agents, &defaults.routing);
+    rank(&mut agents, &routing);
+    let groups = read_groups(root, &agents, &defaults.groups);
+    let (contracts, mut prices) = ((*contracts).clone(), prices.clone());
+    read_prices(root, &mut prices);
+    Config { schema: SCHEMA, daemon, agents, groups, routing, default_agent, contracts, prices }
+}
+
+/// `[defaults]` holds for the built-in agents too, which say nothing about policies but what their
+/// ends mean.
+fn hold_for(inherited: &mut BTreeMap<String, Agent>, blank: &Agent) {
     for agent in inherited.values_mut() {
-        // The built-in agents say nothing about policies but what their ends mean, so `[defaults]`
-        // holds for them too.
         let rules = std::mem::take(&mut agent.policy.care.rules);
         let unsaid = agent.policy == Policy::default();
         agent.policy.care.rules = rules.clone();
@@ -164,9 +294,43 @@ fn read_root(root: &mut Table<'_>, base_dir: &Path, defaults: &Config) -> Config
         agent.policy.care.rules.extend(rules);
         agent.env_filter = blank.env_filter.clone();
     }
-    let agents = read_agents_from(root, base_dir, &inherited, &blank);
-    let groups = read_groups(root, &agents, &defaults.groups);
-    Config { schema: SCHEMA, daemon, agents, groups }
+}
+
+/// Whoever runs on another one's program needs that one.
+fn check_contracts(
+    root: &Table<'_>,
+    contracts: &BTreeMap<String, Contract>,
+    default: &str,
+    agents: &BTreeMap<String, Agent>,
+) {
+    for contract in contracts.values().filter(|contract| !agents.contains_key(&contract.name)) {
+        let base = contract.extends.as_deref().unwrap_or(default);
+        let message = match agents.get(base) {
+            Some(_) => format!(
+                "the contract of `{}` extends `{base}`, which is itself made by a \
+                 contract",
+                contract.name
+            ),
+            None => format!(
+                "the contract of `{}` extends `{base}`, which does not exist",
+                contract.name
+            ),
+        };
+        let help = did_you_mean(base, agents.keys().map(String::as_str));
+        root.findings().error("C15", Span::default(), message).maybe_help(help);
+    }
+}
+
+fn check_default(root: &Table<'_>, name: &Spanned<String>, agents: &BTreeMap<String, Agent>) {
+    let message = match agents.get(&name.value) {
+        None => format!("`[defaults] agent`: there is no agent `{}`", name.value),
+        Some(agent) if agent.traits.profile => {
+            format!("`[defaults] agent`: `{}` itself runs on the default agent", name.value)
+        }
+        Some(_) => return,
+    };
+    let help = did_you_mean(&name.value, agents.keys().map(String::as_str));
+    root.findings().error("C15", name.span, message).maybe_help(help);
 }
 
 fn read_schema(root: &mut Table<'_>) {

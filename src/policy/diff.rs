@@ -71,8 +71,11 @@ fn agent_changes(name: &str, old: Option<&Agent>, new: Option<&Agent>, out: &mut
         (None, Some(new)) => return push(Holds::New, arrival(name, new)),
         (_, None) => return,
     };
-    let started = process_keys(old, new);
-    let lived = [contract_keys(old, new), policy_keys(&old.policy, &new.policy)].concat();
+    // What a contract made follows the agent that it runs on, of which it is told.
+    let follows = old.traits.profile && new.traits.profile;
+    let started = if follows { Vec::new() } else { process_keys(old, new) };
+    let policies = if follows { Vec::new() } else { policy_keys(&old.policy, &new.policy) };
+    let lived = [contract_keys(old, new), policies].concat();
     if new.kind == AgentType::Oneshot {
         let keys = [started, lived].concat();
         if !keys.is_empty() {
@@ -145,6 +148,16 @@ fn contract_keys(old: &Agent, new: &Agent) -> Vec<&'static str> {
         ("inputs", old.inputs != new.inputs),
         ("outputs", old.outputs != new.outputs),
         ("downstream", old.downstream != new.downstream),
+        ("risk", old.traits.risk != new.traits.risk),
+        ("cost", old.traits.cost != new.traits.cost),
+        ("tags", old.traits.tags != new.traits.tags),
+        ("tools", old.traits.tools != new.traits.tools),
+        ("color", old.traits.color != new.traits.color),
+        ("intent", old.traits.intent != new.traits.intent),
+        ("instructions", old.traits.instructions != new.traits.instructions),
+        ("routing", old.traits.ranks != new.traits.ranks),
+        ("rate", old.rate != new.rate),
+        ("usage", old.usage != new.usage),
         ("max_parallel", old.max_parallel != new.max_parallel),
         ("autostart", old.autostart != new.autostart),
     ])

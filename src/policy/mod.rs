@@ -19,6 +19,8 @@
 //! | C12 | `startup`, a probe or a rule that lacks something, or does nothing |
 //! | C13 | failover: its targets, or that it is asked for without any |
 //! | C14 | the members of a group |
+//! | C15 | a contract, or the routing table |
+//! | C16 | a price |
 
 mod agent;
 mod agents;
@@ -28,19 +30,26 @@ mod care;
 mod chain;
 mod checks;
 mod config;
+mod contract;
 mod diff;
 mod failover;
 mod groups;
+mod import;
 mod invocation;
 mod life;
 mod order;
 mod pattern;
+mod prices;
 mod probes;
+mod rate;
 mod restart;
+mod routing;
 mod rules;
+mod shipped;
 mod status;
 #[cfg(test)]
 mod tests;
+mod traits;
 mod unsupported;
 
 pub use agent::{
@@ -49,7 +58,11 @@ pub use agent::{
 };
 pub use agents::read_agents;
 pub use chain::chain;
-pub use config::{AgentApi, Config, DaemonSettings, KeepWindow, OnTerm};
+pub use config::{AgentApi, Beside, Config, DaemonSettings, KeepWindow, OnTerm};
+pub use contract::Contract;
 pub use diff::{Changes, diff};
 pub use order::Identity;
+pub use prices::{Price, fill_in_cost};
+pub use rate::Rate;
 pub use restart::{Decision, RestartCounters, about, decide, delay_ms, limit_hit, room};
+pub use traits::{Level, Traits, able, capabilities, capability};

@@ -22,11 +22,14 @@ fn told(text: &str) -> String {
     read(text).1.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn agent(text: &str) -> Agent {
+fn accepted(text: &str) -> Config {
     let (config, findings) = read(text);
     let shown: Vec<_> = findings.iter().map(render).collect();
-    let config = config.unwrap_or_else(|| panic!("{}", shown.join("\n")));
-    config.agents["a"].clone()
+    config.unwrap_or_else(|| panic!("{}", shown.join("\n")))
+}
+
+fn agent(text: &str) -> Agent {
+    accepted(text).agents["a"].clone()
 }
 
 #[test]
@@ -350,4 +353,99 @@ proptest::proptest! {
             render(&finding);
         }
     }
+}
+
+/// Features I3 to I10: the routing table as it is shipped, each agent being there; it runs on the
+/// user's default agent.
+#[test]
+fn the_routing_table_is_shipped() {
+    let config = Config::built_in();
+    let table = [
+        ("code generation", vec!["api-designer", "frontend-architect"]),
+        ("code review", vec!["code-reviewer", "security-reviewer", "quality-analyzer"]),
+        ("infrastructure", vec!["orchestrator", "validator", "infra-planner"]),
+        ("documentation", vec!["documentation-generator", "api-docs-writer"]),
+        ("testing", vec!["test-strategist", "test-writer"]),
+        ("deployment", vec!["orchestrator", "rollback", "validator"]),
+        ("design", vec!["theme-builder", "component-library-builder", "a11y-specialist"]),
+        ("data", vec!["data-agent", "ingest-agent", "db-modeler"]),
+    ];
+    for (capability, names) in table {
+        assert_eq!(able(&config.agents, capability), names, "{capability}");
+        for name in names {
+            assert!(config.agents[name].can(capability), "the contract of {name}");
+            assert_eq!(config.agents[name].command, config.agents["claude"].command, "{name}");
+        }
+    }
+    // Feature I16: what is not in the table is found by its contract.
+    assert_eq!(able(&config.agents, "deploy"), ["devops"]);
+    assert_eq!(able(&config.agents, "verification"), ["sanity-check"]);
+}
+
+/// Features I2, A5: a line of one's own replaces the shipped one, the default agent may be another,
+/// and what is changed about it holds for all that run on it.
+#[test]
+fn the_routing_table_can_be_changed() {
+    let text = "[routing]\ntesting = ['mine', 'test-writer']\n[defaults]\nagent = 'codex'\n\
+        [agent.codex]\nenv = { A = 'b' }\n[agent.mine]\ncommand = ['x']\n\
+        [agent.test-writer]\nmodel = 'm'\n";
+    let config = accepted(text);
+    assert_eq!(able(&config.agents, "testing"), ["mine", "test-writer"]);
+    assert_eq!(able(&config.agents, "data").len(), 3);
+    let writer = &config.agents["test-writer"];
+    assert_eq!(writer.command, config.agents["codex"].command);
+    assert_eq!(writer.env.get("A").map(String::as_str), Some("b"));
+    assert_eq!(writer.model.as_deref(), Some("m"));
+}
+
+/// Feature I15: contracts beside the configuration make agents, and describe those that are there.
+#[test]
+fn contracts_beside_the_configuration_count() {
+    let contract = |name: &str, text: &str| {
+        (name.to_owned(), Source::new(format!("skill_contracts/{name}.json"), text))
+    };
+    let beside = Beside {
+        contracts: vec![
+            contract("fixer", r#"{ "capabilities": ["fix"], "extends": "mine", "cost": "low" }"#),
+            contract("mine", r#"{ "outputs": ["patch"], "risk": "high" }"#),
+        ],
+        prices: Some(Source::new("prices.toml", "[prices]\n'm*' = { input = 1, output = 2.5 }\n")),
+    };
+    let source = Source::new("m.toml", "[agent.mine]\ncommand = ['x']\nrisk = 'low'\n");
+    let built_in = Config::built_in();
+    let (config, findings) = Config::read_all(&source, &beside, Path::new("/"), &built_in);
+    let config = config.unwrap_or_else(|| panic!("{findings:?}"));
+    assert_eq!(able(&config.agents, "fix"), ["fixer"]);
+    assert_eq!(config.agents["fixer"].command, ["x"]);
+    assert_eq!(config.agents["mine"].outputs, ["patch"]);
+    assert_eq!(config.agents["mine"].traits.risk, Level::Low, "the table is nearer");
+    assert_eq!(config.prices.len(), 1);
+}
+
+/// Features I15, P2: all problems of all files are told together, each with its file.
+#[test]
+fn problems_beside_the_configuration_are_told_with_its_own() {
+    let beside = Beside {
+        contracts: vec![
+            ("a".to_owned(), Source::new("a.json", r#"{ "extends": "nobody" }"#)),
+            ("b".to_owned(), Source::new("b.json", r#"{ "rsik": "low" }"#)),
+        ],
+        prices: Some(Source::new("prices.toml", "[prices]\nm = { input = -1 }\n")),
+    };
+    let source = Source::new("m.toml", "[routing]\ntesting = ['test-wirter']\n");
+    let (config, findings) =
+        Config::read_all(&source, &beside, Path::new("/"), &Config::built_in());
+    assert!(config.is_none());
+    let told: Vec<String> =
+        findings.iter().map(|it| format!("{}: {}: {}", it.file, it.code, it.message)).collect();
+    assert_eq!(
+        told,
+        [
+            "m.toml: C15: the contract of `a` extends `nobody`, which does not exist",
+            "m.toml: C15: `testing`: there is no agent `test-wirter`",
+            "b.json: C15: unknown key `rsik`",
+            "prices.toml: C16: the price of `m` has no `output`",
+            "prices.toml: C16: `input` is a number of dollars per million tokens",
+        ]
+    );
 }

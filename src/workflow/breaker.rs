@@ -57,6 +57,12 @@ impl Run {
         self.open_questions().any(|question| question.ask.kind == AskKind::Failures)
     }
 
+    /// Whether it cannot end before a person has decided about its failures. With nothing to show
+    /// for it there is nothing to decide (feature K6).
+    pub(super) fn must_decide(&self) -> bool {
+        self.asks_about_failures() && !self.cancelling && !self.all_failed()
+    }
+
     /// Whether everything is over and nothing of it succeeded (feature K6).
     pub(super) fn all_failed(&self) -> bool {
         let others = self.tasks().filter(|(plan, _)| !matches!(plan.origin, Some(Origin::Finish)));

@@ -1,14 +1,17 @@
-//! Gives free slots to queued tasks and writes their orders. Slots are counted from live tasks,
-//! never held in a counter, so a crash cannot leak one.
+//! Gives free slots to queued tasks and writes their orders. All tasks of all runs wait in one
+//! queue, so no slot is left empty while a task could have it (feature J2), and all that can start
+//! in one turn are recorded in one commit (features F9, J3).
 
 use std::time::Duration;
 
-use crate::model::{Moment, Owner, RunFact, RunId, RunState, StartReason, TaskId};
+use crate::model::{Fact, Moment, Owner, RunFact, RunId, RunState, TaskId, TaskState};
 use crate::policy::Identity;
 
+use super::choose::{Choice, Nobody, Staff};
 use super::order::order;
-use super::slots::Live;
-use super::{Action, Workflow, failover};
+use super::pools;
+use super::slots::Slots;
+use super::{Action, Workflow};
 
 /// A queued task gains one point of priority for each such span it has waited (feature J1), so
 /// that nothing starves.
@@ -18,51 +21,72 @@ const AGEING: Duration = Duration::from_secs(60);
 struct Candidate {
     run: RunId,
     task: TaskId,
-    phase: String,
     priority: i64,
     remaining_ms: u64,
     queued: Moment,
 }
 
-/// Who is to start a task.
-struct Choice {
-    /// The agent's name; none for a task without agent.
-    agent: Option<String>,
-    /// Its place in the roster.
-    index: usize,
-    /// Why it is started.
-    reason: StartReason,
-}
-
 impl Workflow {
     pub(super) fn dispatch(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let mut live = Live::count(self.runs.values());
-        for candidate in self.candidates(now, &live) {
-            let Some(choice) = self.choose(now, &candidate) else { continue };
-            if !self.has_room(&candidate, choice.agent.as_deref(), &live) {
-                continue;
-            }
+        self.wake = None;
+        let mut slots = Slots::count(self.runs.values());
+        for candidate in self.candidates(now, &slots) {
+            // One that cannot start holds up nobody behind it.
+            let choice = match self.may_start(now, &candidate, &slots) {
+                Ok(choice) => choice,
+                Err(Nobody::Waits) => {
+                    // It may wait for an agent that could not be started.
+                    self.wake_at(self.standings.next(now));
+                    continue;
+                }
+                Err(Nobody::Until(at)) => {
+                    self.wake_at(Some(at));
+                    continue;
+                }
+            };
             if self.start(now, &candidate.run, &candidate.task, &choice, out) {
-                let agent = choice.agent.as_deref();
-                live.add(&candidate.run, &candidate.phase, agent);
+                let plan = self.runs[&candidate.run].definition(&candidate.task);
+                let plan = plan.expect("candidates come from the plan");
+                slots.add(&candidate.run, plan, choice.agent.as_deref());
             }
         }
     }
 
-    /// Who is to start a candidate; none while its agents are parked.
-    fn choose(&self, now: Moment, candidate: &Candidate) -> Option<Choice> {
-        let run = self.runs.get(&candidate.run)?;
-        let (plan, task) = (run.definition(&candidate.task)?, run.task(&candidate.task)?);
-        let (index, reason) = failover::choose(now, run, plan, task, &self.parked)?;
-        Some(Choice { agent: run.plan.agent_at(plan, index).map(str::to_owned), index, reason })
+    fn wake_at(&mut self, at: Option<Moment>) {
+        self.wake = [self.wake, at].into_iter().flatten().min();
+    }
+
+    /// Who is to start a candidate, if there is room for it: in the daemon, the run, the phase, the
+    /// pools, and with an agent that can be started.
+    fn may_start(
+        &self,
+        now: Moment,
+        candidate: &Candidate,
+        slots: &Slots,
+    ) -> Result<Choice, Nobody> {
+        let run = &self.runs[&candidate.run];
+        let (Some(plan), Some(task)) = (run.definition(&candidate.task), run.task(&candidate.task))
+        else {
+            return Err(Nobody::Waits);
+        };
+        // A candidate before it may have failed and so ended its run.
+        let live = slots.seen_by(plan);
+        let room = live.all < self.live_max && live.run_has_room(run, &plan.phase);
+        if !run.may_start(plan) || task.state != TaskState::Queued || !room {
+            return Err(Nobody::Waits);
+        }
+        let (parked, standings, starts) = (&self.parked, &self.standings, &self.starts);
+        let staff = Staff { now, live, parked, standings, starts };
+        staff.pools_have_room(run, plan, &pools::sizes(self.runs.values()))?;
+        staff.choose(run, plan, task)
     }
 
     /// Larger priority first, then the longer way still to go, then the longer wait. Of items that
     /// wait for the same, only as many are looked at as could start.
-    fn candidates(&self, now: Moment, live: &Live) -> Vec<Candidate> {
+    fn candidates(&self, now: Moment, slots: &Slots) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::new();
         for run in self.runs.values() {
-            let free = (run.plan.max_parallel as usize).saturating_sub(live.of_run(&run.id, true));
+            let free = (run.plan.max_parallel as usize).saturating_sub(slots.of_run(&run.id));
             if free == 0 || run.state != RunState::Running {
                 continue;
             }
@@ -76,7 +100,6 @@ impl Workflow {
                 found.push(Candidate {
                     run: run.id.clone(),
                     task: plan.id.clone(),
-                    phase: plan.phase.clone(),
                     priority: plan.priority.saturating_add_unsigned(aged),
                     remaining_ms: run.census.remaining_ms(at),
                     queued,
@@ -89,28 +112,6 @@ impl Workflow {
                 .then(a.queued.cmp(&b.queued))
         });
         found
-    }
-
-    /// The limits: of the daemon, of the run, of the phase, of the agent.
-    fn has_room(&self, candidate: &Candidate, agent: Option<&str>, live: &Live) -> bool {
-        let run = &self.runs[&candidate.run];
-        let for_worker =
-            run.definition(&candidate.task).is_some_and(|plan| plan.worker_of().is_some());
-        // A candidate before it may have failed and so ended its run.
-        if !run.definition(&candidate.task).is_some_and(|plan| run.may_start(plan))
-            || live.all(for_worker) >= self.live_max
-            || live.of_run(&run.id, for_worker) >= run.plan.max_parallel as usize
-        {
-            return false;
-        }
-        let of_phase = run.plan.phase(&candidate.phase).and_then(|phase| phase.max_parallel);
-        let in_phase = live.of_phase(&run.id, &candidate.phase, for_worker);
-        if of_phase.is_some_and(|most| in_phase >= most as usize) {
-            return false;
-        }
-        let Some(agent) = agent else { return true };
-        let most = run.plan.agents.get(agent).and_then(|agent| agent.max_parallel);
-        most.is_none_or(|most| live.of_agent(agent, for_worker) < most as usize)
     }
 
     /// Orders an attempt; false when the task failed instead, because what it needs is not there.
@@ -142,6 +143,11 @@ impl Workflow {
             agent_index: choice.index,
             reason: order.reason,
         };
+        if let Some(text) = &choice.because {
+            let about = order.attempt.to_string();
+            out.push(Action::Record(Fact::Noted { about, text: text.clone() }));
+        }
+        self.starts.add(now, &order.agent, plan.uses.keys().cloned());
         self.record(now, id, fact, out);
         out.push(Action::Order(Box::new(order)));
         true

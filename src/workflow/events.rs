@@ -71,7 +71,7 @@ impl Run {
 
 impl Workflow {
     /// Takes up an event that an earlier daemon kept.
-    pub fn remember(&mut self, signal: Signal) {
+    pub fn keep_event(&mut self, signal: Signal) {
         self.last_signal = self.last_signal.max(signal.number);
         self.signals.insert(signal.number, signal);
     }

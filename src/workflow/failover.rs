@@ -50,7 +50,11 @@ pub(super) fn after(
         (_, Some(Then::Fail)) => Next::GiveUp,
         (Outcome::RateLimited, then) => {
             let stays = matches!(then, Some(Then::Restart | Then::Delay(_) | Then::Ignore));
-            let next = if stays { None } else { free(now, run, plan, task.agent_index, parked) };
+            let next = if stays {
+                None
+            } else {
+                free(now, run, plan, task, &|name| parked.contains_key(name))
+            };
             let wait = || {
                 let name = run.plan.agent_at(plan, task.agent_index);
                 name.and_then(|name| parked.get(name)).map_or(Duration::ZERO, |at| at.since(now))
@@ -58,8 +62,8 @@ pub(super) fn after(
             next.map_or_else(|| same(wait(), StartReason::Retry), other)
         }
         (_, Some(Then::Failover)) | (Outcome::Auth | Outcome::ExecFailed, None) => {
-            let free = free(now, run, plan, task.agent_index, parked);
-            free.or_else(|| next(now, run, plan, task.agent_index)).map_or_else(by_retry, other)
+            let free = free(now, run, plan, task, &|name| parked.contains_key(name));
+            free.or_else(|| next(now, run, plan, task)).map_or_else(by_retry, other)
         }
         (_, Some(Then::Ignore)) if task.ignored_in_row < IGNORED_MAX => {
             same(Duration::from_millis(plan.retry_wait.first_ms), StartReason::Restart)
@@ -76,34 +80,37 @@ pub(super) fn after(
     }
 }
 
-/// Who starts a queued task now, and why: its own agent, or the next that is not parked; nobody
-/// when all are, or no switch is left.
-pub(super) fn choose(
+/// The next of the roster that is not away, if there may be a switch.
+pub(super) fn free(
     now: Moment,
     run: &Run,
     plan: &plan::Task,
     task: &Task,
-    parked: &Parked,
-) -> Option<(usize, StartReason)> {
-    let name = run.plan.agent_at(plan, task.agent_index);
-    if !name.is_some_and(|name| parked.contains_key(name)) {
-        return Some((task.agent_index, task.reason));
-    }
-    let next = free(now, run, plan, task.agent_index, parked);
-    next.map(|index| (index, StartReason::Failover))
-}
-
-/// The next of the roster that is not parked, if there may be a switch.
-fn free(now: Moment, run: &Run, plan: &plan::Task, index: usize, parked: &Parked) -> Option<usize> {
-    let from = next(now, run, plan, index)?;
+    is_away: &dyn Fn(&str) -> bool,
+) -> Option<usize> {
     let roster = run.plan.roster(plan);
-    (from..roster.len()).find(|index| !parked.contains_key(roster[*index]))
+    let after = after_this(now, run, plan, task);
+    after.into_iter().find(|index| roster.get(*index).is_some_and(|name| !is_away(name)))
 }
 
 /// The next of the roster, if there may be a switch.
-fn next(now: Moment, run: &Run, plan: &plan::Task, index: usize) -> Option<usize> {
-    let room = run.switches(plan, now).is_none_or(|(used, most)| used < most);
-    (room && index + 1 < run.plan.roster(plan).len()).then_some(index + 1)
+fn next(now: Moment, run: &Run, plan: &plan::Task, task: &Task) -> Option<usize> {
+    after_this(now, run, plan, task).first().copied()
+}
+
+/// The places of all that may take over from the agent of a task, in order: the others that can do
+/// equally well and were not tried, and who comes after it. None when no switch is left.
+fn after_this(now: Moment, run: &Run, plan: &plan::Task, task: &Task) -> Vec<usize> {
+    if run.switches(plan, now).is_some_and(|(used, most)| used >= most) {
+        return Vec::new();
+    }
+    let (able, all) = (plan.work.alternatives(), run.plan.roster(plan).len());
+    let index = task.agent_index;
+    if able <= 1 || index >= able {
+        return (index + 1..all).collect();
+    }
+    let equal = (0..able).filter(|other| *other != index && !task.tried.contains(other));
+    equal.chain(able..all).collect()
 }
 
 /// What an agent that takes over a task is told about the one before; none when it is the same.

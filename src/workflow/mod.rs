@@ -9,6 +9,7 @@ mod asking;
 mod begin;
 mod breaker;
 mod census;
+mod choose;
 mod clocks;
 mod conditions;
 mod dispatch;
@@ -25,6 +26,7 @@ mod mapped;
 mod moves;
 mod order;
 mod pause;
+mod pools;
 mod prompt;
 mod reduce;
 mod results;
@@ -34,6 +36,7 @@ mod settle;
 mod sight;
 mod slots;
 mod spawn;
+mod standing;
 mod sub_plan;
 mod talk;
 #[cfg(test)]
@@ -52,13 +55,14 @@ pub use pause::{LIMIT, PARENT, PARENT_STOP, USER, USER_STOP};
 pub use results::{document, finals};
 pub use run::{IllegalFact, Run, Task};
 pub use spawn::{Hired, Refusal};
+pub use standing::{PastAttempt, Standing};
 pub use talk::{Denial, TIER_MAX};
 
 use crate::model::{
     AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState, Signal,
     SkipReason, StopCause, Submission, TaskError, TaskId, TaskState, Then, signal_name,
 };
-use crate::plan::{Approval, OutputAs};
+use crate::plan::{self, Approval, OutputAs};
 
 /// All runs that have not ended.
 #[derive(Clone, Debug)]
@@ -86,6 +90,12 @@ pub struct Workflow {
     /// Attempts that were told to stop because their task is out of time. Lost with the daemon,
     /// which then tells them once more.
     told: BTreeSet<AttemptId>,
+    /// How agents do.
+    standings: standing::Standings,
+    /// What was started when, for rates.
+    starts: pools::Starts,
+    /// When a rate has room again that a task waits for.
+    wake: Option<Moment>,
 }
 
 /// A run that cannot be taken up again.
@@ -113,6 +123,9 @@ impl Workflow {
             last_signal: 0,
             asked_for: BTreeSet::new(),
             told: BTreeSet::new(),
+            standings: standing::Standings::default(),
+            starts: pools::Starts::default(),
+            wake: None,
         }
     }
 
@@ -142,6 +155,31 @@ impl Workflow {
     /// Takes up a run that an earlier daemon left.
     pub fn adopt(&mut self, run: Run) {
         self.runs.insert(run.id.clone(), run);
+    }
+
+    /// Remembers attempts that an earlier daemon made, the oldest first: how agents do, and what
+    /// rates have counted, outlives a restart.
+    pub fn remember(&mut self, past: &[PastAttempt]) {
+        for attempt in past {
+            self.starts.add(attempt.started, &attempt.agent, attempt.pools.iter().cloned());
+            if let Some((at, outcome)) = attempt.ended {
+                self.standings.ended(at, &attempt.agent, outcome);
+            }
+        }
+    }
+
+    /// How an agent does.
+    pub fn standing(&self, agent: &str) -> Standing {
+        self.standings.of(agent)
+    }
+
+    /// How many tasks wait for a slot of that agent, or of one that does equally well.
+    pub fn waiting_for(&self, agent: &str) -> usize {
+        let waits = |run: &Run| {
+            let queued = run.tasks().filter(|(_, task)| task.state == TaskState::Queued);
+            queued.filter(|(plan, task)| run.may_be_given(plan, task, agent)).count()
+        };
+        self.runs.values().map(waits).sum()
     }
 
     /// Takes one event and says what to do about it.
@@ -186,7 +224,7 @@ impl Workflow {
     /// of anything else that has a time.
     pub fn next_deadline(&self) -> Option<Moment> {
         let running = self.runs.values().filter(|run| run.state == RunState::Running);
-        let retries = running.filter_map(|run| run.census.next_due());
+        let retries = running.filter_map(|run| run.census.next_due()).chain(self.wake);
         let dues = self.runs.values().filter_map(|run| self.next_due(run));
         retries.chain(dues).chain(self.next_late()).min()
     }
@@ -287,6 +325,10 @@ impl Workflow {
             task.is_some_and(|task| task.state == TaskState::Starting)
         };
         if let Some(task) = self.waiting_task(id, attempt).filter(starting) {
+            let found = self.runs.get(id).and_then(|run| run.task(&task)?.agent.clone());
+            if let Some(agent) = found {
+                self.standings.runs(&agent);
+            }
             let attempt = attempt.clone();
             self.record(now, id, RunFact::TaskRunning { task, attempt }, out);
         }
@@ -301,6 +343,9 @@ impl Workflow {
         let random = self.mint.number();
         let run = self.runs.get(id).expect("its task was found");
         let outcome = report.end.outcome;
+        if let Some(agent) = run.task(&task).and_then(|task| task.agent.as_deref()) {
+            self.standings.ended(now, agent, outcome);
+        }
         let fact = if outcome == Outcome::Success {
             let output = Output::of(output_value(run, &task, &report));
             RunFact::TaskSucceeded { task, attempt: Some(report.attempt), output }
@@ -406,6 +451,15 @@ impl Run {
     /// Whether tasks may be queued and started.
     fn takes_work(&self) -> bool {
         self.state == RunState::Running && !self.winding_down()
+    }
+
+    /// Whether a queued task may be given to that agent next.
+    fn may_be_given(&self, plan: &plan::Task, task: &Task, agent: &str) -> bool {
+        let able = plan.work.alternatives();
+        if task.tried.is_empty() && task.agent_index < able {
+            return plan.work.agents().iter().take(able).any(|it| it.name == agent);
+        }
+        self.plan.agent_at(plan, task.agent_index) == Some(agent)
     }
 
     /// Whether nothing new is to be started, because the end was asked for or the plan said abort.

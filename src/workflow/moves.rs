@@ -29,6 +29,7 @@ impl Task {
                 self.n = *n;
                 self.agent = Some(agent.clone());
                 self.go_to(*agent_index);
+                self.tried.insert(*agent_index);
                 self.started.get_or_insert(at);
             }
             (S::Starting, RunFact::TaskRunning { attempt, .. }) if self.waits_for(attempt) => {

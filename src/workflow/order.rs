@@ -11,7 +11,7 @@ use crate::model::{
 use crate::plan::{
     self, InputUse, Lookup, Origin, OutputAs, Template, Work, as_text, resolve_input, resolve_text,
 };
-use crate::policy::{Identity, Policy};
+use crate::policy::{Agent, Identity, Policy};
 
 use super::sight::Sight;
 use super::{Run, failover, prompt, tools};
@@ -32,7 +32,7 @@ pub(super) fn order(
             })?;
             let mut order = agent.order(identity, cwd);
             order.handover = handed_over(run, plan, &order);
-            order.prompt = Some(agent_prompt(run, plan, &values, &order)?);
+            order.prompt = Some(agent_prompt(run, plan, agent, &values, &order)?);
             order
         }
         Work::Command { run: argv } => command_order(plan, argv, &values, identity, cwd)?,
@@ -84,6 +84,7 @@ fn working_directory(submitter: &Path, own: Option<&str>) -> PathBuf {
 fn agent_prompt(
     run: &Run,
     plan: &plan::Task,
+    agent: &Agent,
     values: &dyn Lookup,
     order: &Order,
 ) -> Result<String, TaskError> {
@@ -97,6 +98,7 @@ fn agent_prompt(
     let entry = entry.map(|entry| Ok((entry.kind.as_str(), text(&entry.value, values)?)));
     Ok(prompt::render(&prompt::Parts {
         task: plan,
+        agent: &agent.traits,
         entry: entry.transpose()?,
         description: &description,
         constraints: &constraints?,

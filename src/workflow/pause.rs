@@ -154,7 +154,12 @@ impl Workflow {
             task.error.as_ref().is_some_and(|error| error.outcome == Outcome::RateLimited)
         };
         let held = match task.state {
-            TaskState::Queued => failover::choose(now, run, plan, task, &self.parked).is_none(),
+            TaskState::Queued => {
+                let away = |name: &str| self.parked.contains_key(name);
+                let able = plan.work.agents().iter().take(plan.work.alternatives());
+                able.clone().all(|agent| away(&agent.name))
+                    && failover::free(now, run, plan, task, &away).is_none()
+            }
             _ => limited(task),
         };
         (held && self.parked.contains_key(name)).then(|| name.to_owned())

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::model::{ResultRule, TaskError};
 use crate::plan::Task;
+use crate::policy::Traits;
 use crate::transcript::{fence_for, last_lines};
 
 use super::tools::Told;
@@ -15,6 +16,8 @@ use super::tools::Told;
 pub(super) struct Parts<'a> {
     /// The task.
     pub(super) task: &'a Task,
+    /// What is said about its agent: its intent is the role where the task gives none.
+    pub(super) agent: &'a Traits,
     /// Where it is to enter: the type, and the value with its references resolved.
     pub(super) entry: Option<(&'a str, String)>,
     /// Its description.
@@ -35,12 +38,15 @@ pub(super) struct Parts<'a> {
     pub(super) tag: Option<&'a str>,
 }
 
-/// Renders it as Markdown: Role, Task, Entry Point, Constraints, Input, what
+/// Renders it as Markdown: Role, Instructions, Task, Entry Point, Constraints, Input, what
 /// earlier runs, workers and attempts left, Output Format, Output Interface.
 pub(super) fn render(parts: &Parts<'_>) -> String {
     let mut out = String::new();
-    if let Some(role) = &parts.task.role {
+    if let Some(role) = parts.task.role.as_ref().or(parts.agent.intent.as_ref()) {
         section(&mut out, "Role", role);
+    }
+    if let Some(instructions) = &parts.agent.instructions {
+        section(&mut out, "Instructions", instructions);
     }
     section(&mut out, "Task", parts.description);
     if let Some((kind, value)) = &parts.entry {

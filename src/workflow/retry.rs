@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::{Outcome, StartReason};
 use crate::plan::{self, RetryWait};
 
+use super::choose;
 use super::run::Task;
 
 /// How often in a row an attempt is made again because nobody knows how the one before ended.
@@ -71,18 +72,10 @@ fn decide(
         let wait = wait(&plan.retry_wait, task.used, random);
         return Next::Again { agent_index: task.agent_index, wait, reason: StartReason::Retry };
     }
-    if task.agent_index + 1 < agents(plan) {
-        return Next::Again {
-            agent_index: task.agent_index + 1,
-            wait: Duration::ZERO,
-            reason: StartReason::Fallback,
-        };
+    if let Some(agent_index) = choose::after(plan, task) {
+        return Next::Again { agent_index, wait: Duration::ZERO, reason: StartReason::Fallback };
     }
     Next::GiveUp
-}
-
-fn agents(plan: &plan::Task) -> usize {
-    plan.work.agents().len().max(1)
 }
 
 fn retries(plan: &plan::Task, agent_index: usize) -> u32 {

@@ -102,6 +102,8 @@ pub struct Task {
     pub child: Option<RunId>,
     /// How long its run was paused meanwhile, which its time limits do not count.
     pub(super) paused: Duration,
+    /// The places of the agents that had an attempt at it.
+    pub(super) tried: BTreeSet<usize>,
     /// Failures that count against the retries of the present agent.
     pub(super) used: u32,
     /// Timeouts among them.
@@ -145,6 +147,7 @@ impl Task {
             error: None,
             skip: None,
             child: None,
+            tried: BTreeSet::new(),
             used: 0,
             timeouts: 0,
             lost_in_row: 0,

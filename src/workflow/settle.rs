@@ -140,7 +140,7 @@ impl Workflow {
     fn finish(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
         let over = run.census.all_over();
-        if run.state.is_end() || !over || (run.asks_about_failures() && !run.all_failed()) {
+        if run.state.is_end() || !over || run.must_decide() {
             return;
         }
         let (outcome, root_cause) = outcome(run);

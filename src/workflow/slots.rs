@@ -6,75 +6,49 @@
 //! so that what a lead gives up goes to workers only. There is thus at most one attempt more than
 //! the limit says for each lead.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::model::{RunId, TaskId};
+use crate::plan;
 
 use super::Run;
+use super::pools::Live;
 
-/// Attempts that live, and the leads among them that wait for workers.
-#[derive(Default)]
-pub(super) struct Live {
-    counted: Count,
-    waiting: Count,
+/// What is taken, as tasks of the plan see it, and as workers do.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    counted: Live,
+    for_workers: Live,
 }
 
-#[derive(Default)]
-struct Count {
-    all: usize,
-    of_run: BTreeMap<RunId, usize>,
-    of_phase: BTreeMap<(RunId, String), usize>,
-    of_agent: BTreeMap<String, usize>,
-}
-
-impl Count {
-    fn add(&mut self, run: &RunId, phase: &str, agent: Option<&str>) {
-        self.all += 1;
-        *self.of_phase.entry((run.clone(), phase.to_owned())).or_default() += 1;
-        *self.of_run.entry(run.clone()).or_default() += 1;
-        *self.of_agent.entry(agent.unwrap_or_default().to_owned()).or_default() += 1;
-    }
-}
-
-impl Live {
+impl Slots {
     pub(super) fn count<'a>(runs: impl Iterator<Item = &'a Run>) -> Self {
-        let mut live = Self::default();
+        let mut slots = Self::default();
         for run in runs {
             let leads = waiting_leads(run);
             for (plan, task) in run.census.live().filter_map(|at| run.at(at)) {
-                live.counted.add(&run.id, &plan.phase, task.agent.as_deref());
-                if leads.contains(&plan.id) {
-                    live.waiting.add(&run.id, &plan.phase, task.agent.as_deref());
+                slots.counted.add(&run.id, plan, task.agent.as_deref());
+                if !leads.contains(&plan.id) {
+                    slots.for_workers.add(&run.id, plan, task.agent.as_deref());
                 }
             }
         }
-        live
+        slots
     }
 
-    pub(super) fn add(&mut self, run: &RunId, phase: &str, agent: Option<&str>) {
-        self.counted.add(run, phase, agent);
+    pub(super) fn add(&mut self, run: &RunId, plan: &plan::Task, agent: Option<&str>) {
+        self.counted.add(run, plan, agent);
+        self.for_workers.add(run, plan, agent);
     }
 
-    pub(super) fn all(&self, for_worker: bool) -> usize {
-        self.pick(for_worker, |count| count.all)
+    /// How many of a run live, but for leads that wait for their workers.
+    pub(super) fn of_run(&self, run: &RunId) -> usize {
+        self.for_workers.of_run(run)
     }
 
-    pub(super) fn of_run(&self, run: &RunId, for_worker: bool) -> usize {
-        self.pick(for_worker, |count| count.of_run.get(run).copied().unwrap_or(0))
-    }
-
-    pub(super) fn of_phase(&self, run: &RunId, phase: &str, for_worker: bool) -> usize {
-        let of = (run.clone(), phase.to_owned());
-        self.pick(for_worker, |count| count.of_phase.get(&of).copied().unwrap_or(0))
-    }
-
-    pub(super) fn of_agent(&self, agent: &str, for_worker: bool) -> usize {
-        self.pick(for_worker, |count| count.of_agent.get(agent).copied().unwrap_or(0))
-    }
-
-    fn pick(&self, for_worker: bool, number: impl Fn(&Count) -> usize) -> usize {
-        let waiting = if for_worker { number(&self.waiting) } else { 0 };
-        number(&self.counted).saturating_sub(waiting)
+    /// What is taken, as this task sees it.
+    pub(super) fn seen_by(&self, plan: &plan::Task) -> &Live {
+        if plan.worker_of().is_some() { &self.for_workers } else { &self.counted }
     }
 }
 

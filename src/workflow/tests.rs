@@ -1,5 +1,6 @@
 //! What this room decides, part by part. Plans come from the real checker.
 
+mod conserving;
 mod documents;
 mod events;
 mod flow;
@@ -8,6 +9,7 @@ mod moves;
 mod prompts;
 mod reducing;
 mod retrying;
+mod routing;
 mod slots;
 mod talk;
 mod workers;
@@ -78,13 +80,23 @@ struct Bench {
     stops: usize,
     /// Runs that were asked for.
     asked: Vec<Submission>,
+    /// Whether orders are kept by run and task, for runs with tasks of the same name.
+    keyed_by_run: bool,
 }
 
 impl Bench {
     fn new(live_max: usize) -> Self {
         let workflow = Workflow::new(live_max, Mint::new([3; 32]));
         let (orders, facts) = (BTreeMap::new(), Vec::new());
-        Self { workflow, now: Moment(1_000), orders, facts, stops: 0, asked: Vec::new() }
+        Self {
+            workflow,
+            now: Moment(1_000),
+            orders,
+            facts,
+            stops: 0,
+            asked: Vec::new(),
+            keyed_by_run: false,
+        }
     }
 
     /// One run of this plan, submitted.
@@ -104,8 +116,12 @@ impl Bench {
             match action {
                 Action::Record(fact) => self.facts.push(fact),
                 Action::Order(order) => {
-                    let Owner::Task { task, .. } = &order.owner else { panic!("{order:?}") };
-                    self.orders.insert(task.to_string(), *order);
+                    let Owner::Task { run, task } = &order.owner else { panic!("{order:?}") };
+                    let key = match self.keyed_by_run {
+                        true => format!("{run}/{task}"),
+                        false => task.to_string(),
+                    };
+                    self.orders.insert(key, *order);
                 }
                 Action::Stop { .. } => self.stops += 1,
                 Action::Submit(submission) => self.asked.push(*submission),

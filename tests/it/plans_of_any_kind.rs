@@ -46,6 +46,24 @@ proptest! {
         let _ = check(&text);
     }
 
+    /// Feature C18: no condition, however odd, is more than a finding.
+    #[test]
+    fn any_condition_is_answered(
+        parts in prop::collection::vec(prop::sample::select(vec![
+            "${a.output}", "${a.status}", "${", "}", "'x'", "\"", "'", "==", "!=", "<", "<=", "in",
+            "&&", "||", "!", "(", ")", "[", "]", ",", "3", "-", "1.5e9", "true", "and", " ", "ä",
+        ]), 0..12),
+    ) {
+        let when = parts.concat().replace('"', "\\\"");
+        let text = format!(
+            "plan = \"x\"\n[defaults]\nagent = \"claude\"\n[[task]]\nid = \"a\"\ndescription = \"A\"\n\
+             output = \"x|y\"\n[[task]]\nid = \"b\"\ndescription = \"B\"\nwhen = \"{when}\"\n"
+        );
+        let checked = check(&text);
+        let stopped = checked.findings.iter().any(|f| f.severity == Severity::Error);
+        prop_assert_eq!(stopped, checked.plan.is_none());
+    }
+
     #[test]
     fn any_change_of_a_plan_is_answered(
         which in any::<prop::sample::Index>(),
@@ -53,7 +71,10 @@ proptest! {
         length in 0usize..30,
         put in prop::sample::select(vec![
             "", "\"", "[", "]", "{", "}", "=", "\n", "\n\n", "${", "${a.output}", "true", "7", "ä",
-            "[[task]]", "[[phase]]", "id = \"a\"\n", "\u{0}",
+            "[[task]]", "[[phase]]", "id = \"a\"\n", "\u{0}", "[[on]]", "[on_finish]", "[limits]",
+            "kind = \"reduce\"\n", "kind = \"plan\"\n", "when = \"${a.output} == 'x'\"\n", "${item}",
+            "for_each = \"${a.output}\"\n", "stages = [{}]\n", "hook = { run = \"reflect\" }\n",
+            "lead = true\n", "capability = \"review\"\n", "0.5", "==", "&&",
         ]),
     ) {
         let texts = all_texts();

@@ -10,7 +10,7 @@ use muxvisor::model::{
     WallTime,
 };
 use muxvisor::plan::{Plan, Surroundings, check};
-use muxvisor::policy::{Agent, Config, DaemonSettings};
+use muxvisor::policy::{Agent, Config};
 
 fn told(findings: &[Finding]) -> String {
     findings.iter().map(render).collect::<Vec<_>>().join("\n")
@@ -21,12 +21,7 @@ pub(crate) fn agents(text: &str) -> BTreeMap<String, Agent> {
     if text.trim().is_empty() {
         return BTreeMap::new();
     }
-    let nothing = Config {
-        schema: 1,
-        daemon: DaemonSettings::default(),
-        agents: BTreeMap::new(),
-        groups: BTreeMap::new(),
-    };
+    let nothing = Config::nothing();
     let (config, findings) =
         Config::read(&Source::new("muxvisor.toml", text), Path::new("/etc"), &nothing);
     config.unwrap_or_else(|| panic!("{}", told(&findings))).agents

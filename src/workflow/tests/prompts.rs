@@ -89,8 +89,10 @@ fn a_long_tail_is_cut_at_its_beginning() {
         log: None,
     };
     let plan = plan(&one_task(""));
+    let traits = crate::policy::Traits::default();
     let parts = super::super::prompt::Parts {
         task: &plan.tasks[0],
+        agent: &traits,
         entry: None,
         description: "d",
         constraints: &[],
