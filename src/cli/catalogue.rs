@@ -1,5 +1,5 @@
-//! The plans that are there by name: those that are compiled in, and those of a person, in the
-//! folder `plans` beside the configuration file. `plan list` and `plan new` (features A25, E13).
+//! `plan list` and `plan new`: the plans that are there by name, and new ones made of them
+//! (features A25, E13).
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -8,37 +8,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
-use super::configuration::read_text;
 use super::desk::Desk;
-use super::failure::{COMPLETED, stops, unreadable, usage};
+use super::failure::{COMPLETED, stops, usage};
 use super::reading::{Look, PlanFile};
+use super::stock::{Known, all, unknown_among};
 use crate::control::{Failure, FailureKind};
-use crate::daemon::shelf;
-use crate::document::nearest;
 use crate::plan;
-
-/// The shipped plans: patterns first, then compositions, then larger examples.
-const SHIPPED: &[(&str, &str)] = &[
-    ("fan-out", include_str!("../../config/plans/fan-out.toml")),
-    ("pipeline", include_str!("../../config/plans/pipeline.toml")),
-    ("supervisor", include_str!("../../config/plans/supervisor.toml")),
-    ("expert-panel", include_str!("../../config/plans/expert-panel.toml")),
-    ("map-reduce", include_str!("../../config/plans/map-reduce.toml")),
-    ("scatter-gather", include_str!("../../config/plans/scatter-gather.toml")),
-    ("fork-join", include_str!("../../config/plans/fork-join.toml")),
-    ("event-driven", include_str!("../../config/plans/event-driven.toml")),
-    ("cascade", include_str!("../../config/plans/cascade.toml")),
-    ("deal-review", include_str!("../../config/plans/deal-review.toml")),
-    ("product-launch", include_str!("../../config/plans/product-launch.toml")),
-    ("incident-response", include_str!("../../config/plans/incident-response.toml")),
-    ("qbr-preparation", include_str!("../../config/plans/qbr-preparation.toml")),
-    ("customer-research", include_str!("../../config/plans/customer-research.toml")),
-    ("skill-factory", include_str!("../../config/plans/skill-factory.toml")),
-    ("refresh-token", include_str!("../../config/plans/refresh-token.toml")),
-    ("comment-quality", include_str!("../../config/plans/comment-quality.toml")),
-    ("design-review", include_str!("../../config/plans/design-review.toml")),
-    ("acquisition-review", include_str!("../../config/plans/acquisition-review.toml")),
-];
 
 /// What a new plan is made of, unless another one is named.
 const USUAL: &str = "fan-out";
@@ -70,14 +45,6 @@ pub(crate) struct New {
     pub(crate) json: bool,
 }
 
-/// A plan that is there by name.
-pub(crate) struct Known {
-    name: String,
-    text: String,
-    /// Its file; none for a shipped one.
-    path: Option<PathBuf>,
-}
-
 #[derive(Serialize)]
 struct Listed {
     name: String,
@@ -88,45 +55,6 @@ struct Listed {
     max_parallel: u32,
     from: String,
     problems: usize,
-}
-
-/// All of them; a person's own lies over a shipped one of its name.
-fn all(config: &Path) -> Result<Vec<Known>, Failure> {
-    let shipped = |(name, text): &(&str, &str)| Known {
-        name: (*name).to_owned(),
-        text: (*text).to_owned(),
-        path: None,
-    };
-    let mut known: Vec<Known> = SHIPPED.iter().map(shipped).collect();
-    for (name, path) in shelf(config, "plans", &["toml"])? {
-        let text = read_text(&path).map_err(|error| unreadable(&path, &error))?;
-        known.retain(|other| other.name != name);
-        known.push(Known { name, text, path: Some(path) });
-    }
-    Ok(known)
-}
-
-/// The plan of that name as a file that can be run; a shipped one as if it lay among a person's
-/// own. None when there is none.
-pub(crate) fn by_name(config: &Path, name: &str) -> Result<Option<PlanFile>, Failure> {
-    let found = all(config)?.into_iter().find(|known| known.name == name);
-    let here = |known: &Known| {
-        let folder = config.parent().unwrap_or(Path::new("/")).join("plans");
-        folder.join(format!("{}.toml", known.name))
-    };
-    Ok(found.map(|known| PlanFile {
-        path: known.path.clone().unwrap_or_else(|| here(&known)),
-        text: known.text,
-        by_name: true,
-    }))
-}
-
-/// There is no plan of that name.
-pub(crate) fn unknown(config: &Path, name: &str) -> Result<Failure, Failure> {
-    let known = all(config)?;
-    let names = known.iter().map(|known| known.name.as_str()).collect();
-    Ok(unknown_among("plan", name, names)
-        .hint("a plan is a TOML file, or one of `muxvisor plan list`"))
 }
 
 /// `plan list`.
@@ -210,14 +138,6 @@ pub(crate) fn new(args: &New, desk: &Desk) -> Result<u8, Failure> {
     Ok(COMPLETED)
 }
 
-/// There is no such thing of that name.
-pub(crate) fn unknown_among(what: &str, name: &str, known: Vec<&str>) -> Failure {
-    let near = nearest(name, known.iter().copied());
-    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    usage(format!("there is no {what} called `{name}`{near}"))
-        .hint(format!("there are: {}", known.join(", ")))
-}
-
 /// Writes a file that must not be there yet.
 pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     let file = OpenOptions::new().write(true).create_new(true).open(path);
@@ -257,6 +177,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::cli::stock::SHIPPED;
 
     /// How many of each pattern there are, for tests.
     fn patterns() -> BTreeMap<String, usize> {

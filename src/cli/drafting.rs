@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::catalogue::{unknown_among, write_new};
+use super::catalogue::write_new;
 use super::configuration;
 use super::deadline::Interrupt;
 use super::desk::Desk;
 use super::failure::{COMPLETED, INTERRUPTED, exit_code, stops, usage};
 use super::follow::{End, Follower, ask};
 use super::reading::{Look, PlanFile};
+use super::stock::unknown_among;
 use super::{harvest::Harvest, run};
 use crate::control::view::RunReply;
 use crate::control::{Failure, FailureKind, Request, Submit};

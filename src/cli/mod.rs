@@ -45,6 +45,7 @@ mod show;
 mod soundness;
 mod spawn;
 mod steer;
+mod stock;
 mod submit;
 mod templates;
 mod units;

@@ -6,11 +6,11 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::catalogue;
 use super::configuration::{self, read_text};
 use super::desk::Desk;
 use super::failure::{invalid, stops, unreadable, usage};
 use super::shell::Shell;
+use super::stock;
 use crate::control::Failure;
 use crate::daemon::Templates;
 use crate::document::Source;
@@ -50,9 +50,9 @@ impl PlanFile {
             Ok(text) => Ok(Self { path, text, by_name: false }),
             Err(error) if error.kind() == ErrorKind::NotFound && is_name(named) => {
                 let (name, config) = (named.display().to_string(), desk.config()?.path);
-                match catalogue::by_name(&config, &name)? {
-                    Some(file) => Ok(file),
-                    None => Err(catalogue::unknown(&config, &name)?),
+                match stock::by_name(&config, &name)? {
+                    Some((path, text)) => Ok(Self { path, text, by_name: true }),
+                    None => Err(stock::unknown(&config, &name)?),
                 }
             }
             Err(error) => {
