@@ -4,12 +4,12 @@
 use crate::control::view::WaitReply;
 use crate::control::{Reply, Responder, WatchEvent};
 use crate::model::{
-    AttemptId, Entry, Fact, Moment, RunFact, RunId, RunOutcome, TaskError, TaskId, TaskState,
+    AttemptId, Entry, Fact, Moment, RunFact, RunId, RunOutcome, TaskError, TaskId, TaskState, ms,
 };
 use crate::workflow::{self, Run, document};
 
 use super::engine::Engine;
-use super::{archive, steer, views};
+use super::{archive, asks, refusal, views};
 
 impl Engine {
     pub(super) fn publish(&mut self, entries: &[Entry]) {
@@ -75,7 +75,7 @@ impl Engine {
             },
             RunFact::Asked(ask) => {
                 let question = run.question(&ask.id)?;
-                WatchEvent::Asked { ask: Box::new(steer::ask_view(run, question, now)) }
+                WatchEvent::Asked { ask: Box::new(asks::ask_view(run, question, now)) }
             }
             RunFact::Answered { ask, answer, by } => {
                 WatchEvent::Answered { ask: ask.clone(), answer: answer.clone(), by: by.clone() }
@@ -154,7 +154,7 @@ impl Engine {
                     waiter.responder.reply(Reply::ok(&reply));
                 }
                 Some(_) => self.waiters.push(waiter),
-                None => waiter.responder.reply(views::unknown_target(&waiter.target)),
+                None => waiter.responder.reply(refusal::unknown_target(&waiter.target)),
             }
         }
     }
@@ -210,7 +210,7 @@ fn retrying(run: &Run, task: &TaskId, fact: &RunFact, now: Moment) -> Option<Wat
         error: error.clone(),
         reason: *reason,
         agent: views::agent_of(run, task, *agent_index),
-        in_ms: views::ms(not_before.since(now)),
+        in_ms: ms(not_before.since(now)),
     })
 }
 

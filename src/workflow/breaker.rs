@@ -8,14 +8,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::ask::{ACCEPT, ADJUST, RETRY};
+use crate::model::pause::FAILURES;
 use crate::model::{Ask, AskKind, Moment, Outcome, RunFact, RunId, RunState, TaskId, TaskState};
-use crate::plan::{self, Origin};
+use crate::plan;
 
-use super::asking::{ACCEPT, ADJUST, RETRY};
 use super::{Action, Question, Run, Task, Workflow};
-
-/// Why a run is paused.
-pub const FAILURES: &str = "failures";
 
 impl Run {
     /// The tasks whose final failure counts and nobody has decided about yet.
@@ -29,7 +27,7 @@ impl Run {
             .max();
         let counts = |plan: &plan::Task, task: &Task| {
             let fresh = decided.is_none_or(|decided| task.ended.is_some_and(|at| at > decided));
-            fresh && has_failed(task) && !plan.optional && decides(plan) && !refused(task)
+            fresh && has_failed(task) && !plan.optional && plan.stands_alone() && !refused(task)
         };
         let states = [TaskState::Failed, TaskState::Timeout];
         let failed: BTreeSet<usize> =
@@ -41,7 +39,7 @@ impl Run {
 
     /// What is told of a run that goes no further (feature K11), word for word.
     pub fn partial_results(&self) -> String {
-        let counted = || self.tasks().filter(|(plan, _)| is_entry(plan));
+        let counted = || self.tasks().filter(|(plan, _)| plan.counts());
         let done = counted().filter(|(_, task)| task.state == TaskState::Success).count();
         let failed = counted().filter(|(_, task)| has_failed(task));
         let failed: Vec<&str> = failed.map(|(plan, _)| plan.id.as_str()).collect();
@@ -71,25 +69,13 @@ impl Run {
 
     /// Whether everything is over and nothing of it succeeded (feature K6).
     pub(super) fn all_failed(&self) -> bool {
-        let others = self.tasks().filter(|(plan, _)| !matches!(plan.origin, Some(Origin::Finish)));
+        let others = self.tasks().filter(|(plan, _)| !plan.is_last());
         others.into_iter().all(|(_, t)| t.state.is_end() && t.state != TaskState::Success)
     }
 }
 
 fn has_failed(task: &Task) -> bool {
     matches!(task.state, TaskState::Failed | TaskState::Timeout)
-}
-
-/// Whether its failure is a failure of the run.
-pub(super) fn decides(plan: &plan::Task) -> bool {
-    match plan.origin {
-        None | Some(Origin::Worker { .. }) => true,
-        Some(Origin::Item { .. } | Origin::Hook { .. } | Origin::Finish) => false,
-    }
-}
-
-fn is_entry(plan: &plan::Task) -> bool {
-    plan.origin.as_ref().is_none_or(Origin::counts)
 }
 
 /// A no that a person gave is no trouble of an agent's.

@@ -1,6 +1,8 @@
 //! Budgets of runs and tasks (research 5.2, feature K7): looked at before anything is started. What
 //! runs is not stopped for money; what is used up is told, or asked about, or ends the rest.
 
+use crate::model::ask::{ACCEPT, CONTINUE};
+use crate::model::pause::BUDGET;
 use crate::model::{
     Ask, AskKind, Fact, Moment, Outcome, RunFact, RunId, RunState, SkipReason, Spent, TaskError,
     TaskId, TaskState,
@@ -8,13 +10,6 @@ use crate::model::{
 use crate::plan::{Budget, OnExceed};
 
 use super::{Action, Run, Workflow};
-
-/// Why a run is paused for its budget.
-const WHY: &str = "budget";
-/// Go on, with as much again.
-const CONTINUE: &str = "continue";
-/// Take what there is.
-const ACCEPT: &str = "accept";
 
 /// A budget that is used up.
 struct Exceeded {
@@ -96,7 +91,7 @@ impl Workflow {
             on_expire: None,
         };
         self.record(now, id, RunFact::Asked(ask), out);
-        let why = Some(WHY.to_owned());
+        let why = Some(BUDGET.to_owned());
         self.record(now, id, RunFact::Moved { state: RunState::Paused, why }, out);
     }
 
@@ -120,7 +115,7 @@ impl Run {
     fn goes_on_after_budget(&self) -> bool {
         let asks = || self.kept.asks.values().filter(|it| it.ask.kind == AskKind::Budget);
         self.state == RunState::Paused
-            && self.why.as_deref() == Some(WHY)
+            && self.why.as_deref() == Some(BUDGET)
             && asks().all(|it| it.answer.as_ref().is_some_and(|(answer, _)| answer == CONTINUE))
     }
 
@@ -197,13 +192,6 @@ fn refused(run: &Run, task: &TaskId, told: &str) -> TaskError {
     let last = run.task(task).and_then(|task| task.error.clone());
     match last {
         Some(last) => TaskError { message: format!("{}; {told}", last.message), ..last },
-        None => TaskError {
-            outcome: Outcome::Refused,
-            message: told.to_owned(),
-            exit_code: None,
-            signal: None,
-            tail: String::new(),
-            log: None,
-        },
+        None => TaskError::new(Outcome::Refused, told.to_owned()),
     }
 }
