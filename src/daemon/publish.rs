@@ -4,7 +4,8 @@
 use crate::control::view::WaitReply;
 use crate::control::{Reply, Responder, WatchEvent};
 use crate::model::{
-    AttemptId, Entry, Fact, Moment, RunFact, RunId, RunOutcome, TaskError, TaskId, TaskState, ms,
+    AttemptId, Entry, Fact, Moment, RunFact, RunId, RunOutcome, SkipReason, TaskError, TaskId,
+    TaskState, ms,
 };
 use crate::workflow::{self, Run, document};
 
@@ -53,11 +54,7 @@ impl Engine {
         let run = self.core.workflow.run(id)?;
         let now = self.clock.now();
         Some(match fact {
-            RunFact::TaskWaiting { task, run: child } => WatchEvent::TaskWaits {
-                task: task.clone(),
-                child: child.clone(),
-                awaited: run.awaited_event(task),
-            },
+            RunFact::TaskWaiting { task, run: child } => waiting(run, task, child.as_ref()),
             RunFact::TaskRequeued { task, .. } | RunFact::TaskReset { task } => {
                 WatchEvent::TaskAgain { task: task.clone() }
             }
@@ -98,16 +95,10 @@ impl Engine {
             RunFact::TaskRetrying { task, .. } => retrying(run, task, fact, now)?,
             RunFact::TaskSucceeded { task, .. } => succeeded(run, task, now)?,
             RunFact::TaskFailed { task, error, .. } => failed(run, task, error, now)?,
-            RunFact::TaskSkipped { task, reason } => WatchEvent::TaskSkipped {
-                task: task.clone(),
-                state: TaskState::Skipped,
-                reason: *reason,
-            },
-            RunFact::TaskCancelled { task, reason } => WatchEvent::TaskSkipped {
-                task: task.clone(),
-                state: TaskState::Cancelled,
-                reason: *reason,
-            },
+            RunFact::TaskSkipped { task, reason } => left_out(task, TaskState::Skipped, *reason),
+            RunFact::TaskCancelled { task, reason } => {
+                left_out(task, TaskState::Cancelled, *reason)
+            }
             RunFact::Ended { outcome, .. } => {
                 let started = archive::started_at(&self.reader, id);
                 let results = document(run, started.as_deref(), now);
@@ -187,6 +178,15 @@ impl Engine {
 /// Whether a word says how a run stands, or how it ended.
 fn is(word: &str, state: &str, outcome: Option<RunOutcome>) -> bool {
     word == state || outcome.is_some_and(|outcome| outcome.word() == word)
+}
+
+fn waiting(run: &Run, task: &TaskId, child: Option<&RunId>) -> WatchEvent {
+    let awaited = run.awaited_event(task);
+    WatchEvent::TaskWaits { task: task.clone(), child: child.cloned(), awaited }
+}
+
+fn left_out(task: &TaskId, state: TaskState, reason: SkipReason) -> WatchEvent {
+    WatchEvent::TaskSkipped { task: task.clone(), state, reason }
 }
 
 fn failed(run: &Run, id: &TaskId, error: &TaskError, now: Moment) -> Option<WatchEvent> {

@@ -28,7 +28,7 @@ impl Supervisor {
             agent.policy.on_start_limit == OnStartLimit::Failover && self.failover(name).is_some()
         });
         let ran = attempt.ready.map(|ready| now.since(ready));
-        let ran_ms = ran.map(|ran| ms(ran));
+        let ran_ms = ran.map(ms);
         let policy = ruled(&agent.policy, then);
         match decide(&policy, &RestartCounters::of(row), end, ran_ms, now, random) {
             Decision::No { why } => {
