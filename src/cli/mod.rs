@@ -11,6 +11,7 @@ mod check;
 mod cleanup;
 mod columns;
 mod configuration;
+mod cost;
 mod daemon;
 mod deadline;
 mod desk;
@@ -21,8 +22,11 @@ mod failure;
 mod follow;
 mod graph;
 mod harvest;
+mod history;
 mod home;
+mod hook;
 mod inside;
+mod items;
 mod logs;
 mod msg;
 mod note;
@@ -146,6 +150,8 @@ enum Verb {
     Why(why::Args),
     /// Who can do what, and how they stand; take over agents of others
     Agents(agents::Args),
+    /// Tokens, money and time that runs used
+    Cost(cost::Args),
     /// Take up a changed configuration, or tell what that would change
     Reload(reload::Args),
     /// Print every problem of a configuration file
@@ -163,6 +169,12 @@ enum Verb {
     /// Write to another agent, or read what was written (inside an agent)
     #[command(subcommand)]
     Msg(msg::Verb),
+    /// Look after work items: tasks with what was made, tested and found
+    #[command(subcommand)]
+    Items(items::Verb),
+    /// Be a hook of a task
+    #[command(subcommand, hide = true)]
+    Hook(hook::Verb),
     /// Have a worker do something (inside the agent of a lead)
     Spawn(Box<spawn::Args>),
 }
@@ -228,6 +240,7 @@ impl Verb {
             Verb::ResetFailed(args) => units::reset_failed(args, desk),
             Verb::Why(args) => why::run(args, desk),
             Verb::Agents(args) => agents::run(args, desk),
+            Verb::Cost(args) => cost::run(args, desk),
             Verb::Reload(args) => reload::run(args, desk),
             Verb::Check(args) => check::run(args, desk),
             Verb::Doctor(args) => doctor::run(args, desk),
@@ -237,6 +250,8 @@ impl Verb {
             Verb::Note(args) => note::run(args, desk),
             Verb::Msg(verb) => msg::run(verb, desk),
             Verb::Spawn(args) => spawn::run(args, desk),
+            Verb::Items(verb) => items::run(verb, desk),
+            Verb::Hook(verb) => hook::run(*verb, desk),
         }
     }
 
@@ -265,10 +280,14 @@ impl Verb {
             Verb::ResetFailed(args) => args.json,
             Verb::Why(args) => args.json,
             Verb::Agents(args) => args.json(),
+            Verb::Cost(args) => args.json,
             Verb::Reload(args) => args.json,
             Verb::Check(args) => args.json,
             Verb::Doctor(args) => args.json,
-            Verb::Daemon(_) | Verb::Notify(_) | Verb::View(_) | Verb::Graph(_) => false,
+            Verb::Items(verb) => verb.json(),
+            Verb::Daemon(_) | Verb::Notify(_) | Verb::View(_) | Verb::Graph(_) | Verb::Hook(_) => {
+                false
+            }
             Verb::Submit(args) => args.json,
             Verb::Note(args) => args.json,
             Verb::Msg(verb) => verb.json(),

@@ -72,8 +72,9 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
         return act(args, desk, action);
     }
     let noted: NotedReply = if let Some(text) = &args.usage {
-        let spent: Spent = serde_json::from_str(text)
+        let report: Value = serde_json::from_str(text)
             .map_err(|error| usage(format!("the usage cannot be read: {error}")))?;
+        let spent = Spent::from_report(&report).map_err(|error| usage(error.to_string()))?;
         inside::ask_once(desk, Inside::Spent { spent })?
     } else if let Some([id, answer]) = args.answer.as_deref() {
         let yes = match answer.as_str() {

@@ -1,4 +1,5 @@
-//! `plan`: check, show, schema, list, new and draft. Only `draft` needs a daemon.
+//! `plan`: check, show, schema, list, new and draft. Only `draft` needs a daemon; one that runs is
+//! asked by `show` for earlier runs.
 
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use super::catalogue;
 use super::desk::Desk;
 use super::drafting;
 use super::failure::{COMPLETED, invalid, stops};
+use super::history::History;
 use super::reading::{Look, PlanFile, input, inputs};
 use crate::control::{Failure, FailureKind};
 use crate::document;
@@ -127,11 +129,15 @@ pub(crate) fn tell(findings: &[Finding], say: impl Fn(&str)) {
 
 fn show(args: &Show, desk: &Desk) -> Result<u8, Failure> {
     let look = Look { demo: args.demo, inputs: inputs(&args.inputs)?, ..Look::default() };
-    let plan = PlanFile::read(desk, &args.file)?.accept(desk, &args.file, &look)?;
+    let mut plan = PlanFile::read(desk, &args.file)?.accept(desk, &args.file, &look)?;
+    let history = History::fill_in(desk, &mut plan);
     if desk.voice.json {
-        desk.voice.document(&plan::show_json(&plan))?;
+        let mut document = plan::show_json(&plan);
+        history.iter().for_each(|history| history.add_to(&mut document));
+        desk.voice.document(&document)?;
     } else {
-        desk.voice.data(plan::show(&plan).as_bytes())?;
+        let below = history.map_or_else(String::new, |history| history.text());
+        desk.voice.data(format!("{}{below}", plan::show(&plan)).as_bytes())?;
     }
     Ok(COMPLETED)
 }

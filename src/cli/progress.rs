@@ -118,13 +118,7 @@ impl Progress {
                 self.say(&format!("{} the plan was edited", self.voice.paint(Colour::Dim, "·")));
             }
             WatchEvent::Update { elapsed_ms, over, all, at_work } => {
-                let names: Vec<&str> = at_work.iter().map(TaskId::as_str).collect();
-                let work = match names.as_slice() {
-                    [] => String::new(),
-                    names => format!(", at work: {}", names.join(", ")),
-                };
-                let after = span(*elapsed_ms);
-                self.say(&format!("  after {after}: {over} of {all} tasks are over{work}"));
+                self.update(*elapsed_ms, *over, *all, at_work);
             }
             WatchEvent::PersonWanted => {}
             WatchEvent::Ended { .. } => self.clear(),
@@ -157,6 +151,17 @@ impl Progress {
         }
         let asks = run.steering.asks.iter().filter(|ask| ask.id != crate::workflow::PLAN);
         asks.for_each(|ask| self.asked(ask));
+    }
+
+    /// How a long run goes (feature L11).
+    fn update(&self, elapsed_ms: u64, over: usize, all: usize, at_work: &[TaskId]) {
+        let names: Vec<&str> = at_work.iter().map(TaskId::as_str).collect();
+        let work = match names.as_slice() {
+            [] => String::new(),
+            names => format!(", at work: {}", names.join(", ")),
+        };
+        let after = span(elapsed_ms);
+        self.say(&format!("  after {after}: {over} of {all} tasks are over{work}"));
     }
 
     /// What a person is asked, and how to answer. The question about the plan is asked right here.

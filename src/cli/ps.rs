@@ -8,7 +8,8 @@ use super::desk::Desk;
 use super::failure::COMPLETED;
 use crate::control::failover::ParkedView;
 use crate::control::view::{
-    ActivityView, AttemptView, ConfigurationView, DaemonView, InstanceView, PsReply, TmuxView,
+    ActivityView, AttemptView, ConfigurationView, DaemonView, HealthMark, InstanceView, PsReply,
+    TmuxView,
 };
 use crate::control::{ClientError, Failure, Request};
 use crate::model::{Finding, InstanceState};
@@ -65,13 +66,13 @@ fn table(seen: &PsReply) -> String {
     let instances = seen.instances.iter().map(|one| instance_row(one, wide));
     let attempts = seen.attempts.iter().map(|one| attempt_row(one, wide));
     let rows: Vec<_> = std::iter::once(head(&titles)).chain(instances).chain(attempts).collect();
-    let instances = seen.instances.iter().map(|one| said(&one.activity, one.status.as_ref()));
-    let attempts = seen.attempts.iter().map(|one| said(&one.activity, one.status.as_ref()));
-    let said = std::iter::once(None).chain(instances).chain(attempts);
+    let instances = seen.instances.iter().map(|one| below(&one.activity, &one.status, &one.health));
+    let attempts = seen.attempts.iter().map(|one| below(&one.activity, &one.status, &one.health));
+    let below = std::iter::once(Vec::new()).chain(instances).chain(attempts);
     let mut lines = vec![headline(daemon, seen)];
-    for (row, said) in columns(&rows).lines().zip(said) {
+    for (row, below) in columns(&rows).lines().zip(below) {
         lines.push(row.to_owned());
-        lines.extend(said.map(|said| clip(&format!("  says: {said}"))));
+        lines.extend(below);
     }
     lines.join("\n") + &parked(&seen.parked)
 }
@@ -140,6 +141,28 @@ pub(crate) fn outage(tmux: &TmuxView) -> Option<String> {
     })
 }
 
+/// The lines under an agent's row: its own words, and which probes of it fail.
+fn below(
+    activity: &ActivityView,
+    status: &Option<String>,
+    health: &Option<HealthMark>,
+) -> Vec<String> {
+    let says = said(activity, status.as_ref()).map(|said| format!("  says: {said}"));
+    let failing = health.as_ref().filter(|health| !health.failing.is_empty()).map(|health| {
+        let message = health.message.as_ref().map_or(String::new(), |text| format!(": {text}"));
+        format!("  failing: {}{message}", health.failing.join(", "))
+    });
+    says.into_iter().chain(failing).map(|line| clip(&line)).collect()
+}
+
+/// The mark of one whose probe fails.
+fn ill(health: &Option<HealthMark>) -> &'static str {
+    match health {
+        Some(health) if !health.failing.is_empty() => ", failing",
+        Some(_) | None => "",
+    }
+}
+
 /// The agent's own words, on a line of their own.
 fn said(activity: &ActivityView, status: Option<&String>) -> Option<String> {
     match (&activity.message, status) {
@@ -163,7 +186,7 @@ fn instance_row(one: &InstanceView, wide: bool) -> Vec<String> {
     let group = one.group.as_ref().map_or(String::new(), |group| format!(" ({group})"));
     vec![
         format!("{}{group}", one.name),
-        format!("{}{}", one.state, if one.stale { ", stale" } else { "" }),
+        format!("{}{}{}", one.state, if one.stale { ", stale" } else { "" }, ill(&one.health)),
         doing(&one.activity, wide),
         cell(one.pid.as_ref()),
         one.uptime_ms.map_or_else(|| "-".to_owned(), span),
@@ -181,7 +204,7 @@ fn attempt_row(one: &AttemptView, wide: bool) -> Vec<String> {
     };
     vec![
         one.agent.clone(),
-        one.state.to_string(),
+        format!("{}{}", one.state, ill(&one.health)),
         doing(&one.activity, wide),
         cell(one.pid.as_ref()),
         one.uptime_ms.map_or_else(|| "-".to_owned(), span),

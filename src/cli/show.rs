@@ -1,5 +1,7 @@
 //! `show`: one run with its tasks.
 
+use serde_json::Value;
+
 use super::columns::{columns, head, span, stamp};
 use super::desk::{Desk, run_id};
 use super::failure::COMPLETED;
@@ -22,11 +24,13 @@ pub(crate) struct Args {
 
 /// Shows the run.
 pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
-    let seen: RunView = desk.ask(&Request::Show { run: args.run.clone() })?;
+    let request = Request::Show { run: args.run.clone() };
     if desk.voice.json {
+        // All of it, the execution context too (feature F6).
+        let seen: Value = desk.ask(&request)?;
         desk.voice.document(&seen)?;
     } else {
-        desk.voice.say(&text(&seen, desk.voice));
+        desk.voice.say(&text(&desk.ask::<RunView>(&request)?, desk.voice));
     }
     Ok(COMPLETED)
 }

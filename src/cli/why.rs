@@ -44,9 +44,9 @@ fn text(seen: &WhyReply, voice: Voice) -> String {
         let until = stamp(parked.until_ms);
         lines.push(format!("{} is parked until {until}: {}", parked.agent, parked.why));
     }
-    lines.extend(seen.counters.iter().map(|counter| {
+    lines.extend(seen.counters.iter().map(|(name, counter)| {
         let limit = counter.limit.map_or(String::new(), |limit| format!(" of {limit}"));
-        format!("{}: {}{limit}", counter.name, counter.value)
+        format!("{}: {}{limit}", name.replace('_', " "), counter.value)
     }));
     lines.extend(seen.health.iter().flat_map(health));
     if !seen.decisions.is_empty() {

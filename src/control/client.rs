@@ -182,7 +182,9 @@ const fn patience(request: &Request) -> Option<Duration> {
         | Request::Attach { .. }
         | Request::Logs { .. }
         | Request::Reload { .. }
-        | Request::Agents { .. } => Some(ANSWER_WITHIN),
+        | Request::Agents { .. }
+        | Request::Cost { .. }
+        | Request::History { .. } => Some(ANSWER_WITHIN),
     }
 }
 

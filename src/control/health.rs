@@ -21,6 +21,18 @@ pub struct HealthView {
     pub probes: Vec<ProbeView>,
 }
 
+/// What the probes of a living agent say, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthMark {
+    /// `failing` when one of them fails, else `unknown` when one cannot be looked at, else
+    /// `waiting` until all have passed, else `passing`.
+    pub state: String,
+    /// Those that fail.
+    pub failing: Vec<String>,
+    /// What the first that fails, or cannot be looked at, showed.
+    pub message: Option<String>,
+}
+
 /// A probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeView {

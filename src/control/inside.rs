@@ -68,11 +68,14 @@ pub enum Inside {
         /// The answer.
         yes: bool,
     },
-    /// What a hook is to look at. Answer: [`super::items::HookReply`].
-    Hook {
-        /// The hook's word.
-        word: String,
+    /// What a hook found about the task that it follows; once for each hook. Answer:
+    /// [`NotedReply`].
+    Found {
+        /// What.
+        report: WorkReport,
     },
+    /// What a hook is to look at. Answer: [`super::items::HookReply`].
+    Hook,
 }
 
 /// A worker, as its lead sees it.

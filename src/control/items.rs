@@ -15,7 +15,7 @@ pub enum ItemsAsk {
         run: Option<RunId>,
         /// Only those with this status (ruling Z4).
         status: Option<String>,
-        /// Only hooks, those of one kind of end or all: `completed`, `failed`.
+        /// Only hooks, instead of what they follow.
         hooks: bool,
         /// Only what began at this time or later, in milliseconds since 1970.
         since_ms: Option<i64>,
@@ -31,8 +31,8 @@ pub enum ItemsAsk {
     End {
         /// Which.
         id: String,
-        /// The result; none when it failed.
-        result: Option<Value>,
+        /// The text of the result; none when it failed.
+        result: Option<String>,
         /// Why it failed; none when it succeeded.
         error: Option<String>,
     },
@@ -97,7 +97,7 @@ pub struct ItemsReply {
 pub struct ItemsStats {
     /// By status.
     pub items: std::collections::BTreeMap<String, u64>,
-    /// Hooks by status.
+    /// Hooks, by status.
     pub hooks: std::collections::BTreeMap<String, u64>,
     /// Runs by state.
     pub runs: std::collections::BTreeMap<String, u64>,
@@ -148,8 +148,8 @@ pub struct HookReply {
     pub item: ItemView,
     /// The schema of its result.
     pub schema: Option<Value>,
-    /// How its agent does.
+    /// How its agent does; none when a program did it.
     pub skill: Option<Skill>,
-    /// Where lessons of this plan are kept.
+    /// The file in which the lessons of this plan are kept.
     pub lessons: std::path::PathBuf,
 }

@@ -192,6 +192,17 @@ pub enum Request {
         #[serde(default)]
         capability: Option<String>,
     },
+    /// What runs used. Answer: [`super::cost_view::CostReply`].
+    Cost {
+        /// Only this one, with its tasks.
+        #[serde(default)]
+        run: Option<RunId>,
+    },
+    /// What earlier runs of a plan tell. Answer: [`super::cost_view::HistoryReply`].
+    History {
+        /// The plan's name.
+        plan: String,
+    },
     /// An agent asks something of the daemon that runs it; see there for the answers.
     Inside(Box<Inside>),
     /// Work items; see there for the answers.

@@ -5,9 +5,11 @@
 
 pub mod agent_view;
 mod client;
+pub mod cost_view;
 mod daemon_view;
 mod doing;
 mod event;
+mod explained;
 pub mod failover;
 pub mod frame;
 mod health;

@@ -1,12 +1,14 @@
 //! What the daemon shows of itself: the values inside `ok` and `event`. Times are wall clock in
 //! milliseconds since 1970 (`…_ms` of a moment) or spans in milliseconds, as each field says.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 pub use super::doing::ActivityView;
-pub use super::health::{HealthView, ProbeView};
+pub use super::explained::{Counter, Decision, NextAction};
+pub use super::health::{HealthMark, HealthView, ProbeView};
 
 use crate::model::{
     AttemptId, AttemptState, Desired, InstanceState, Outcome, RunId, RunOutcome, RunState,
@@ -70,6 +72,9 @@ pub struct InstanceView {
     pub window: Option<String>,
     /// The fence of the living attempt.
     pub token: Option<String>,
+    /// What its probes say; null when it has none, or does not run.
+    #[serde(default)]
+    pub health: Option<HealthMark>,
     /// How the last life ended.
     pub outcome: Option<Outcome>,
     /// One sentence: why it stands where it stands.
@@ -112,6 +117,9 @@ pub struct AttemptView {
     pub task: Option<TaskId>,
     /// tmux window id; null for one without a window.
     pub window: Option<String>,
+    /// What its probes say; null when it has none.
+    #[serde(default)]
+    pub health: Option<HealthMark>,
     /// Its fence.
     pub token: String,
     /// How it ended; null while it lives.
@@ -307,8 +315,8 @@ pub struct WhyReply {
     pub why: String,
     /// What was decided or found, the newest first.
     pub decisions: Vec<Decision>,
-    /// Restarts, attempts, starts in the window and the like, in the order to show them.
-    pub counters: Vec<Counter>,
+    /// Restarts, attempts, starts in the window and the like, by name.
+    pub counters: BTreeMap<String, Counter>,
     /// What comes next.
     pub next: Option<NextAction>,
     /// Who serves, and who may take over.
@@ -317,37 +325,6 @@ pub struct WhyReply {
     /// How its living agent is, if there is one.
     #[serde(default)]
     pub health: Option<HealthView>,
-}
-
-/// Something that was decided or found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
-    /// When.
-    pub at_ms: i64,
-    /// How long ago.
-    pub age_ms: u64,
-    /// One sentence.
-    pub text: String,
-}
-
-/// A number that a policy counts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counter {
-    /// What is counted.
-    pub name: String,
-    /// How many.
-    pub value: u64,
-    /// How many there may be.
-    pub limit: Option<u64>,
-}
-
-/// What will be done without anybody asking.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NextAction {
-    /// What.
-    pub text: String,
-    /// In how long; null when it waits for something else.
-    pub due_in_ms: Option<u64>,
 }
 
 /// Answer to `attach`.

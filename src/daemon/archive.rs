@@ -91,7 +91,10 @@ fn answer<T: serde::Serialize>(result: Result<T, Failure>) -> Reply {
 }
 
 pub(super) fn show(reader: &Reader, run: &RunId, now: Now) -> Reply {
-    answer(replay(reader, run).map(|run| views::run_view(&run, now.moment, now.wall_ms)))
+    answer(replay(reader, run).map(|run| {
+        let view = views::run_view(&run, now.moment, now.wall_ms);
+        views::with_context(&run, &view)
+    }))
 }
 
 pub(super) fn results(reader: &Reader, run: &RunId, now: Now) -> Reply {

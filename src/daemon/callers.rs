@@ -205,6 +205,8 @@ fn about(request: &Request) -> (&'static str, About<'_>) {
         Request::Attach { .. } => ("attach", About::Others),
         Request::Reload { .. } => ("reload", About::Others),
         Request::Agents { .. } => ("agents", About::Others),
+        Request::Cost { .. } => ("cost", About::Others),
+        Request::History { .. } => ("plan show", About::Others),
         // Judged by who asks, where it is answered.
         Request::Inside(_) => ("inside", About::Nothing),
         Request::Items(_) => ("items", About::Others),

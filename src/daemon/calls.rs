@@ -20,7 +20,7 @@ use super::engine::{Engine, Leaving};
 use super::steer::Again;
 use super::views::internal;
 use super::waiter::Waiter;
-use super::{Input, Templates, archive};
+use super::{Input, Templates, archive, cost};
 
 /// The longest file that a plan may name; a submission of several must fit into a transaction.
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -61,12 +61,7 @@ impl Engine {
                     archive::runs(reader, active, &asks, now)
                 });
             }
-            Request::Show { run } => match self.core.workflow.run(&run) {
-                Some(live) => responder.reply(Reply::ok(&self.run_view(live))),
-                None => {
-                    self.ask_ledger(responder, move |reader, now| archive::show(reader, &run, now))
-                }
-            },
+            Request::Show { run } => self.show(run, responder),
             Request::Results { run } => self.results(run, responder),
             Request::Wait { target, for_state, timeout_ms } => {
                 let until = timeout_ms.map(|ms| self.clock.now() + Duration::from_millis(ms));
@@ -86,13 +81,15 @@ impl Engine {
             }
             Request::Why { target } => self.why(target, responder),
             Request::Attach { target } => self.attach(target, responder),
-            Request::Logs { target, attempt } => {
-                let home = self.settings.home.clone();
-                let live: Vec<RunId> =
-                    self.core.workflow.runs().map(|run| run.id.clone()).collect();
-                self.ask_ledger(responder, move |reader, _| {
-                    archive::logs(reader, &home, &live, &target, attempt)
+            Request::Logs { target, attempt } => self.logs(target, attempt, responder),
+            Request::Cost { run } => {
+                let agents = self.settings.config.agents.clone();
+                self.ask_ledger(responder, move |reader, now| {
+                    cost::cost(reader, run, &agents, now)
                 });
+            }
+            Request::History { plan } => {
+                self.ask_ledger(responder, move |reader, _| cost::history(reader, &plan));
             }
             Request::Inside(inside) => self.inside(peer, *inside, responder),
             Request::Items(ask) => self.items(*ask, responder),
@@ -105,6 +102,14 @@ impl Engine {
                 self.reply(responder, Reply::done());
             }
         }
+    }
+
+    fn logs(&self, target: String, attempt: Option<u32>, responder: Responder) {
+        let home = self.settings.home.clone();
+        let live: Vec<RunId> = self.core.workflow.runs().map(|run| run.id.clone()).collect();
+        self.ask_ledger(responder, move |reader, _| {
+            archive::logs(reader, &home, &live, &target, attempt)
+        });
     }
 
     /// What is said to whoever names a group where only one of its members can be meant.
@@ -143,6 +148,7 @@ impl Engine {
             Ok(submission) => {
                 let run = submission.run.clone();
                 let submission = Submission { needs_approval: !yes, ..submission };
+                self.learn(&submission.name);
                 self.decide(Input::Workflow(workflow::Event::Submitted(Box::new(submission))));
                 self.reply_run(run, responder);
             }

@@ -7,8 +7,10 @@ use std::path::Path;
 
 use crate::clock;
 use crate::failpoint;
-use crate::model::{Ending, Exit, Extract, Order, PromptBy, ResultRule, ResultSource, files};
-use crate::transcript::{self, Scanner, plain, tail};
+use crate::model::{
+    Ending, Exit, Extract, Order, PromptBy, ResultRule, ResultSource, Spent, UsageFormat, files,
+};
+use crate::transcript::{self, Metered, Scanner, meter, plain, tail};
 
 /// The largest result, in bytes (design §5).
 const RESULT_MAX: u64 = 8 << 20;
@@ -32,22 +34,78 @@ pub(super) fn exit_record(dir: &Path, order: &Order) -> io::Result<Option<Exit>>
 }
 
 /// Reads everything, and leaves `result.json` behind.
-pub(super) fn read(dir: &Path, order: &Order, exit: Option<Exit>) -> Ending {
+pub(super) fn read(dir: &Path, order: &Order, exit: Option<Exit>) -> (Ending, Vec<Spent>) {
     let log = dir.join(files::LOG);
-    let extract = extract(dir, order).unwrap_or_else(|error| Extract::Malformed {
-        reason: format!("its output cannot be read: {error}"),
+    let Metered { spent, answer } = metered(dir, order);
+    let extract = extract(dir, order, answer.as_deref()).unwrap_or_else(|error| {
+        Extract::Malformed { reason: format!("its output cannot be read: {error}") }
     });
     // The result is in the ledger too; this copy is for people and other programs.
     let _ = leave_result(dir, &extract);
     let end = end_of(&log).unwrap_or_default();
     let tail = tail(&end, TAIL_LINES);
     let screen = transcript::tail(since_cleared(&end), TAIL_LINES);
-    Ending { exit, extract, tail, log, screen, read_at: clock::wall_time() }
+    let ending = Ending { exit, extract, tail, log, screen, read_at: clock::wall_time() };
+    (ending, spent)
 }
 
-fn extract(dir: &Path, order: &Order) -> io::Result<Extract> {
+/// What it used, and its answer if its output is for machines, as far as it wrote that down.
+fn metered(dir: &Path, order: &Order) -> Metered {
+    if order.usage == UsageFormat::None {
+        return Metered::default();
+    }
+    let text = output_end(dir).unwrap_or_default();
+    let metered = meter(order.usage, &text);
+    // That some output looks like that of a known program says nothing of its result.
+    let answer = metered.answer.filter(|_| order.usage != UsageFormat::Auto);
+    Metered { answer, ..metered }
+}
+
+/// The end of what stands in the log as terminal output or standard output, without escapes.
+fn output_end(dir: &Path) -> io::Result<String> {
+    let index = BufReader::new(File::open(dir.join(files::INDEX))?);
+    let mut log = File::open(dir.join(files::LOG))?;
+    let size = log.metadata()?.len();
+    let mut spans = output_spans(index, size);
+    let mut left = RESULT_MAX;
+    for (from, to) in spans.iter_mut().rev() {
+        *from = (*from).max(to.saturating_sub(left));
+        left -= *to - *from;
+    }
+    let mut bytes = Vec::new();
+    for (from, to) in spans {
+        log.seek(SeekFrom::Start(from))?;
+        bytes.extend(read_up_to(&log, to - from)?);
+    }
+    Ok(plain(&bytes))
+}
+
+/// The result in an answer that stood in machine output.
+fn answered(answer: &str, order: &Order) -> Option<Extract> {
+    let source = ResultSource::Structured;
+    match order.result {
+        ResultRule::Stdout => Some(Extract::Complete { source, text: answer.to_owned() }),
+        ResultRule::Tag => {
+            let mut scanner = Scanner::new(&transcript::Settings {
+                terminal: false,
+                ..transcript::Settings::default()
+            });
+            scanner.feed(answer.as_bytes());
+            Some(match scanner.finish() {
+                Extract::Complete { text, .. } => Extract::Complete { source, text },
+                other @ (Extract::Malformed { .. } | Extract::Missing) => other,
+            })
+        }
+        ResultRule::Submit | ResultRule::None => None,
+    }
+}
+
+fn extract(dir: &Path, order: &Order, answer: Option<&str>) -> io::Result<Extract> {
     if let Some(submitted) = submitted(&dir.join(files::SUBMITTED))? {
         return Ok(submitted);
+    }
+    if let Some(extract) = answer.and_then(|answer| answered(answer, order)) {
+        return Ok(extract);
     }
     match order.result {
         ResultRule::Tag => tagged(dir, order),

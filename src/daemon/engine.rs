@@ -16,9 +16,9 @@ use crate::model::{AttemptId, Entry, Fact, Moment, RunId, ServerMark};
 use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
 
+use super::asker::Asker;
 use super::door::Door;
 use super::ears::{Ears, Outage};
-use super::inside::Asker;
 use super::log::LogFile;
 use super::notices::Notices;
 use super::standing::Standing;
@@ -163,7 +163,10 @@ impl Engine {
     fn take(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Supervisor(event) => self.decide(Input::Supervisor(event)),
-            Incoming::Over { order, ending } => self.over(*order, ending),
+            Incoming::Over { order, ending, spent } => {
+                self.spent(&order, spent);
+                self.over(*order, ending);
+            }
             Incoming::Signal(signal) => self.signalled(&signal),
             Incoming::Tmux(notice) => self.tmux_said(&notice),
             Incoming::TmuxConnected(result) => self.tmux_connected(result),

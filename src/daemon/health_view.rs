@@ -1,13 +1,19 @@
 //! Shows how a living agent is, for `why`.
 
-use crate::control::view::{HealthView, ProbeView};
-use crate::health::ProbeNow;
-use crate::model::{AttemptRow, Moment, Owner};
+use crate::control::view::{HealthMark, HealthView, ProbeView};
+use crate::health::{ProbeNow, ProbeState};
+use crate::model::{AttemptId, AttemptRow, Moment, Owner};
 
 use super::engine::Engine;
 use super::views::ms;
 
 impl Engine {
+    /// What the probes of a live attempt say; nothing when it has none.
+    pub(super) fn health_mark(&self, attempt: &AttemptId) -> Option<HealthMark> {
+        let health = self.core.supervisor.health(attempt)?;
+        (!health.probes.is_empty()).then(|| mark(&health.probes))
+    }
+
     /// How the living agent of an instance, a task or `RUN/TASK` is.
     pub(super) fn health_view(&self, target: &str) -> Option<HealthView> {
         let named = |row: &&AttemptRow| match &row.order.owner {
@@ -32,6 +38,21 @@ impl Engine {
             probes: health.probes.into_iter().map(|probe| probe_view(probe, now)).collect(),
         })
     }
+}
+
+/// What probes say, in short.
+fn mark(probes: &[ProbeNow]) -> HealthMark {
+    let fails = |probe: &&ProbeNow| matches!(probe.state, ProbeState::Failing | ProbeState::Over);
+    let failing: Vec<&ProbeNow> = probes.iter().filter(fails).collect();
+    let unknown = probes.iter().find_map(|probe| probe.unknown.as_ref());
+    let waits = probes.iter().any(|probe| probe.state == ProbeState::Waiting);
+    let (state, message) = match (failing.first(), unknown) {
+        (Some(probe), _) => ("failing", probe.last.as_ref().map(|(_, text)| text.clone())),
+        (None, Some((_, why))) => ("unknown", Some(why.clone())),
+        (None, None) => (if waits { "waiting" } else { "passing" }, None),
+    };
+    let failing = failing.into_iter().map(|probe| probe.name.clone()).collect();
+    HealthMark { state: state.to_owned(), failing, message }
 }
 
 fn probe_view(probe: ProbeNow, now: Moment) -> ProbeView {

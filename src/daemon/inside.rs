@@ -8,43 +8,18 @@ use std::time::Duration;
 use crate::control::inside::{ActionReply, InboxReply, NotedReply, WorkerView, WorkersReply};
 use crate::control::{Failure, FailureKind, Inside, Peer, Reply, Responder};
 use crate::document::did_you_mean;
-use crate::model::{AttemptId, Moment, Owner, RunFact, RunId, TaskId, TaskState, WorkReport};
+use crate::model::{Moment, Owner, RunFact, TaskId, TaskState, WorkReport};
 use crate::plan;
-use crate::policy::AgentApi;
+use crate::policy::{AgentApi, fill_in_cost};
 use crate::workflow::{self, Denial, Hired, Refusal, Run, Task};
 
 use super::Input;
+use super::asker::{Asker, Question, Speaker};
 use super::engine::Engine;
+use super::views::internal;
 
 /// How long somebody is kept waiting for one answer, at most.
 const WAIT_MAX: Duration = Duration::from_secs(50);
-
-/// The agent that asks.
-#[derive(Clone, Debug)]
-pub(super) struct Speaker {
-    pub(super) run: RunId,
-    pub(super) task: TaskId,
-    pub(super) attempt: AttemptId,
-}
-
-/// An agent that waits for an answer.
-pub(super) struct Asker {
-    speaker: Speaker,
-    question: Question,
-    /// When it is told what there is.
-    pub(super) until: Moment,
-    responder: Responder,
-}
-
-/// What it waits for.
-enum Question {
-    /// The end of a worker.
-    Worker { name: String },
-    /// A message with a higher number.
-    Inbox { since: u64 },
-    /// A decision.
-    Action { ask: String },
-}
 
 /// What follows from a request.
 enum Heard {
@@ -56,6 +31,13 @@ enum Heard {
 
 impl Engine {
     pub(super) fn inside(&mut self, peer: Peer, inside: Inside, responder: Responder) {
+        if inside == Inside::Hook {
+            match self.speaker(peer, "hook") {
+                Ok(speaker) => self.hook(&speaker, responder),
+                Err(failure) => responder.reply(failure),
+            }
+            return;
+        }
         let heard = self.speaker(peer, verb(&inside)).and_then(|speaker| {
             let heard = self.consider(&speaker, inside)?;
             Ok((speaker, heard))
@@ -111,9 +93,11 @@ impl Engine {
                     }
                 };
                 let run = self.run_of(speaker)?;
-                let found = run.plan.task(&id).zip(run.task(&id)).ok_or_else(|| {
-                    Failure::new(FailureKind::Internal, format!("worker {id} was not recorded"))
-                })?;
+                let found = run
+                    .plan
+                    .task(&id)
+                    .zip(run.task(&id))
+                    .ok_or_else(|| internal(format!("worker {id} was not recorded")))?;
                 let view = WorkerView { known, ..worker(task, found.0, found.1) };
                 Heard::Reply(Reply::ok(&view))
             }
@@ -133,8 +117,14 @@ impl Engine {
                 }
                 Heard::Reply(Reply::ok(&NotedReply { recorded }))
             }
-            Inside::Spent { spent } => {
+            Inside::Spent { mut spent } => {
                 let (task, attempt) = (task.clone(), speaker.attempt.clone());
+                let order = self.core.supervisor.attempt(&attempt).map(|row| &row.order);
+                if let Some(model) = order.and_then(|order| order.model.as_ref()) {
+                    let unknown = spent.model.is_empty();
+                    spent.model = if unknown { model.clone() } else { spent.model };
+                }
+                fill_in_cost(&self.settings.config.prices, &mut spent);
                 self.said(speaker, vec![RunFact::TaskSpent { task, attempt, spent }]);
                 Heard::Reply(Reply::ok(&NotedReply { recorded: true }))
             }
@@ -153,7 +143,8 @@ impl Engine {
                 let fact = run.answer(task, &ask, yes).map_err(denied)?;
                 self.note_said(speaker, fact.into_iter().collect())
             }
-            Inside::Hook { word } => Heard::Reply(self.hook(speaker, &word)?),
+            Inside::Found { report } => Heard::Reply(self.found(speaker, report)?),
+            Inside::Hook => return Err(internal("a hook is answered elsewhere")),
         })
     }
 
@@ -325,6 +316,6 @@ const fn verb(inside: &Inside) -> &'static str {
         | Inside::Action { .. }
         | Inside::Answer { .. } => "note",
         Inside::Send { .. } | Inside::Inbox { .. } => "msg",
-        Inside::Hook { .. } => "hook",
+        Inside::Found { .. } | Inside::Hook => "hook",
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) env: &'a [(String, String)],
     /// The daemon's own directory, for instances that name none.
     pub(super) cwd: &'a Path,
-    /// This program.
+    /// This program, for agents that ask something of us.
     pub(super) program: &'a Path,
     /// The tmux server.
     pub(super) server: Option<ServerMark>,

@@ -6,6 +6,7 @@
 mod adopt;
 mod agents;
 mod archive;
+mod asker;
 mod bound;
 mod callers;
 mod calls;
@@ -13,6 +14,7 @@ mod cleanup;
 mod config_source;
 mod config_watch;
 mod core;
+mod cost;
 mod crashes;
 mod door;
 mod ears;
@@ -28,6 +30,7 @@ mod items;
 mod last_good;
 mod launch;
 mod leftovers;
+mod lessons;
 mod load;
 mod lock;
 mod log;
@@ -45,6 +48,7 @@ mod screen;
 mod server_death;
 mod shelf;
 mod signalled;
+mod skill;
 mod standing;
 mod start;
 mod status;
@@ -67,7 +71,7 @@ pub use self::home::{Home, HomeError};
 pub use self::last_good::{Kept, LastGood};
 pub use self::shelf::{Templates, library, shelf};
 use crate::failpoint;
-use crate::model::{Ending, Order};
+use crate::model::{Ending, Order, Spent};
 use crate::policy::Config;
 use crate::signals::Signal;
 use crate::tmux::{self, Tmux};
@@ -166,6 +170,8 @@ enum Incoming {
         order: Box<Order>,
         /// What is known.
         ending: Box<Ending>,
+        /// What it used, as far as it said.
+        spent: Vec<Spent>,
     },
     /// A signal.
     Signal(Signal),

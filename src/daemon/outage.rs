@@ -145,6 +145,8 @@ impl Engine {
             Request::Hello
             | Request::Ps
             | Request::Agents { .. }
+            | Request::Cost { .. }
+            | Request::History { .. }
             | Request::Watch { .. }
             | Request::Runs { .. }
             | Request::Show { .. }

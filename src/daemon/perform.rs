@@ -47,7 +47,8 @@ impl Engine {
         }
     }
 
-    fn launch(&self, order: Order) {
+    fn launch(&self, mut order: Order) {
+        self.put_own_program(&mut order);
         let env = match &order.owner {
             Owner::Task { run, .. } => self.core.workflow.run(run).map(|run| &run.submission.env),
             Owner::Instance { .. } => Some(&self.settings.env),

@@ -2,8 +2,10 @@
 //! reached.
 
 use crate::control::view::WaitReply;
-use crate::control::{Reply, WatchEvent};
-use crate::model::{Entry, Fact, Moment, RunFact, RunId, RunOutcome, TaskError, TaskId, TaskState};
+use crate::control::{Reply, Responder, WatchEvent};
+use crate::model::{
+    AttemptId, Entry, Fact, Moment, RunFact, RunId, RunOutcome, TaskError, TaskId, TaskState,
+};
 use crate::workflow::{self, Run, document};
 
 use super::engine::Engine;
@@ -73,7 +75,7 @@ impl Engine {
             },
             RunFact::Asked(ask) => {
                 let question = run.question(&ask.id)?;
-                WatchEvent::Asked { ask: Box::new(steer::ask_view(id, question, now)) }
+                WatchEvent::Asked { ask: Box::new(steer::ask_view(run, question, now)) }
             }
             RunFact::Answered { ask, answer, by } => {
                 WatchEvent::Answered { ask: ask.clone(), answer: answer.clone(), by: by.clone() }
@@ -92,27 +94,8 @@ impl Engine {
                 WatchEvent::RunMoved { state: *state, why: why.clone() }
             }
             RunFact::TaskQueued { task } => WatchEvent::TaskQueued { task: task.clone() },
-            RunFact::TaskRunning { task, attempt } => {
-                let row = self.core.supervisor.attempt(attempt)?;
-                WatchEvent::TaskStarted {
-                    task: task.clone(),
-                    attempt: attempt.clone(),
-                    n: row.order.n,
-                    agent: row.order.agent.clone(),
-                    label: row.order.label.clone(),
-                    window: row.window.clone(),
-                    reason: row.order.reason,
-                }
-            }
-            RunFact::TaskRetrying { task, error, not_before, agent_index, reason, .. } => {
-                WatchEvent::TaskRetrying {
-                    task: task.clone(),
-                    error: error.clone(),
-                    reason: *reason,
-                    agent: views::agent_of(run, task, *agent_index),
-                    in_ms: views::ms(not_before.since(now)),
-                }
-            }
+            RunFact::TaskRunning { task, attempt } => self.started(task, attempt)?,
+            RunFact::TaskRetrying { task, .. } => retrying(run, task, fact, now)?,
             RunFact::TaskSucceeded { task, .. } => succeeded(run, task, now)?,
             RunFact::TaskFailed { task, error, .. } => failed(run, task, error, now)?,
             RunFact::TaskSkipped { task, reason } => WatchEvent::TaskSkipped {
@@ -130,6 +113,30 @@ impl Engine {
                 let results = document(run, started.as_deref(), now);
                 WatchEvent::Ended { outcome: *outcome, results }
             }
+        })
+    }
+
+    pub(super) fn show(&self, run: RunId, responder: Responder) {
+        match self.core.workflow.run(&run) {
+            Some(live) => {
+                responder.reply(Reply::Ok(views::with_context(live, &self.run_view(live))))
+            }
+            None => {
+                self.ask_ledger(responder, move |reader, now| archive::show(reader, &run, now));
+            }
+        }
+    }
+
+    fn started(&self, task: &TaskId, attempt: &AttemptId) -> Option<WatchEvent> {
+        let row = self.core.supervisor.attempt(attempt)?;
+        Some(WatchEvent::TaskStarted {
+            task: task.clone(),
+            attempt: attempt.clone(),
+            n: row.order.n,
+            agent: row.order.agent.clone(),
+            label: row.order.label.clone(),
+            window: row.window.clone(),
+            reason: row.order.reason,
         })
     }
 
@@ -191,6 +198,19 @@ fn failed(run: &Run, id: &TaskId, error: &TaskError, now: Moment) -> Option<Watc
         attempts: task.n,
         error: error.clone(),
         elapsed_ms: views::elapsed_ms(task, now),
+    })
+}
+
+fn retrying(run: &Run, task: &TaskId, fact: &RunFact, now: Moment) -> Option<WatchEvent> {
+    let RunFact::TaskRetrying { error, not_before, agent_index, reason, .. } = fact else {
+        return None;
+    };
+    Some(WatchEvent::TaskRetrying {
+        task: task.clone(),
+        error: error.clone(),
+        reason: *reason,
+        agent: views::agent_of(run, task, *agent_index),
+        in_ms: views::ms(not_before.since(now)),
     })
 }
 

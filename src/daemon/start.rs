@@ -67,8 +67,10 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     };
     let windows = Windows { down: tmux.is_none().then_some(0), ..Windows::default() };
     let notices = Notices::start().map_err(system("watch for files"))?;
-    let core =
+    let mut core =
         failpoint::step("start.recover", || recover(&settings, &clock, memory, start.is_wary()))?;
+    let reader = Arc::new(ledger.reader()?);
+    core.workflow.remember(&past(reader.lately()?));
     let last = Last {
         server,
         attempts: core.supervisor.attempts().cloned().collect(),
@@ -82,7 +84,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
             settings.kept.clone(),
             clock.wall_ms(),
         ),
-        reader: Arc::new(ledger.reader()?),
+        reader,
         settings,
         core,
         clock,
@@ -111,10 +113,15 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     engine.begin_with_config();
     engine.resume(last, &panes).await?;
     failpoint::step("start.forget-crashes", || start.done());
+    attend(engine, Ears { incoming, calls }).await
+}
+
+/// Serves, and tells whoever started the daemon as a service.
+async fn attend(engine: Engine, ears: Ears) -> Result<(), Error> {
     tracing::info!("serving");
     let herald = engine.settings.herald.clone();
     failpoint::step("start.tell-ready", || herald::tell(herald.as_deref(), "READY=1"));
-    let result = engine.serve(Ears { incoming, calls }).await;
+    let result = engine.serve(ears).await;
     failpoint::step("leave.tell-stopping", || herald::tell(herald.as_deref(), "STOPPING=1"));
     tracing::info!(?result, "ended");
     result
@@ -196,6 +203,17 @@ fn recover(settings: &Settings, clock: &Clock, memory: Memory, wary: bool) -> Re
     Ok(Core { supervisor, workflow })
 }
 
+/// What is remembered of attempts, for rates and for how agents do.
+fn past(lately: Vec<ledger::Lately>) -> Vec<workflow::PastAttempt> {
+    let past = |one: ledger::Lately| workflow::PastAttempt {
+        agent: one.agent,
+        started: one.started,
+        ended: one.end.map(|end| (end.at, end.outcome)),
+        pools: one.pools,
+    };
+    lately.into_iter().map(past).collect()
+}
+
 /// Attempts of a run that is not taken up are left alone: were they judged now, nobody would take
 /// their results, and the run would wait for them for ever.
 fn is_wanted(workflow: &Workflow, row: &AttemptRow) -> bool {
@@ -223,6 +241,7 @@ fn mint() -> Result<Mint, Error> {
 impl Engine {
     /// Goes on where the last daemon stopped.
     async fn resume(&mut self, last: Last, panes: &[PaneSeen]) -> Result<(), Error> {
+        self.learn_all();
         let left = &last.attempts;
         let server = self.tmux.as_ref().map(|tmux| tmux.server().clone());
         let live = living(left, self.clock.boot_id());

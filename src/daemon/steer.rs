@@ -74,7 +74,7 @@ impl Engine {
             return self.not_live(run, responder);
         };
         if let Some(question) = found.open_questions().find(|it| it.ask.kind == AskKind::Failures) {
-            let message = format!("{run} waits for a decision: {}", question.ask.question);
+            let message = format!("{run} waits for a decision: {}", found.asked_now(question));
             let hint = how(&run, question);
             return responder.reply(Failure::new(FailureKind::Waiting, message).hint(hint));
         }
@@ -323,7 +323,7 @@ fn not_asked(
 /// How a run is steered.
 pub(super) fn steering(run: &Run, now: Moment) -> SteeringView {
     SteeringView {
-        asks: run.open_questions().map(|question| ask_view(&run.id, question, now)).collect(),
+        asks: run.open_questions().map(|question| ask_view(run, question, now)).collect(),
         waits_for_person: run.waits_for_person(),
         parent: run.submission.parent.clone(),
         limits: Vec::new(),
@@ -331,14 +331,14 @@ pub(super) fn steering(run: &Run, now: Moment) -> SteeringView {
 }
 
 /// A question as people see it.
-pub(super) fn ask_view(run: &RunId, question: &Question, now: Moment) -> AskView {
+pub(super) fn ask_view(run: &Run, question: &Question, now: Moment) -> AskView {
     let ask = question.ask.clone();
     AskView {
-        how: how(run, question),
+        how: how(&run.id, question),
         id: ask.id,
         kind: ask.kind,
         task: ask.task,
-        question: ask.question,
+        question: run.asked_now(question),
         answers: ask.answers,
         expires_in_ms: ask.expires.map(|at| views::ms(at.since(now))),
         on_expire: ask.on_expire,

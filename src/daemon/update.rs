@@ -19,8 +19,7 @@ impl Engine {
 
     fn update_at(&self, id: &RunId) -> Option<Moment> {
         let run = self.core.workflow.run(id).filter(|run| run.state == RunState::Running)?;
-        let last = self.updated.get(id).copied().or(run.started)?;
-        Some(last + EVERY)
+        run.started.map(|started| next(started, self.updated.get(id).copied()))
     }
 
     /// Tells those for whom it is time.
@@ -54,5 +53,23 @@ impl Engine {
             all: run.tasks().count(),
             at_work,
         })
+    }
+}
+
+/// When those who watch a run are told next, after its start or the last time.
+fn next(started: Moment, last: Option<Moment>) -> Moment {
+    last.unwrap_or(started) + EVERY
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feature L11: after ten minutes, and every ten minutes from then on.
+    #[test]
+    fn a_long_run_is_told_of_every_ten_minutes() {
+        let first = next(Moment(5_000), None);
+        assert_eq!(first, Moment(605_000));
+        assert_eq!(next(Moment(5_000), Some(first)), Moment(1_205_000));
     }
 }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::control::failover::{FailoverView, ParkedView};
 use crate::control::message::PROTOCOL;
 use crate::control::steer::WaitingView;
@@ -89,6 +91,7 @@ impl Engine {
             attempt: row.attempt.clone(),
             window: live.and_then(|attempt| attempt.window.clone()),
             token: live.map(|attempt| attempt.order.token.as_str().to_owned()),
+            health: row.attempt.as_ref().and_then(|id| self.health_mark(id)),
             outcome: row.outcome,
             why: row.why.clone(),
             stale: live.is_some_and(|attempt| self.core.supervisor.is_stale(attempt)),
@@ -115,6 +118,7 @@ impl Engine {
             run,
             task,
             window: row.window.clone(),
+            health: self.health_mark(&row.order.attempt),
             token: row.order.token.as_str().to_owned(),
             outcome: row.end.as_ref().map(|end| end.outcome),
         }
@@ -140,8 +144,41 @@ impl Engine {
     }
 }
 
+/// The view of a run with its execution context (feature F6): where it is, what came of its tasks,
+/// what was said and asked.
+pub(super) fn with_context(run: &Run, view: &RunView) -> serde_json::Value {
+    let over = |phase: &&plan::Phase| {
+        let mut tasks = run.tasks().filter(|(plan, _)| plan.phase == phase.id);
+        tasks.all(|(_, task)| task.state.is_end())
+    };
+    let phases = run.plan.phases.iter();
+    let done: Vec<&str> = phases.clone().filter(over).map(|phase| phase.id.as_str()).collect();
+    let at_work = |phase: &&plan::Phase| !over(phase);
+    let outputs: serde_json::Map<String, serde_json::Value> = run
+        .tasks()
+        .filter_map(|(plan, task)| Some((plan.id.to_string(), task.output.as_ref()?.value.clone())))
+        .collect();
+    let errors: serde_json::Map<String, serde_json::Value> = run
+        .tasks()
+        .filter(|(_, task)| task.state != TaskState::Success)
+        .filter_map(|(plan, task)| Some((plan.id.to_string(), json!(task.error.as_ref()?))))
+        .collect();
+    let mut shown = json!(view);
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("plan_id".to_owned(), json!(run.id));
+        fields.insert("start_time".to_owned(), json!(view.started_at_ms));
+        let current = phases.clone().find(at_work).map(|phase| phase.id.as_str());
+        fields.insert("current_phase".to_owned(), json!(current));
+        fields.insert("completed_phases".to_owned(), json!(done));
+        fields.insert("task_outputs".to_owned(), outputs.into());
+        fields.insert("errors".to_owned(), errors.into());
+        fields.insert("messages".to_owned(), json!(run.kept.messages));
+    }
+    shown
+}
+
 pub(super) fn parked_view(parking: &Parking) -> ParkedView {
-    let Parking { agent, until: _, until_ms, why } = parking.clone();
+    let Parking { agent, until: _, until_ms, unsaid: _, why } = parking.clone();
     ParkedView { agent, until_ms, why }
 }
 
@@ -230,7 +267,7 @@ pub(super) fn ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     if line.chars().count() <= DESCRIPTION_MAX {
         return line.to_owned();

@@ -70,8 +70,9 @@ pub(super) async fn follow(followed: Followed, notices: Notices, inbox: Inbox) {
     let read = move || failpoint::step("follow.read-result", || ending::read(&dir, &judged, exit));
     let read = tokio::task::spawn_blocking(read).await;
     match read {
-        Ok(ending) => failpoint::step("follow.report-end", || {
-            inbox.put(Incoming::Over { order: Box::new(order), ending: Box::new(ending) });
+        Ok((ending, spent)) => failpoint::step("follow.report-end", || {
+            let (order, ending) = (Box::new(order), Box::new(ending));
+            inbox.put(Incoming::Over { order, ending, spent });
         }),
         Err(_) => inbox.fault(format!("the reader of attempt {attempt} panicked")),
     }

@@ -1,15 +1,19 @@
 //! Why something stands where it stands: the state's own explanation, and the last decisions and
 //! findings from the ledger.
 
+use std::collections::BTreeMap;
+
 use crate::control::failover::FailoverView;
 use crate::control::view::{Counter, Decision, HealthView, NextAction, WhyReply};
 use crate::control::{Reply, Responder};
 use crate::ledger::Reader;
 use crate::model::{AttemptFact, Entry, Fact, Moment, Parking, RunFact, RunId, TaskId, TaskState};
-use crate::workflow::{Run, Workflow};
+use crate::plan;
+use crate::workflow::{Run, Task, Workflow};
 
 use super::archive::{self, Now};
 use super::engine::Engine;
+use super::steer;
 use super::views::{self, internal};
 
 /// How many decisions are told.
@@ -20,10 +24,8 @@ impl Engine {
         let now = self.clock.now();
         let health = self.health_view(&target);
         if let Some(found) = self.core.supervisor.explain(&target, now) {
-            let counter = |(name, value, limit): (&str, u64, Option<u64>)| Counter {
-                name: name.to_owned(),
-                value,
-                limit,
+            let counter = |(name, value, limit): (&str, u64, Option<u64>)| {
+                (name.to_owned(), Counter { value, limit })
             };
             let supervisor = &self.core.supervisor;
             let row = supervisor.instances().find(|row| row.name == target);
@@ -173,13 +175,18 @@ fn findings(reader: &Reader, entries: &[(Moment, RunFact)], task: &str, now: Now
     told(&notes, now)
 }
 
-type Standing = (String, String, Vec<Counter>, Option<NextAction>);
+type Standing = (String, String, BTreeMap<String, Counter>, Option<NextAction>);
 
 fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
     if task.is_empty() {
-        let why = run.why.clone().or_else(|| run.root_cause.clone());
+        let asked = run.open_questions().next();
+        let asked = asked.map(|question| {
+            let asked = steer::ask_view(run, question, now.moment);
+            format!("waits for a person: {} ({})", asked.question, asked.how)
+        });
+        let why = asked.or_else(|| run.why.clone()).or_else(|| run.root_cause.clone());
         let why = why.unwrap_or_else(|| format!("plan `{}`", run.plan.name));
-        return Some((run.state.to_string(), why, Vec::new(), None));
+        return Some((run.state.to_string(), why, BTreeMap::new(), None));
     }
     let id = TaskId::new(task);
     let (plan, state) = (run.plan.task(&id)?, run.task(&id)?);
@@ -189,7 +196,9 @@ fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
         .filter(|need| run.task(&need.task).is_some_and(|task| !task.state.is_end()))
         .map(|need| need.task.as_str())
         .collect();
+    let waiting = waits_for(run, plan, state, now);
     let why = match (&state.error, state.skip) {
+        _ if waiting.is_some() => waiting.unwrap_or_default(),
         _ if !waits.is_empty() && !state.state.is_end() => {
             format!("waits for {}", waits.join(", "))
         }
@@ -197,16 +206,43 @@ fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
         (None, Some(skip)) => format!("skipped: {skip}"),
         (None, None) => format!("by {}", views::agent_of(run, &id, state.agent_index)),
     };
-    let attempts = Counter {
-        name: "attempts".to_owned(),
-        value: u64::from(state.n),
-        limit: Some(u64::from(views::attempts_max(plan))),
-    };
+    let attempts =
+        Counter { value: u64::from(state.n), limit: Some(u64::from(views::attempts_max(plan))) };
     let next = state.not_before.map(|at| NextAction {
         text: format!("{} attempt", state.reason),
         due_in_ms: Some(views::ms(at.since(now.moment))),
     });
-    Some((state.state.to_string(), why, vec![attempts], next))
+    let counters = BTreeMap::from([("attempts".to_owned(), attempts)]);
+    Some((state.state.to_string(), why, counters, next))
+}
+
+/// What a task waits for beside other tasks, or that it is slow (features K13, K14).
+fn waits_for(run: &Run, plan: &plan::Task, task: &Task, now: Now) -> Option<String> {
+    let late = |id| run.kept.stalled.contains_key(id) && task.is_live();
+    if let Some(expected) = plan.expected_ms.filter(|_| task.attempt.as_ref().is_some_and(late)) {
+        let runs = minutes(views::ms(now.moment.since(task.since.unwrap_or(now.moment))));
+        let expected = minutes(expected);
+        return Some(format!(
+            "slow: runs {runs}, expected {expected}; the agent is alive, keep waiting"
+        ));
+    }
+    if task.state != TaskState::Waiting {
+        return None;
+    }
+    let question = run.open_questions().find(|it| it.ask.task.as_ref() == Some(&plan.id));
+    if let Some(question) = question {
+        let asked = steer::ask_view(run, question, now.moment);
+        return Some(format!("waits for a person: {} ({})", asked.question, asked.how));
+    }
+    if let Some(child) = &task.child {
+        return Some(format!("waits for {child}"));
+    }
+    run.awaited_event(&plan.id).map(|event| format!("waits for the event `{event}`"))
+}
+
+/// `12 min`, or seconds for what is shorter.
+fn minutes(ms: u64) -> String {
+    if ms < 60_000 { format!("{} s", ms / 1000) } else { format!("{} min", ms / 60_000) }
 }
 
 /// How a task stands with the agents that may take over.

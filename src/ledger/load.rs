@@ -219,10 +219,12 @@ pub(super) fn word<T>(text: &str, of_word: impl Fn(&str) -> Option<T>) -> Result
     })
 }
 
-fn parse<T: DeserializeOwned>(what: impl Into<String>, text: &str) -> Result<T, Error> {
+/// JSON text of a column.
+pub(super) fn parse<T: DeserializeOwned>(what: impl Into<String>, text: &str) -> Result<T, Error> {
     serde_json::from_str(text).map_err(|source| Error::Content { what: what.into(), source })
 }
 
-fn moment(number: i64) -> Moment {
+/// A moment, from SQLite's signed integers.
+pub(super) fn moment(number: i64) -> Moment {
     Moment(number.unsigned_abs())
 }

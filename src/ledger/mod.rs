@@ -21,6 +21,7 @@ mod open;
 mod reader;
 mod record;
 mod schema;
+mod spending;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -30,3 +31,4 @@ pub use failure::Error;
 pub use handle::Ledger;
 pub use load::{AttemptRecord, Memory, RunLog};
 pub use reader::{Reader, RunSummary};
+pub use spending::{Lately, SpentRow, WorkRow};

@@ -9,7 +9,8 @@ use rusqlite::{Connection, params};
 use super::failure::{Error, sql};
 use super::load::{self, AttemptRecord, RunLog};
 use super::open;
-use crate::model::{AttemptId, Entry, RunId, RunOutcome, RunState, TaskState};
+use super::spending::{self, Lately, SpentRow, WorkRow};
+use crate::model::{AttemptId, Entry, RunId, RunOutcome, RunState, TaskId, TaskState};
 
 /// A connection that only reads. Several threads may share it; they take turns.
 #[derive(Debug)]
@@ -112,6 +113,48 @@ impl Reader {
         })
     }
 
+    /// The attempts of tasks that were made last, oldest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn lately(&self) -> Result<Vec<Lately>, Error> {
+        spending::lately(&self.db())
+    }
+
+    /// The attempts of tasks of a run, or of all runs, with their wall times, oldest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn work(&self, run: Option<&RunId>) -> Result<Vec<WorkRow>, Error> {
+        spending::work(&self.db(), run)
+    }
+
+    /// What attempts of a run, or of all runs, used, oldest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn spent(&self, run: Option<&RunId>) -> Result<Vec<SpentRow>, Error> {
+        spending::spent(&self.db(), run)
+    }
+
+    /// How often the plan of that name has run to an end, how often it completed, and how long it
+    /// took then on average, in milliseconds.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn plan_history(&self, name: &str) -> Result<(u32, u32, Option<f64>), Error> {
+        spending::plan_history(&self.db(), name)
+    }
+
+    /// How long each task of the plan of that name took on average where it succeeded, in
+    /// milliseconds, and of how many runs that is.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn task_history(&self, name: &str) -> Result<Vec<(TaskId, f64, u32)>, Error> {
+        spending::task_history(&self.db(), name)
+    }
+
     /// The runs that ended before a wall time (milliseconds since 1970), the newest first.
     ///
     /// # Errors
@@ -133,6 +176,29 @@ impl Reader {
             load::ATTEMPT
         );
         load::all(&self.db(), &text, [run.as_str()], load::attempt)
+    }
+
+    /// The latest attempts of an agent for tasks that are over, newest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn attempts_of_agent(&self, agent: &str, limit: u32) -> Result<Vec<AttemptRecord>, Error> {
+        let text = format!(
+            "{} WHERE agent = ?1 AND task IS NOT NULL AND outcome IS NOT NULL
+             ORDER BY id DESC LIMIT ?2",
+            load::ATTEMPT
+        );
+        load::all(&self.db(), &text, params![agent, limit], load::attempt)
+    }
+
+    /// The agents that have worked on tasks, by name.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn agents_of_tasks(&self) -> Result<Vec<String>, Error> {
+        let text = "SELECT DISTINCT agent FROM attempt
+                    WHERE task IS NOT NULL AND agent <> 'command' ORDER BY agent";
+        load::all(&self.db(), text, [], |row| load::column(row, 0))
     }
 
     /// One attempt.

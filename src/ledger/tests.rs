@@ -5,6 +5,8 @@
     reason = "a ledger that survives kill -9 needs a process that can be killed"
 )]
 
+mod again;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -111,6 +113,9 @@ fn order(name: &str, owner: Owner) -> Order {
         care: Default::default(),
         handover: None,
         files: std::collections::BTreeMap::new(),
+        model: None,
+        usage: crate::model::UsageFormat::None,
+        pools: Vec::new(),
     }
 }
 
@@ -186,6 +191,7 @@ fn instance(name: &str, state: InstanceState) -> InstanceRow {
         last_delay_ms: 100,
         serving: None,
         switches: vec![],
+        handover: None,
         outcome: Some(Outcome::Signal),
         why: "waits".into(),
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::outcome::words;
 use super::{
     AttemptId, Care, EnvFilter, Exit, Moment, Outcome, ProcessMark, Resources, RunId, StopSpec,
-    TaskId, Token,
+    TaskId, Token, UsageFormat,
 };
 
 words! {
@@ -219,6 +219,15 @@ pub struct Order {
     /// that holds the value.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// The model that it was asked for, if one was.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// What it writes about the tokens that it uses.
+    #[serde(default)]
+    pub usage: UsageFormat,
+    /// The named pools that it takes from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<String>,
 }
 
 /// What was found of a result when an attempt was over.

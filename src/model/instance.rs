@@ -1,5 +1,7 @@
 //! A standing agent, kept alive by the supervisor. Wanted and actual state are two facts.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::outcome::words;
@@ -80,9 +82,28 @@ pub struct InstanceRow {
     /// When the policy switched to another agent, within the failover interval.
     #[serde(default)]
     pub switches: Vec<Moment>,
+    /// What its last life left for another agent that takes over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Box<Handed>>,
     /// How its last life ended.
     #[serde(default)]
     pub outcome: Option<Outcome>,
     /// One sentence: why it stands where it stands.
     pub why: String,
+}
+
+/// What a life leaves for an agent that takes over.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handed {
+    /// Whose life it was.
+    pub from: String,
+    /// What the next agent is told.
+    pub text: String,
+}
+
+/// The text holds what an agent printed, which is nobody's business in a log.
+impl fmt::Debug for Handed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handed({}, {} bytes)", self.from, self.text.len())
+    }
 }

@@ -101,10 +101,8 @@ impl Spent {
         if shrank {
             return self.clone();
         }
-        let cost = self.cost_microusd.map(|cost| {
-            let before = known.cost_microusd.filter(|_| known.cost_reported).unwrap_or(0);
-            if self.cost_reported { cost.saturating_sub(before) } else { cost }
-        });
+        let before = known.cost_microusd.filter(|_| known.cost_reported).unwrap_or(0);
+        let cost = self.cost_microusd.map(|cost| cost.saturating_sub(before));
         Self {
             model: self.model.clone(),
             session: self.session.clone(),

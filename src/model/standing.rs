@@ -31,6 +31,9 @@ pub struct Parking {
     pub until: Moment,
     /// The same in wall time, milliseconds since 1970; for people only.
     pub until_ms: i64,
+    /// How often in a row a limit did not say when it is over: each time is longer.
+    #[serde(default)]
+    pub unsaid: u32,
     /// One sentence, with the text that said so.
     pub why: String,
 }

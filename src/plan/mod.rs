@@ -4,8 +4,8 @@
 //! Pure: it is given texts, the agents, and a way to ask whether a program exists.
 //!
 //! ```text
-//! Source --read, task, settings--> Draft --ids, depend, pattern, staff, advice--> findings
-//!                                    \--assemble--> Plan --show, resolve--> ...
+//! Source --read, task, doing, settings--> Draft --ids, depend, compare, staff, advice--> findings
+//!                                           \--assemble--> Plan --show, resolve--> ...
 //! ```
 //!
 //! | code | says | found in |

@@ -11,7 +11,7 @@ use super::surroundings::Surroundings;
 use super::tell::place_of;
 use crate::document::{Findings, Spanned, did_you_mean};
 use crate::model::Severity;
-use crate::policy::{Agent, chain};
+use crate::policy::{Agent, able, capabilities, chain};
 
 /// The agent that stands in for every other in a demonstration.
 const DEMO: &str = "demo";
@@ -107,11 +107,12 @@ impl Search<'_> {
         Team { names, capability: None }
     }
 
-    /// Those who can do something, by name; those whose program is missing only if all are.
+    /// Those who can do something, the first choice first; those whose program is missing only if all
+    /// are.
     fn able(&mut self, wanted: &Spanned<String>) -> Vec<String> {
         let agents = &self.draft.agents;
-        let able = |agent: &&Agent| agent.capabilities.contains(&wanted.value);
-        let all: Vec<&Agent> = agents.values().filter(able).collect();
+        let names = able(agents, &wanted.value);
+        let all: Vec<&Agent> = names.iter().filter_map(|name| agents.get(name)).collect();
         if all.is_empty() {
             if self.surroundings.demo {
                 self.take(&Spanned::new(DEMO.to_owned(), wanted.span));
@@ -135,10 +136,8 @@ impl Search<'_> {
         if !self.told.insert((wanted.span.start, wanted.value.clone())) {
             return;
         }
-        let agents = self.draft.agents.values();
-        let known: BTreeSet<&str> =
-            agents.flat_map(|agent| &agent.capabilities).map(String::as_str).collect();
-        let near = did_you_mean(&wanted.value, known.iter().copied());
+        let known = capabilities(&self.draft.agents);
+        let near = did_you_mean(&wanted.value, known.iter().map(String::as_str));
         let list = known.into_iter().take(12).collect::<Vec<_>>().join(", ");
         let help = near.unwrap_or_else(|| match list.as_str() {
             "" => "no agent says what it can do; add `capabilities` to one".to_owned(),

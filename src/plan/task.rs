@@ -67,7 +67,7 @@ pub(crate) fn read(
         settings.hooks.extend(inherited.hooks.iter().cloned());
     }
     settings.fill(inherited.defaults, kind);
-    if let Some(text) = &settings.idempotency {
+    if let Some(text) = settings.idempotency.as_ref().filter(|_| kind == Kind::Agent) {
         let said = format!("This may be done more than once: {text}");
         let text = Text::made(said, id.span);
         settings.constraints.get_or_insert_default().push(text);

@@ -69,7 +69,9 @@ pub(crate) fn read(table: &mut Table<'_>, reader: &Reader<'_>) -> Option<Used> {
         Some(Ok(parts)) => parts,
         Some(Err(why)) => {
             let name = name.map(|name| name.value).unwrap_or_default();
-            reader.findings.error("E03", place, format!("template `{name}`: {why}"));
+            let named = why.contains(&format!("`{name}`"));
+            let message = if named { why } else { format!("template `{name}`: {why}") };
+            reader.findings.error("E03", place, message);
             TemplateParts::default()
         }
         None => TemplateParts::default(),

@@ -5,7 +5,7 @@
 //! the same name that was known before, as long as the table gives no `command` of its own, for
 //! then it is another program; else an agent that says nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::document::{Span, Spanned, Table, did_you_mean};
@@ -46,10 +46,13 @@ pub fn read_agents(
     });
     let from = From { inherited, blank: &blank, contracts: &BTreeMap::new() };
     let mut agents = read_agents_from(root, base_dir, from);
-    // Agents that come with a plan are the first choice for what they can do.
+    // For what the routing table knows, agents that come with a plan are the first choice.
+    let routed: BTreeSet<String> =
+        inherited.values().flat_map(|agent| agent.traits.ranks.keys().cloned()).collect();
     for name in written {
         let Some(agent) = agents.get_mut(&name) else { continue };
-        agent.traits.ranks = agent.capabilities.iter().map(|own| (capability(own), 0)).collect();
+        let own = agent.capabilities.iter().map(|own| capability(own));
+        agent.traits.ranks = own.filter(|own| routed.contains(own)).map(|own| (own, 0)).collect();
     }
     agents
 }

@@ -8,7 +8,7 @@ use crate::document::{Findings, Source, Span, did_you_mean};
 
 use super::agent::{Agent, AgentType};
 use super::checks::complaint_about_name;
-use super::traits::Level;
+use super::traits::{Level, Traits};
 
 /// The code of what is wrong with a contract.
 const CODE: &str = "C15";
@@ -128,7 +128,7 @@ impl Contract {
         agent.description = format!("{} on {}", self.name, base.name);
         agent.capabilities = Vec::new();
         (agent.inputs, agent.outputs, agent.downstream) = (Vec::new(), Vec::new(), Vec::new());
-        agent.traits = super::Traits { profile: true, ..super::Traits::default() };
+        agent.traits = Traits { profile: true, ..Traits::default() };
         self.describe(&mut agent);
         agent.settle();
         agent

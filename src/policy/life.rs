@@ -1,6 +1,6 @@
 //! Reads the policy keys of an agent, and checks that they make sense together.
 
-use crate::document::{Table, show_duration as told};
+use crate::document::{Kind, Table, show_duration as told};
 use crate::model::{KillMode, signal_name};
 
 use super::agent::{Delay, OnStartLimit, Policy, ResetAfter, Restart};
@@ -9,6 +9,7 @@ use super::amount::{
 };
 use super::around::Around;
 use super::care::read_care;
+use super::keys::check_key;
 use super::restart::delay_ms;
 use super::status::{signal, statuses};
 use super::unsupported::{self, refuse};
@@ -126,6 +127,16 @@ fn read_timeouts(table: &mut Table<'_>, policy: &mut Policy) {
 
 fn read_stop(table: &mut Table<'_>, policy: &mut Policy) {
     let keys = table.texts("stop_keys");
+    if let Some(value) = table.value("stop_keys").filter(|value| value.kind() == Kind::Array) {
+        for item in value.items().unwrap_or_default() {
+            // What is no text was found already.
+            if item.kind() == Kind::String
+                && let Some(key) = item.text()
+            {
+                check_key(&item, &key.value);
+            }
+        }
+    }
     set(&mut policy.stop.keys, keys.map(|keys| keys.into_iter().map(|key| key.value).collect()));
     set(&mut policy.stop.signal, signal(table, "stop_signal"));
     set(&mut policy.stop.timeout_ms, finite(table, "stop_timeout"));

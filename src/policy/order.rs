@@ -72,6 +72,9 @@ impl Agent {
             care: self.policy.care.clone(),
             handover: None,
             files: std::collections::BTreeMap::new(),
+            model: self.model.clone(),
+            usage: self.usage,
+            pools: Vec::new(),
         }
     }
 

@@ -7,6 +7,7 @@ use super::agent::Policy;
 use super::amount::{at_least_one, bytes, finite, percent, read_rows, span_of_time};
 use super::around::Around;
 use super::invocation::read_program;
+use super::keys::check_key;
 use super::pattern::pattern;
 
 /// Numbers of a probe that says nothing: those of Kubernetes, but for the longer timeout.
@@ -240,7 +241,9 @@ fn read_remedy(value: &Value<'_>) -> Option<Remedy> {
         ("restart", _) => Some(Remedy::Restart),
         ("failover", _) => Some(Remedy::Failover),
         ("alarm", _) => Some(Remedy::Alarm),
-        (_, Some(keys)) if !keys.is_empty() => Some(Remedy::Keys(keys)),
+        (_, Some(keys)) if !keys.is_empty() => {
+            keys.iter().all(|key| check_key(value, key)).then_some(Remedy::Keys(keys))
+        }
         _ => {
             let message = format!("`{}`: there is no remedy `{text}`", value.label());
             let problem = value.findings().error("C12", value.span(), message);

@@ -64,6 +64,14 @@ fn named(key: &str) -> Option<&'static [u8]> {
 mod tests {
     use super::*;
 
+    /// What is configured by its name is sent as a key.
+    #[test]
+    fn every_key_with_a_name_has_bytes() {
+        for key in crate::model::KEYS {
+            assert!(named(key).is_some(), "{key}");
+        }
+    }
+
     #[test]
     fn names_become_bytes_and_the_rest_is_literal() {
         let cases: [(&str, &[u8]); 12] = [

@@ -271,7 +271,7 @@ pub struct Explanation {
     pub state: String,
     /// One sentence.
     pub why: String,
-    /// What is counted, how much of it there is, and how much there may be.
+    /// What is counted, as a word of a document, how much of it there is, and how much there may be.
     pub counters: Vec<(&'static str, u64, Option<u64>)>,
     /// When the next thing happens by itself, and what.
     pub next: Option<(Moment, String)>,

@@ -14,18 +14,18 @@ impl Supervisor {
         };
         let policy = self.agents.get(self.serving(row)).map(|agent| &agent.policy);
         let mut counters = vec![
-            ("attempts so far", u64::from(row.attempts), None),
-            ("restarts by policy", u64::from(row.restarts), None),
+            ("attempts", u64::from(row.attempts), None),
+            ("restarts_by_policy", u64::from(row.restarts), None),
             (
-                "starts in the start-limit window",
+                "starts_in_window",
                 count(row.starts.len()),
                 policy.map(|policy| u64::from(policy.start_limit_burst)),
             ),
-            ("restarts in a row", u64::from(row.streak), None),
-            ("last restart delay in ms", row.last_delay_ms, None),
+            ("restarts_in_a_row", u64::from(row.streak), None),
+            ("last_delay_ms", row.last_delay_ms, None),
         ];
         if let Some((used, most)) = self.switches(row, now) {
-            let name = "switches in the failover interval";
+            let name = "switches_in_interval";
             counters.push((name, u64::from(used), Some(u64::from(most))));
         }
         let mut why = row.why.clone();
@@ -78,7 +78,7 @@ impl Supervisor {
     fn group_counter(&self, group: &Group) -> (&'static str, u64, Option<u64>) {
         let starts = self.group_rows.get(&group.name).map_or(0, |row| row.starts.len());
         let limit = u64::from(group.start_limit_burst);
-        ("group restarts in the start-limit window", count(starts), (limit > 0).then_some(limit))
+        ("group_restarts_in_window", count(starts), (limit > 0).then_some(limit))
     }
 
     /// An agent without instance is only worth a word while it is parked.

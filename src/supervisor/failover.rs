@@ -12,8 +12,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::model::{
-    Activity, AttemptEnd, AttemptId, Desired, InstanceRow, InstanceState, Moment, Order, Outcome,
-    Owner, PromptBy, StartReason, StopCause, Then,
+    Activity, AttemptEnd, AttemptId, Desired, Handed, InstanceRow, InstanceState, Moment, Order,
+    Outcome, Owner, PromptBy, StartReason, StopCause, Then,
 };
 use crate::policy::{Agent, Failback, Failover, about, chain};
 use crate::transcript::{Handover, handover};
@@ -323,16 +323,18 @@ impl Supervisor {
             cwd: Some(cwd.as_ref()).filter(|cwd| *cwd != "."),
             log: Some(&log),
         });
-        self.handovers.insert(name.to_owned(), (order.agent.clone(), text));
+        if let Some(row) = self.instances.get_mut(name) {
+            // It is written down with what is decided about this end.
+            row.handover = Some(Box::new(Handed { from: order.agent.clone(), text }));
+        }
     }
 
     /// Gives an order what another agent left behind.
     pub(super) fn hand_over(&mut self, order: &mut Order) {
         let Owner::Instance { name } = &order.owner else { return };
-        let Some((_, text)) = self.handovers.remove(name).filter(|(from, _)| *from != order.agent)
-        else {
-            return;
-        };
+        let left = self.instances.get_mut(name).and_then(|row| row.handover.take());
+        let left = left.filter(|left| left.from != order.agent);
+        let Some(text) = left.map(|left| left.text) else { return };
         // An agent that is given a prompt reads it there too; one that is given none has the file.
         match order.prompt_by {
             PromptBy::Argv | PromptBy::File | PromptBy::Type => {
@@ -347,4 +349,38 @@ impl Supervisor {
 fn begin_afresh(row: &mut InstanceRow) {
     (row.streak, row.last_delay_ms, row.not_before) = (0, 0, None);
     row.starts.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Remembered, Settings};
+    use super::*;
+    use crate::model::Mint;
+    use crate::policy::Identity;
+
+    /// What an agent left is told to the one that takes over, whichever daemon starts that; rows
+    /// that an older version wrote have nothing to tell.
+    #[test]
+    fn the_next_daemon_hands_over_too() {
+        let old = r#"{"name":"a","desired":"up","state":"backoff","attempt":null,"attempts":1,
+            "restarts":0,"streak":0,"starts":[],"not_before":9,"last_delay_ms":0,"why":"waits"}"#;
+        let old: InstanceRow = serde_json::from_str(old).unwrap();
+        let left =
+            |from: &str| Box::new(Handed { from: from.to_owned(), text: "half done".to_owned() });
+        for (handover, told) in [(None, false), (Some(left("a")), true), (Some(left("b")), false)] {
+            let row = InstanceRow { handover, ..old.clone() };
+            // As the ledger keeps it.
+            let row = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
+            let remembered = Remembered { instances: vec![row], ..Remembered::default() };
+            let settings = Settings { keep_success: None, keep_failure: None };
+            let mint = Mint::new([1; 32]);
+            let mut next = Supervisor::recover(Moment(0), settings, remembered, mint).unwrap();
+            let owner = Owner::Instance { name: "a".to_owned() };
+            let identity = Identity::mint(&mut Mint::new([2; 32]), owner, 2, StartReason::Failover);
+            let mut order = Agent::new("b").order(identity, ".".into());
+            next.hand_over(&mut order);
+            assert_eq!(order.handover.as_deref() == Some("half done"), told);
+            assert!(next.instances["a"].handover.is_none(), "it is told once");
+        }
+    }
 }

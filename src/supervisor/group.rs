@@ -228,6 +228,9 @@ impl Supervisor {
         out: &mut Vec<Action>,
     ) -> bool {
         let Some(group) = self.group_of(name).map(|group| group.name.clone()) else { return false };
+        if reason != StartReason::Manual && self.stays_down(&group, name, out) {
+            return true;
+        }
         self.put_in_turn(&group, name, reason);
         let why = format!("waits for its turn in group `{group}`");
         self.update(name, &why, out, |row| {
@@ -276,7 +279,9 @@ impl Supervisor {
             out.push(Action::Record(Fact::GroupRemoved { name }));
         }
         for name in orphans {
-            if let Some(group) = self.group_of(&name).map(|group| group.name.clone()) {
+            if let Some(group) = self.group_of(&name).map(|group| group.name.clone())
+                && !self.stays_down(&group, &name, out)
+            {
                 self.put_in_turn(&group, &name, StartReason::Group);
             }
         }

@@ -337,6 +337,9 @@ impl Supervisor {
         let group = self.group_of(name).map(|group| group.name.clone());
         let ordered = group.is_some();
         if let Some(group) = group {
+            if self.stays_down(&group, name, out) {
+                return;
+            }
             self.put_in_turn(&group, name, StartReason::First);
             self.tell_group(&group, "down with the daemon; comes back with it");
         }
@@ -382,6 +385,7 @@ fn blank(name: &str) -> InstanceRow {
         last_delay_ms: 0,
         serving: None,
         switches: Vec::new(),
+        handover: None,
         outcome: None,
         why: "never started".to_owned(),
     }

@@ -70,8 +70,6 @@ pub struct Supervisor {
     /// How often in a row each agent hit a limit without saying until when.
     unsaid_limits: BTreeMap<String, u32>,
     rules: rules::Rules,
-    /// What the last life of an instance left for one that takes over: who it was, and the text.
-    handovers: BTreeMap<String, (String, String)>,
     attempts: BTreeMap<AttemptId, Attempt>,
     instances: BTreeMap<String, InstanceRow>,
     /// Windows to be closed: when, and whether their attempt succeeded.

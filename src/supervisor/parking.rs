@@ -48,7 +48,8 @@ impl Supervisor {
         }
         let until_ms = read_at.ms.saturating_add_unsigned(wait_ms);
         let why = format!("usage limit, {said}: {}", verdict.end.message);
-        let parking = Parking { agent: agent.clone(), until, until_ms, why };
+        let unsaid = self.unsaid_limits.get(agent).copied().unwrap_or(0);
+        let parking = Parking { agent: agent.clone(), until, until_ms, unsaid, why };
         self.parked.insert(agent.clone(), parking.clone());
         out.push(Action::Record(Fact::Parked(parking)));
         out.push(Action::Tell(News::Parked { agent: agent.clone(), until }));
@@ -144,5 +145,29 @@ impl Supervisor {
             row.state = InstanceState::Backoff;
             row.not_before = Some(until);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Remembered, Settings};
+    use super::*;
+    use crate::model::Mint;
+
+    /// Limits that do not say when they are over are waited for ever longer, whichever daemon sees
+    /// the next one.
+    #[test]
+    fn waits_go_on_doubling_in_the_next_daemon() {
+        let old = r#"{"agent":"a","until":5,"until_ms":5,"why":"usage limit"}"#;
+        let old: Parking = serde_json::from_str(old).unwrap();
+        for (unsaid, factor) in [(old.unsaid, 1), (1, 2), (3, 8)] {
+            let parking = Parking { unsaid, ..old.clone() };
+            let remembered = Remembered { parked: vec![parking], ..Remembered::default() };
+            let settings = Settings { keep_success: None, keep_failure: None };
+            let mint = Mint::new([1; 32]);
+            let next = Supervisor::recover(Moment(0), settings, remembered, mint);
+            let (ms, _) = next.unwrap().limit_ms("a", None, WallTime::default());
+            assert_eq!(ms, UNSAID_MS * factor, "{unsaid}");
+        }
     }
 }

@@ -194,6 +194,19 @@ impl Supervisor {
         true
     }
 
+    /// Has a member stay down with its group, if that has given up: only a person starts anybody of
+    /// it again. False when it has not, and then nothing was done.
+    pub(super) fn stays_down(&mut self, group: &str, name: &str, out: &mut Vec<Action>) -> bool {
+        let Some(row) = self.group_rows.get(group).filter(|row| row.failed) else { return false };
+        let why = row.why.clone();
+        self.update(name, &why, out, |row| {
+            row.desired = Desired::Up;
+            row.state = InstanceState::Failed;
+            row.not_before = None;
+        });
+        true
+    }
+
     /// A member no longer waits for its turn.
     pub(super) fn leave_turn(&mut self, group: &str, name: &str) {
         self.change_group(group, |row| row.to_start.retain(|member| member != name));

@@ -15,9 +15,11 @@ mod scan;
 mod tag;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod value;
 
 pub use handover::{Handover, fence_for, handover, last_lines};
 pub use plain::{plain, tail};
 pub use scan::{Scanner, Settings};
+pub use usage::{Metered, meter};
 pub use value::value_of;

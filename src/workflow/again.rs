@@ -31,6 +31,9 @@ pub enum NotAgain {
     /// It is not over yet.
     #[error("`{0}` is not over yet: it will be done anyway")]
     NotOver(TaskId),
+    /// The run is about to end.
+    #[error("{0} is about to end; wait for that, then do it again")]
+    Ends(RunId),
     /// Nothing failed.
     #[error("nothing of it failed or was skipped; name what is to be done again with `--task`")]
     Nothing,
@@ -67,6 +70,7 @@ pub fn what_again(
     named: Option<&str>,
     with_downstream: bool,
 ) -> Result<Vec<TaskId>, NotAgain> {
+    still_works(run)?;
     let tasks = match named {
         None => {
             let failed: BTreeSet<TaskId> = what_failed(run).into_iter().collect();
@@ -166,6 +170,12 @@ fn is_finish(plan: &plan::Task) -> bool {
     matches!(plan.origin, Some(Origin::Finish))
 }
 
+/// What is being ended is not begun again before it is over.
+fn still_works(run: &Run) -> Result<(), NotAgain> {
+    let ends = !run.state.is_end() && (run.cancelling || run.closing);
+    if ends { Err(NotAgain::Ends(run.id.clone())) } else { Ok(()) }
+}
+
 /// An edited plan, made ready to take the place of the one that a run has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Edit {
@@ -180,6 +190,7 @@ pub struct Edit {
 /// # Errors
 /// When something that it changes or takes away is at work.
 pub fn edit(run: &Run, mut plan: Plan) -> Result<Edit, NotAgain> {
+    still_works(run)?;
     let old: BTreeMap<&TaskId, &plan::Task> =
         run.plan.tasks.iter().map(|task| (&task.id, task)).collect();
     let same = |task: &plan::Task| old.get(&task.id).is_some_and(|old| **old == *task);
@@ -245,6 +256,7 @@ impl Workflow {
             return;
         }
         self.take_up(now, id, RETRY, out);
+        self.stopping.remove(id);
         self.ask_again(now, id, tasks, out);
         for task in tasks {
             let over = self.runs[id].task(task).is_some_and(|task| task.state.is_end());

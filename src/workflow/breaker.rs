@@ -12,7 +12,7 @@ use crate::model::{Ask, AskKind, Moment, Outcome, RunFact, RunId, RunState, Task
 use crate::plan::{self, Origin};
 
 use super::asking::{ACCEPT, ADJUST, RETRY};
-use super::{Action, Run, Task, Workflow};
+use super::{Action, Question, Run, Task, Workflow};
 
 /// Why a run is paused.
 pub const FAILURES: &str = "failures";
@@ -52,9 +52,21 @@ impl Run {
         )
     }
 
+    /// What a question says now: what ran on when it was asked may have ended since.
+    pub fn asked_now(&self, question: &Question) -> String {
+        let open = question.ask.kind == AskKind::Failures && question.answer.is_none();
+        if open { self.partial_results() } else { question.ask.question.clone() }
+    }
+
     /// Whether a person has to decide about failures first.
     pub fn asks_about_failures(&self) -> bool {
         self.open_questions().any(|question| question.ask.kind == AskKind::Failures)
+    }
+
+    /// Whether it cannot end before a person has decided about its failures. With nothing to show
+    /// for it there is nothing to decide (feature K6).
+    pub(super) fn must_decide(&self) -> bool {
+        self.asks_about_failures() && !self.cancelling && !self.all_failed()
     }
 
     /// Whether everything is over and nothing of it succeeded (feature K6).

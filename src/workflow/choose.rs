@@ -187,15 +187,3 @@ impl Staff<'_> {
 fn cost(run: &Run, name: &str) -> Level {
     run.plan.agents.get(name).map(|agent| agent.traits.cost).unwrap_or_default()
 }
-
-/// The place of the agent after this one in the list that the plan names: the others who can do it
-/// and were not tried yet, in order, then the fallbacks.
-pub(super) fn after(plan: &plan::Task, task: &Task) -> Option<usize> {
-    let (able, all) = (plan.work.alternatives(), plan.work.agents().len().max(1));
-    if able <= 1 {
-        return (task.agent_index + 1 < all).then_some(task.agent_index + 1);
-    }
-    let untried = |index: &usize| *index != task.agent_index && !task.tried.contains(index);
-    let equal = (0..able).filter(|_| task.agent_index < able).find(untried);
-    equal.or_else(|| (able.max(task.agent_index)..all).find(untried))
-}

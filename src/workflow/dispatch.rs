@@ -29,6 +29,7 @@ struct Candidate {
 impl Workflow {
     pub(super) fn dispatch(&mut self, now: Moment, out: &mut Vec<Action>) {
         self.wake = None;
+        self.look_at_budgets(now, out);
         let mut slots = Slots::count(self.runs.values());
         for candidate in self.candidates(now, &slots) {
             // One that cannot start holds up nobody behind it.

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::model::{
-    AttemptEnd, AttemptId, Fact, Moment, Order, Parent, RunFact, RunId, StopCause, Submission,
-    TaskId, Then,
+    AttemptEnd, AttemptId, Fact, Moment, Order, Parent, RunFact, RunId, Spent, StopCause,
+    Submission, TaskId, Then,
 };
+use crate::policy::Price;
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +105,17 @@ pub enum Event {
         tail: String,
         /// Its log.
         log: PathBuf,
+    },
+    /// It was found in its output what an attempt used; said before its end.
+    AttemptSpent {
+        /// Which run.
+        run: RunId,
+        /// Whose.
+        attempt: AttemptId,
+        /// What it used. Counters of a session are those of the whole session.
+        spent: Vec<Spent>,
+        /// What tokens cost, where the program does not tell.
+        prices: Vec<Price>,
     },
     /// An agent, or a person in its place, said something that was judged just now. What no longer
     /// fits is dropped.

@@ -16,6 +16,8 @@ pub struct Kept {
     pub messages: Vec<Message>,
     /// What each attempt used, added up.
     pub spent: BTreeMap<AttemptId, (TaskId, Spent)>,
+    /// The same by session of the program and model, for counters that go on over attempts.
+    pub sessions: BTreeMap<(String, String), Spent>,
     /// The workers that were asked for, by the key of the wish.
     pub wishes: BTreeMap<String, TaskId>,
     /// The attempts that were told to be late.
@@ -48,6 +50,14 @@ impl Kept {
         total
     }
 
+    /// What a task used, all attempts together.
+    pub fn of_task(&self, task: &TaskId) -> Spent {
+        let mut total = Spent::default();
+        let own = self.spent.values().filter(|(of, _)| of == task);
+        own.for_each(|(_, spent)| total.add(spent));
+        total
+    }
+
     /// Takes in a fact that moves no task.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the facts that move something")]
     pub(super) fn take(&mut self, at: Moment, fact: &RunFact) {
@@ -70,6 +80,10 @@ impl Kept {
             RunFact::TaskSpent { task, attempt, spent } => {
                 let fresh = || (task.clone(), Spent::default());
                 self.spent.entry(attempt.clone()).or_insert_with(fresh).1.add(spent);
+                let session = (spent.session.clone(), spent.model.clone());
+                let known = self.sessions.entry(session).or_default();
+                known.add(spent);
+                known.cost_reported |= spent.cost_reported;
             }
             RunFact::TaskStalled { attempt, .. } => {
                 self.stalled.insert(attempt.clone(), at);

@@ -8,6 +8,7 @@ mod again;
 mod asking;
 mod begin;
 mod breaker;
+mod budget;
 mod census;
 mod choose;
 mod clocks;
@@ -18,6 +19,7 @@ mod events;
 mod failover;
 mod fold;
 mod gather;
+mod gauge;
 mod handing;
 mod hooks;
 mod items;
@@ -44,6 +46,7 @@ mod talk;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod usage;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,6 +101,11 @@ pub struct Workflow {
     starts: pools::Starts,
     /// When a rate has room again that a task waits for.
     wake: Option<Moment>,
+    /// What runs learned, by the name of their plan.
+    lessons: BTreeMap<String, String>,
+    /// Budgets that were told to be used up, by run and task. Lost with the daemon, which then
+    /// tells once more.
+    warned: BTreeSet<(RunId, Option<TaskId>)>,
 }
 
 /// A run that cannot be taken up again.
@@ -121,6 +129,7 @@ impl Workflow {
             late: BTreeSet::new(),
             parked: BTreeMap::new(),
             released: BTreeSet::new(),
+            lessons: BTreeMap::new(),
             signals: BTreeMap::new(),
             last_signal: 0,
             asked_for: BTreeSet::new(),
@@ -128,6 +137,7 @@ impl Workflow {
             standings: standing::Standings::default(),
             starts: pools::Starts::default(),
             wake: None,
+            warned: BTreeSet::new(),
         }
     }
 
@@ -155,7 +165,8 @@ impl Workflow {
     }
 
     /// Takes up a run that an earlier daemon left.
-    pub fn adopt(&mut self, run: Run) {
+    pub fn adopt(&mut self, mut run: Run) {
+        run.lessons = self.lessons.get(&run.plan.name).cloned();
         self.runs.insert(run.id.clone(), run);
     }
 
@@ -184,6 +195,18 @@ impl Workflow {
         self.runs.values().map(waits).sum()
     }
 
+    /// Has the prompts of a plan's later attempts tell what its runs learned (feature N11).
+    pub fn teach(&mut self, plan: &str, lessons: &str) {
+        let lessons = Some(lessons.trim().to_owned()).filter(|text| !text.is_empty());
+        for run in self.runs.values_mut().filter(|run| run.plan.name == plan) {
+            run.lessons.clone_from(&lessons);
+        }
+        match lessons {
+            Some(lessons) => self.lessons.insert(plan.to_owned(), lessons),
+            None => self.lessons.remove(plan),
+        };
+    }
+
     /// Takes one event and says what to do about it.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         let mut out = Vec::new();
@@ -208,6 +231,9 @@ impl Workflow {
             Event::AttemptEnded { run, attempt, end, then, value, tail, log } => {
                 let report = Report { attempt, end, then, value, tail, log };
                 self.attempt_ended(now, &run, report, &mut out);
+            }
+            Event::AttemptSpent { run, attempt, spent, prices } => {
+                self.attempt_spent(now, &run, &attempt, &spent, &prices, &mut out);
             }
             Event::Said { run, facts } => self.said(now, &run, facts, &mut out),
             Event::AgentParked { agent, until } => {
@@ -252,7 +278,8 @@ impl Workflow {
         let id = submission.run.clone();
         let asks = submission.needs_approval;
         let fact = RunFact::Submitted(Box::new(submission.clone()));
-        let run = Run::submitted(now, submission).expect("the checker made this plan just now");
+        let mut run = Run::submitted(now, submission).expect("the checker made this plan just now");
+        run.lessons = self.lessons.get(&run.plan.name).cloned();
         out.push(Action::Record(Fact::Run { run: id.clone(), fact }));
         let asks = asks && run.plan.approval != Approval::None;
         self.runs.insert(id.clone(), run);
@@ -342,6 +369,7 @@ impl Workflow {
             let text = "the end of an attempt that no task waits for was dropped".to_owned();
             return out.push(Action::Record(Fact::Noted { about, text }));
         };
+        self.told.remove(&report.attempt);
         let random = self.mint.number();
         let run = self.runs.get(id).expect("its task was found");
         let outcome = report.end.outcome;

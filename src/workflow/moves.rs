@@ -71,12 +71,13 @@ impl Task {
         use TaskState as S;
         match (self.state, fact) {
             (
-                S::Starting | S::Running | S::Blocked | S::Queued | S::Waiting,
+                S::Starting | S::Running | S::Blocked | S::Queued | S::Waiting | S::RetryWait,
                 RunFact::TaskSucceeded { attempt, output, .. },
             ) if self.may_end_by(attempt.as_ref()) => {
                 self.state = S::Success;
                 self.output = Some(output.clone());
                 self.error = None;
+                self.not_before = None;
                 self.ended = Some(at);
             }
             (

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::model::{
     EnvFilter, Limits, Order, Outcome, Owner, PromptBy, ResultRule, StartReason, TaskError,
-    window_label,
+    UsageFormat, window_label,
 };
 use crate::plan::{
     self, InputUse, Lookup, Origin, OutputAs, Template, Work, resolve_input, resolve_text,
@@ -31,9 +31,12 @@ pub(super) fn order(
             let agent = run.plan.agents.get(name).ok_or_else(|| {
                 unusable(format!("agent `{name}` is missing from the frozen plan"))
             })?;
+            // A task may ask for another model than its agent has.
+            let mut agent = agent.clone();
+            agent.model = plan.model.clone().or(agent.model);
             let mut order = agent.order(identity, cwd);
             order.handover = handed_over(run, plan, &order);
-            order.prompt = Some(agent_prompt(run, plan, agent, &values, &order)?);
+            order.prompt = Some(agent_prompt(run, plan, &agent, &values, &order)?);
             handing::check_prompt(&order).map_err(unusable)?;
             order
         }
@@ -51,6 +54,7 @@ pub(super) fn order(
         order.label = window_label(&label, &order.attempt);
     }
     order.schema.clone_from(&plan.output);
+    order.pools = plan.uses.keys().cloned().collect();
     let reported = plan.output_as == OutputAs::Report;
     // A worker's result goes to its lead.
     let read = || is_read(run, plan) || plan.worker_of().is_some();
@@ -165,6 +169,9 @@ fn command_order(
         care: policy.care,
         handover: None,
         files,
+        model: None,
+        usage: UsageFormat::None,
+        pools: Vec::new(),
     })
 }
 

@@ -26,7 +26,7 @@ pub fn document(run: &Run, started_at: Option<&str>, now: Moment) -> Value {
         "duration_ms": duration,
         "phases": run.plan.phases.iter().map(|p| phase(run, p, end)).collect::<Vec<_>>(),
         "summary": summary(run),
-        "usage": { "agents": agents(run) },
+        "usage": super::usage::document(run, end),
     });
     if let Some(at) = started_at {
         results["started_at"] = json!(at);
@@ -218,10 +218,4 @@ fn gaps(run: &Run) -> Vec<Value> {
             json!({ "task": plan.id, "reason": reason })
         })
         .collect()
-}
-
-fn agents(run: &Run) -> usize {
-    let used: BTreeSet<&String> =
-        run.tasks.values().filter_map(|task| task.agent.as_ref()).collect();
-    used.len()
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::model::{Outcome, StartReason};
 use crate::plan::{self, RetryWait};
 
-use super::choose;
 use super::run::Task;
 
 /// How often in a row an attempt is made again because nobody knows how the one before ended.
@@ -72,10 +71,22 @@ fn decide(
         let wait = wait(&plan.retry_wait, task.used, random);
         return Next::Again { agent_index: task.agent_index, wait, reason: StartReason::Retry };
     }
-    if let Some(agent_index) = choose::after(plan, task) {
+    if let Some(agent_index) = next_agent(plan, task) {
         return Next::Again { agent_index, wait: Duration::ZERO, reason: StartReason::Fallback };
     }
     Next::GiveUp
+}
+
+/// The place of the agent after this one in the list that the plan names: the others who can do it
+/// and were not tried yet, in order, then the fallbacks.
+fn next_agent(plan: &plan::Task, task: &Task) -> Option<usize> {
+    let (able, all) = (plan.work.alternatives(), plan.work.agents().len().max(1));
+    if able <= 1 {
+        return (task.agent_index + 1 < all).then_some(task.agent_index + 1);
+    }
+    let untried = |index: &usize| *index != task.agent_index && !task.tried.contains(index);
+    let equal = (0..able).filter(|_| task.agent_index < able).find(untried);
+    equal.or_else(|| (able.max(task.agent_index)..all).find(untried))
 }
 
 fn retries(plan: &plan::Task, agent_index: usize) -> u32 {

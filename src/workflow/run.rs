@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::census::{Census, Seen, look};
+use super::gauge::Gauge;
 use super::items::Mapped;
 use super::kept::Kept;
 use super::{asking, pause};
@@ -53,6 +54,8 @@ pub struct Run {
     pub(super) tasks: BTreeMap<TaskId, Task>,
     /// When tasks went over to another agent, by the first agent of theirs, which has the budget.
     pub(super) switches: BTreeMap<String, Vec<Moment>>,
+    /// How much of its time it used.
+    pub(super) gauge: Gauge,
     /// What was told about it and asked, beside the moves of its tasks.
     pub kept: Kept,
     /// Which of its tasks stand where.
@@ -65,6 +68,8 @@ pub struct Run {
     pub(super) halted: BTreeSet<AttemptId>,
     /// Since when it is paused.
     pub(super) paused: Option<Moment>,
+    /// What earlier runs of its plan learned (feature N11); not a fact of the run.
+    pub(super) lessons: Option<String>,
 }
 
 /// A task of a run.
@@ -199,12 +204,14 @@ impl Run {
             ended: None,
             tasks,
             switches: BTreeMap::new(),
+            gauge: Gauge::default(),
             kept: Kept::default(),
             census,
             maps: BTreeMap::new(),
             began: BTreeMap::new(),
             halted: BTreeSet::new(),
             paused: None,
+            lessons: None,
         })
     }
 
@@ -235,6 +242,7 @@ impl Run {
     /// # Errors
     /// When the state does not allow it; nothing is changed then.
     pub fn apply(&mut self, at: Moment, fact: &RunFact) -> Result<(), IllegalFact> {
+        self.measure(at);
         self.take(at, fact)?;
         self.keep_count(at, fact);
         Ok(())

@@ -129,9 +129,7 @@ impl Workflow {
     fn finish(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
         let over = run.census.all_over();
-        // Whoever wants its end has decided.
-        let asks = run.asks_about_failures() && !run.all_failed() && !run.cancelling;
-        if run.state.is_end() || !over || asks {
+        if run.state.is_end() || !over || run.must_decide() {
             return;
         }
         let (outcome, root_cause) = outcome(run);

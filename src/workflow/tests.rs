@@ -5,6 +5,7 @@ mod documents;
 mod events;
 mod flow;
 mod mapping;
+mod money;
 mod moves;
 mod prompts;
 mod reducing;

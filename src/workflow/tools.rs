@@ -27,7 +27,7 @@ pub(super) struct Told {
 
 /// What the agent of a task is told.
 pub(super) fn told(run: &Run, plan: &plan::Task) -> Told {
-    Told { workers: workers(run, plan), lessons: None, verbs: verbs(run, plan) }
+    Told { workers: workers(run, plan), lessons: run.lessons.clone(), verbs: verbs(run, plan) }
 }
 
 fn verbs(run: &Run, plan: &plan::Task) -> Vec<String> {

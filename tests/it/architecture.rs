@@ -126,7 +126,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("tmux_interface", &["tmux"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
-    ("minijinja", &["template"]),
+    ("minijinja", &["template", "workflow"]),
 ];
 
 fn sources() -> Vec<Source> {

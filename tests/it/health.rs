@@ -80,6 +80,13 @@ fn a_probe_does_not_outlive_its_time() {
     wait_for("a verdict", || probe(&why(&scene))["state"] == "failing");
     let text = why(&scene).to_string();
     assert!(text.contains("took longer than 0.1 s") && text.contains("alarm"), "{text}");
+    let health = bot(&scene)["health"].clone();
+    assert_eq!((&health["state"], &health["failing"]), (&json!("failing"), &json!(["exec"])));
+    let table = scene.call(&["ps"]).stdout;
+    assert!(table.contains("running, failing") && table.contains("failing: exec: took"), "{table}");
+    let counters = &why(&scene)["counters"];
+    assert_eq!(counters["attempts"], json!({"value": 1, "limit": null}), "{counters}");
+    assert_eq!(counters["starts_in_window"], json!({"value": 0, "limit": 100}), "{counters}");
     assert_untouched(&scene, pid);
     assert_eq!(read(&scene, "named").lines().next(), Some(&*format!("bot {pid}")));
     assert_eq!(scene.call(&["stop", "bot"]).code, 0);

@@ -1,12 +1,14 @@
 //! The integration tests: one binary, one module per subject.
 
 mod activity;
+mod agents;
 mod architecture;
 mod cli;
 mod cli_autostart;
 mod cli_follow;
 mod configuration;
 mod control;
+mod cost;
 mod crash;
 mod demo_agents;
 mod documents;
@@ -22,6 +24,7 @@ mod guard;
 mod health;
 mod instances;
 mod leftovers;
+mod library;
 mod manners;
 mod maps;
 mod mistakes;
@@ -36,11 +39,14 @@ mod scenarios;
 mod scene;
 mod schema;
 mod shim;
+mod shipped;
 mod simulation;
 mod soak;
 mod stage;
+mod steering;
 mod templates;
 mod tmux;
 mod tmux_death;
 mod truth;
 mod wait;
+mod workers;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use muxvisor::daemon::Templates;
 use muxvisor::document::{Source, render, tally};
 use muxvisor::model::{Outcome, Severity, TaskId};
 use muxvisor::plan::{
@@ -69,10 +70,11 @@ fn check_among(
     plan::check(&Source::new(name, text), &surroundings)
 }
 
-/// The one template there is.
+/// A template of these tests, and those that are shipped.
 fn look(name: &str, set: &BTreeMap<String, String>) -> Result<TemplateParts, String> {
     if name != "look" {
-        return Err("there is `look` only".to_owned());
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/muxvisor.toml");
+        return Templates::beside(&shipped).parts(name, set);
     }
     let value = |key: &str| set.get(key).cloned().ok_or(format!("`{key}` is not set"));
     Ok(TemplateParts {

@@ -402,7 +402,7 @@ fn a_storm_of_signals_ends_with_the_last_content() {
     assert!((1..=10).contains(&taken_up(&stage)), "{}", stage.log());
 }
 
-/// Fault 56: the file is broken, and the daemon is killed. The next one goes on with the last good
+/// Fault 54: the file is broken, and the daemon is killed. The next one goes on with the last good
 /// one, says so everywhere, and takes the file when it is mended; nobody is restarted for it.
 #[test]
 fn a_daemon_that_starts_with_a_broken_file_uses_the_last_good_one() {

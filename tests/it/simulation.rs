@@ -13,6 +13,7 @@ mod people;
 mod plans;
 mod ranks;
 mod shims;
+mod steering;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,6 +1,7 @@
 //! OTP's own grid, who is left out of it, readiness, the limit, and daemons that die in the middle.
 
 mod random;
+mod reload;
 
 use std::collections::BTreeMap;
 

@@ -82,7 +82,7 @@ fn a_task_can_emit() {
 }
 
 fn sub_plan() -> SubPlan {
-    let text = "plan = \"child\"\ngoal = \"g\"\n[inputs]\nwhat = \"string\"\n[[task]]\nid = \"c\"\n\
+    let text = "plan = \"child\"\ngoal = \"g\"\n[inputs]\nwhat = { type = \"string\" }\n[[task]]\nid = \"c\"\n\
         agent = \"claude\"\ndescription = \"Do ${input.what ?? 'it'}.\"\nretries = 0\n";
     let inner = plan(text);
     let what = InputValue::Plain(json!("this"));

@@ -257,6 +257,7 @@ fn after_three_failures_a_person_is_asked() {
     bench.succeed("e", json!("x"));
     assert_eq!(bench.run().state, RunState::Paused, "it is not over before somebody decided");
     assert!(bench.run().waits_for_person());
+    assert!(bench.run().asked_now(&question).starts_with("2 of 6 tasks"), "it tells what holds");
     bench.answer("failures-1", RETRY);
     assert_eq!(bench.live(), "a c d");
     assert_eq!(bench.task("b").state, TaskState::Success);
@@ -267,6 +268,19 @@ fn after_three_failures_a_person_is_asked() {
     assert_eq!(bench.live(), "f", "what was skipped because of a failure is done again");
     bench.succeed("f", json!("x"));
     assert_eq!(bench.run().outcome, Some(RunOutcome::Completed));
+}
+
+/// What is being ended is not begun again before it is over.
+#[test]
+fn a_run_that_ends_is_not_begun_again() {
+    let mut bench = broken();
+    bench.answer("failures-1", ACCEPT);
+    let ends = NotAgain::Ends(run_id(1));
+    assert_eq!(what_again(bench.run(), None, false), Err(ends.clone()));
+    bench.fail("e", Outcome::Cancelled);
+    assert!(bench.run().state.is_end());
+    bench.again(None, false);
+    assert_eq!(bench.live(), "a c d e");
 }
 
 /// Features K9, K19, K21: partial results are taken when a person says so, gaps named.

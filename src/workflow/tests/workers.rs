@@ -50,7 +50,7 @@ impl Bench {
         }
     }
 
-    fn replayed(&self) -> Run {
+    pub(super) fn replayed(&self) -> Run {
         let facts: Vec<(Moment, RunFact)> = self.facts.iter().filter_map(of_run).collect();
         Workflow::replay(&run_id(1), &facts).unwrap()
     }

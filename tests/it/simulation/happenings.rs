@@ -54,6 +54,7 @@ impl World {
             Happening::Reload => self.reload(),
             Happening::Speaks(id) => self.speaks(&id),
             Happening::Inspect => self.inspect(),
+            Happening::PersonLooks => self.person_looks(),
         }
     }
 

@@ -2,12 +2,13 @@
 //! refused. It rebuilds attempts and instances by a reading of the facts of its own, so that it can
 //! be held against what the deciding rooms remember.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use muxvisor::daemon::Core;
 use muxvisor::model::{
     AttemptFact, AttemptId, AttemptRow, AttemptState, Desired, Entry, Fact, GroupRow, InstanceRow,
-    InstanceState, Moment, Outcome, Output, Owner, Parking, RunFact, RunId, StartReason, TaskId,
+    InstanceState, Moment, Outcome, Output, Owner, Parking, RunFact, RunId, RunState, StartReason,
+    TaskId,
 };
 use muxvisor::workflow::Workflow;
 
@@ -24,6 +25,10 @@ pub(super) struct Ledger {
     lost: BTreeMap<(RunId, TaskId), u32>,
     /// The attempt that each task waits for.
     waits: BTreeMap<(RunId, TaskId), AttemptId>,
+    /// The runs that are paused.
+    paused: BTreeSet<RunId>,
+    /// Questions, and whether they wait for an answer.
+    asks: BTreeMap<(RunId, String), bool>,
     /// How many attempts an instance had when it was forgotten.
     forgotten: BTreeMap<String, usize>,
 }
@@ -71,6 +76,9 @@ impl Ledger {
         };
         match fact {
             RunFact::TaskStarting { task, attempt, .. } => {
+                assert!(!self.paused.contains(run), "{task} is started in a pause");
+                let over = self.ends.get(&(run.clone(), task.clone()));
+                assert_eq!(over, None, "{task} is over and is done once more");
                 self.waits.insert((run.clone(), task.clone()), attempt.clone());
             }
             RunFact::TaskSucceeded { task, attempt, .. } => {
@@ -87,21 +95,36 @@ impl Ledger {
             }
             RunFact::TaskSkipped { task, reason } => ended(task, reason.word()),
             RunFact::TaskCancelled { task, .. } => ended(task, "cancelled"),
+            RunFact::TaskReset { task } => {
+                let over = self.ends.remove(&(run.clone(), task.clone()));
+                assert!(over.is_some(), "{task} is not over and is to be done again");
+                self.lost.remove(&(run.clone(), task.clone()));
+            }
+            RunFact::Moved { state, .. } => {
+                if *state == RunState::Paused {
+                    self.paused.insert(run.clone());
+                } else {
+                    self.paused.remove(run);
+                }
+            }
+            RunFact::Asked(ask) => {
+                self.asks.insert((run.clone(), ask.id.clone()), true);
+            }
+            RunFact::Answered { ask, .. } => {
+                let open = self.asks.insert((run.clone(), ask.clone()), false);
+                assert_eq!(open, Some(true), "{ask} is answered twice, or was not asked");
+            }
             RunFact::Submitted(_)
-            | RunFact::Moved { .. }
             | RunFact::TaskQueued { .. }
             | RunFact::TaskRunning { .. }
             | RunFact::TaskWaiting { .. }
             | RunFact::TaskRequeued { .. }
-            | RunFact::TaskReset { .. }
             | RunFact::TaskMapped { .. }
             | RunFact::TaskSpawned { .. }
             | RunFact::TaskStalled { .. }
             | RunFact::TaskReported { .. }
             | RunFact::TaskSpent { .. }
             | RunFact::Messaged(_)
-            | RunFact::Asked(_)
-            | RunFact::Answered { .. }
             | RunFact::Adjusted { .. }
             | RunFact::Reopened
             | RunFact::CancelRequested

@@ -14,6 +14,7 @@ impl World {
     pub(super) fn people(&mut self, chance: &mut Chance) {
         self.at(0, Happening::DaemonStarts);
         self.at(10, Happening::Wish(Wish::Submit));
+        self.at(200, Happening::PersonLooks);
         if self.asks {
             self.at(chance.within(20, 5_000), Happening::Wish(Wish::Approve));
         }

@@ -18,6 +18,8 @@ pub(super) struct Planned {
     pub(super) plan: Plan,
     /// Whether a phase says abort, so that who is stopped depends on time.
     pub(super) aborts: bool,
+    /// Whether too many failures pause it, so that what is done again depends on time.
+    pub(super) breaks: bool,
 }
 
 /// The agents of the simulated home: three that do tasks, and some services.
@@ -145,6 +147,10 @@ pub(super) fn plan(chance: &mut Chance, agents: &BTreeMap<String, Agent>) -> Pla
         "plan = \"p\"\ngoal = \"g\"\nmax_parallel = {}\n[defaults]\nagent = \"alpha\"\ntimeout = \"60s\"\n",
         chance.within(1, 5)
     );
+    let breaks = chance.percent(40);
+    if !breaks {
+        text = text.replacen("max_parallel", "stop_after_failures = 0\nmax_parallel", 1);
+    }
     let count = chance.within(1, 12);
     let phased = chance.percent(50);
     let (mut phases, mut aborts) = (0, false);
@@ -164,11 +170,20 @@ pub(super) fn plan(chance: &mut Chance, agents: &BTreeMap<String, Agent>) -> Pla
         }
         task(chance, &mut text, n, if phased { "phase.task" } else { "task" }, &mut optional);
     }
-    Planned { plan: props::plan(&text, agents), aborts }
+    Planned { plan: props::plan(&text, agents), aborts, breaks }
 }
 
 fn task(chance: &mut Chance, text: &mut String, n: u64, table: &str, optional: &mut Vec<bool>) {
     write!(text, "[[{table}]]\nid = \"t{n}\"\n").expect("text");
+    let kind = chance.within(0, 99);
+    if kind < 8 {
+        writeln!(text, "kind = \"approve\"\nask = \"Go on?\"").expect("text");
+        return waits(chance, text, n, optional);
+    }
+    if kind < 12 {
+        writeln!(text, "kind = \"wait\"\nevent = \"deployed\"").expect("text");
+        return waits(chance, text, n, optional);
+    }
     let command = chance.percent(20);
     if command {
         writeln!(text, "kind = \"command\"\nrun = [\"make\"]").expect("text");
@@ -200,8 +215,26 @@ fn task(chance: &mut Chance, text: &mut String, n: u64, table: &str, optional: &
         let default = if soft { " ?? 'nothing'" } else { "" };
         inputs.push(format!("i{earlier} = \"${{t{earlier}.output{default}}}\""));
     }
+    conditional(chance, text, n);
     if !inputs.is_empty() {
         writeln!(text, "input_context = {{ {} }}", inputs.join(", ")).expect("text");
+    }
+}
+
+/// Who waits for a person or an event waits for other tasks before.
+fn waits(chance: &mut Chance, text: &mut String, n: u64, optional: &mut Vec<bool>) {
+    optional.push(false);
+    if n > 0 && chance.percent(50) {
+        let on = chance.within(0, n - 1);
+        writeln!(text, "depends_on = [\"t{on}\"]").expect("text");
+    }
+}
+
+/// Perhaps it is done only if an earlier one went well, or did not.
+fn conditional(chance: &mut Chance, text: &mut String, n: u64) {
+    if n > 0 && chance.percent(12) {
+        let (on, by) = (chance.within(0, n - 1), *chance.pick(&["==", "!="]));
+        writeln!(text, "when = '${{t{on}.status}} {by} \"success\"'").expect("text");
     }
 }
 

@@ -66,6 +66,8 @@ pub(super) enum Happening {
     Speaks(AttemptId),
     /// Somebody looks whether anything waits for ever.
     Inspect,
+    /// A person looks at the run, answers what it asks, and perhaps meddles.
+    PersonLooks,
 }
 
 /// What a person wants.
@@ -79,6 +81,29 @@ pub(super) enum Wish {
     Ask(String, InstanceRequest),
     /// The same of several instances, or of a group.
     AskMany(Vec<String>, InstanceRequest),
+}
+
+/// How a person steers the run, beside answering what it asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Meddles {
+    /// Whether they do at all.
+    pub(super) any: bool,
+    /// How often they still pause it.
+    pub(super) pauses: u64,
+    /// How often they still have work done again that is over.
+    pub(super) retries: u64,
+    /// How often they still answer `retry` after too many failures.
+    pub(super) decisions: u64,
+}
+
+impl Meddles {
+    fn of(chance: &mut Chance) -> Self {
+        if !chance.percent(35) {
+            return Self { decisions: chance.within(0, 2), ..Self::default() };
+        }
+        let (pauses, retries) = (chance.within(0, 4), chance.within(0, 2));
+        Self { any: true, pauses, retries, decisions: chance.within(0, 3) }
+    }
 }
 
 /// How unkind the world is.
@@ -116,6 +141,8 @@ pub(super) struct World {
     /// Whether somebody ends the daemon with all its agents.
     pub(super) closes: bool,
     crashes_left: u64,
+    /// What a person will still meddle with.
+    pub(super) meddles: Meddles,
     /// Whether this daemon ends as soon as no agent is left.
     pub(super) closing: bool,
     /// What was decided and not committed.
@@ -154,6 +181,7 @@ impl World {
         let planned = plans::plan(&mut chance, &agents);
         let (asks, cancels) = (chance.percent(20), chance.percent(12));
         let closes = chance.percent(15);
+        let meddles = Meddles::of(&mut chance);
         let kills = *chance.pick(&[0, 0, 0, 0, 10, 30, 100]);
         let kills = if faults { kills } else { 0 };
         let rough = chance.percent(50) && faults;
@@ -175,6 +203,7 @@ impl World {
             queue: BTreeMap::new(),
             queued: 0,
             cancels,
+            meddles,
             asks,
             closes,
             crashes_left: if faults { chance.within(0, 8) } else { 0 },
@@ -202,6 +231,8 @@ impl World {
         !self.cancels
             && !self.closes
             && !self.planned.aborts
+            && !self.planned.breaks
+            && !self.meddles.any
             && self.weather.kills == 0
             && !self.weather.rough
     }

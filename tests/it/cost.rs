@@ -1,0 +1,139 @@
+//! `cost`, and what agents write about the tokens that they use, with real processes.
+
+use serde_json::json;
+
+use super::stage::Stage;
+
+/// Agents that say what they used: one like Claude Code, one like Codex, one that fails.
+const AGENTS: &str = r#"
+[agent.speaker]
+usage   = "claude"
+command = ["sh", "-c", '''
+cat >/dev/null
+printf '%s\n' '{"type":"system","subtype":"init","model":"big-1","session_id":"s1"}'
+printf '%s\n' '{"type":"result","result":"Here: <result>\nwell \"done\"\n</result>","session_id":"s1","total_cost_usd":0.5,"modelUsage":{"big-1":{"inputTokens":100,"outputTokens":20,"cacheReadInputTokens":7,"cacheCreationInputTokens":3,"costUSD":0.5}}}'
+''']
+cost = "high"
+capabilities = ["speak"]
+
+[agent.counter]
+usage   = "codex"
+model   = "small-2"
+command = ["sh", "-c", '''
+cat >/dev/null
+printf '%s\n' '{"type":"thread.started","thread_id":"t1"}'
+printf '%s\n' '{"type":"item.completed","item":{"type":"agent_message","text":"<result>two</result>"}}'
+printf '%s\n' '{"type":"turn.completed","usage":{"input_tokens":1000,"cached_input_tokens":400,"output_tokens":50}}'
+''']
+cost = "low"
+capabilities = ["speak"]
+
+[agent.failing]
+usage   = "codex"
+model   = "unknown-9"
+command = ["sh", "-c", '''
+cat >/dev/null
+printf '%s\n' '{"type":"turn.completed","usage":{"input_tokens":10,"cached_input_tokens":0,"output_tokens":1}}'
+exit 3
+''']
+"#;
+
+const PLAN: &str = r#"
+plan = "spends"
+goal = "Spend."
+approval = "none"
+
+[[task]]
+id = "say"
+agent = "speaker"
+description = "Say it."
+
+[[task]]
+id = "count"
+agent = "counter"
+description = "Count ${say.output}."
+input_context = { said = "${say.output}" }
+
+[[task]]
+id = "fail"
+agent = "failing"
+description = "Fail."
+retries = 0
+optional = true
+"#;
+
+/// Features P1 to P5: tokens, money, time and agents of a run, by task, agent and model, failed
+/// attempts included; the result comes from the machine output as it was meant.
+#[test]
+fn what_agents_use_is_told() {
+    let stage = Stage::new();
+    stage.configure(AGENTS);
+    std::fs::write(
+        stage.at("prices.toml"),
+        "[prices]\n'small*' = { input = 1.0, output = 4.0, cache_read = 0.5 }\n",
+    )
+    .unwrap();
+    stage.file("plan.toml", PLAN);
+    let document = stage.json(&["run", "plan.toml"]);
+    let results = &document["execution_results"];
+    let run = results["plan_id"].as_str().unwrap();
+    let tasks = results["phases"][0]["tasks"].as_array().unwrap();
+    assert_eq!(tasks[0]["output"], "well \"done\"", "{tasks:#?}");
+    assert_eq!(tasks[1]["output"], "two");
+    let usage = &results["usage"];
+    assert_eq!((&usage["tokens_in"], &usage["tokens_out"]), (&json!(1_120), &json!(71)));
+    assert_eq!(usage["agents"], 3);
+    let cost = usage["cost_usd"].as_f64().unwrap();
+    // 0.5 told by the program; 600 × 1 + 400 × 0.5 + 50 × 4 millionths by the table.
+    assert!((cost - 0.501).abs() < 1e-9, "{cost}");
+
+    let seen = stage.json(&["cost", run]);
+    assert_eq!(seen["total"]["tokens_in"], 1_120);
+    assert_eq!(seen["total"]["tokens_unpriced"], 11, "nobody made up a price");
+    assert_eq!(seen["total"]["estimated"], true);
+    assert_eq!(seen["tasks"][0]["task"], "say");
+    assert_eq!(seen["tasks"][0]["estimated"], false);
+    assert_eq!(seen["attempts"].as_array().unwrap().len(), 3);
+    assert_eq!((&seen["runs"][0]["agents"], &seen["runs"][0]["attempts"]), (&json!(3), &json!(3)));
+    assert!(seen["runs"][0]["duration_ms"].as_u64().unwrap() > 0);
+    let models: Vec<&str> =
+        seen["models"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(models, ["big-1", "small-2", "unknown-9"]);
+    // Feature P6.
+    let advice = seen["advice"][0].as_str().unwrap();
+    assert!(advice.contains("`counter` costs less and can do `speak` too"), "{advice}");
+
+    assert_eq!(stage.json(&["cost"])["total"], seen["total"]);
+    let said = stage.ask(&["cost"]);
+    assert!(said.out.contains("~$0.5010+?"), "{said:?}");
+    let said = stage.ask(&["cost", "PLAN-2001-01-01-001"]);
+    assert_eq!(said.code, 2, "{said:?}");
+    // Features I13, P5: how agents did is known, also to the next daemon.
+    let ratio = |stage: &Stage| stage.json(&["agents", "show", "failing"])["success_ratio"].clone();
+    assert_eq!(ratio(&stage), json!(0.0));
+    let daemon = stage.daemon().unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(daemon), nix::sys::signal::Signal::SIGKILL)
+        .unwrap();
+    super::wait::wait_for("the daemon to be gone", || stage.daemon().is_none());
+    stage.start_daemon();
+    assert_eq!(ratio(&stage), json!(0.0));
+    assert_eq!(stage.json(&["agents", "show", "speaker"])["attempts"], 1);
+}
+
+/// Features E15, P8: what earlier runs took is the estimate where the plan gives none.
+#[test]
+fn earlier_runs_tell_how_long_a_plan_takes() {
+    let stage = Stage::new();
+    stage.configure(AGENTS);
+    stage.file("plan.toml", PLAN);
+    assert_eq!(stage.json(&["plan", "show", "plan.toml"])["avg_session_minutes"], json!(null));
+    for _ in 0..2 {
+        stage.json(&["run", "plan.toml"]);
+    }
+    let seen = stage.json(&["plan", "show", "plan.toml"]);
+    assert_eq!((&seen["runs"], &seen["completion_rate"]), (&json!(2), &json!(1.0)));
+    assert!(seen["avg_session_minutes"].as_f64().unwrap() > 0.0);
+    assert_eq!(seen["estimated_from_runs"], json!(["say", "count"]), "what failed tells nothing");
+    let said = stage.ask(&["plan", "show", "plan.toml"]);
+    assert!(said.out.contains("~ from 2 runs: say, count"), "{said:?}");
+}

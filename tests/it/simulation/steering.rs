@@ -1,0 +1,82 @@
+//! A person who steers the run: answers what it asks, pauses it, goes on with it, emits what it
+//! waits for, and has work done again when it is over (features E10-E12, K10-K12, C17).
+
+use muxvisor::daemon::Input;
+use muxvisor::model::{AskKind, RunState};
+use muxvisor::workflow::{self, Event, Run, Workflow, what_again};
+
+use super::chance::Chance;
+use super::world::{Happening, World, run_id};
+
+impl World {
+    /// Looks at the run and does something about it, then comes again.
+    pub(super) fn person_looks(&mut self) {
+        let written = self.ledger.runs.contains_key(&run_id());
+        let over = written && self.ledger.live_runs().next().is_none();
+        if over && (self.meddles.retries == 0 || self.closes || self.cancels) {
+            return;
+        }
+        let after = self.chance.within(500, 12_000);
+        self.at(after, Happening::PersonLooks);
+        if self.core.is_none() || self.stuck || self.closing || !written {
+            return;
+        }
+        let event = match self.core().workflow.run(&run_id()).cloned() {
+            Some(run) if !run.state.is_end() => self.steered(&run),
+            Some(_) => None,
+            None if over => self.taken_up(),
+            None => None,
+        };
+        if let Some(event) = event {
+            self.decide(Input::Workflow(event));
+            self.settle();
+        }
+    }
+
+    /// What a person does about a run that goes on.
+    fn steered(&mut self, run: &Run) -> Option<Event> {
+        let id = run_id();
+        let asked = run.open_questions().find(|question| question.ask.id != workflow::PLAN);
+        if let Some(question) = asked {
+            let ask = question.ask.id.clone();
+            let answer = match question.ask.kind {
+                AskKind::Failures if self.meddles.decisions > 0 => {
+                    self.meddles.decisions -= 1;
+                    workflow::RETRY
+                }
+                AskKind::Failures => workflow::ACCEPT,
+                // Always the same in one seed, so that crashes change nothing.
+                _ if Chance::of(self.seed, ask.as_str()).percent(80) => workflow::APPROVE,
+                _ => workflow::REJECT,
+            };
+            let (answer, by) = (answer.to_owned(), "person".to_owned());
+            return Some(Event::Answered { run: id, ask, answer, by });
+        }
+        if run.state == RunState::Paused {
+            return Some(Event::ResumeAsked { run: id });
+        }
+        let awaited = run.plan.tasks.iter().find_map(|plan| run.awaited_event(&plan.id));
+        if let Some(name) = awaited {
+            return Some(Event::Emitted { name, data: serde_json::Value::Null, dedup: None });
+        }
+        if run.state == RunState::Running && self.meddles.pauses > 0 && self.chance.percent(60) {
+            self.meddles.pauses -= 1;
+            let stop = self.chance.percent(50);
+            return Some(Event::PauseAsked { run: id, stop });
+        }
+        None
+    }
+
+    /// What a person has done again in a run that is over.
+    fn taken_up(&mut self) -> Option<Event> {
+        self.meddles.retries -= 1;
+        let facts = &self.ledger.runs[&run_id()];
+        let run = Workflow::replay(&run_id(), facts).expect("its facts fit");
+        let downstream = self.chance.percent(30);
+        let any = *self.chance.pick(&run.plan.tasks.iter().collect::<Vec<_>>());
+        let named = self.chance.percent(40).then(|| any.id.to_string());
+        let tasks = what_again(&run, named.as_deref(), downstream).ok()?;
+        self.core().workflow.adopt(run);
+        Some(Event::AgainAsked { run: run_id(), tasks })
+    }
+}
