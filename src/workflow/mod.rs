@@ -24,6 +24,7 @@ mod handing;
 mod hooks;
 mod items;
 mod kept;
+mod layout;
 mod map;
 mod mapped;
 mod moves;
