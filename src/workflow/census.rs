@@ -66,6 +66,7 @@ pub(super) struct Census {
     workers: Vec<usize>,
     finish: Option<usize>,
     timed: Vec<usize>,
+    budgeted: Vec<usize>,
     /// Tasks that stand alone by where they stand.
     alone: BTreeMap<TaskState, BTreeSet<usize>>,
     is_alone: Vec<bool>,
@@ -123,6 +124,7 @@ impl Census {
                 task.for_each.is_none()
                     && (task.queue_timeout_ms.is_some() || task.total_timeout_ms.is_some())
             }),
+            budgeted: places(plan, |task| task.budget.is_some()),
             is_alone: plan.tasks.iter().map(stands_alone).collect(),
             read: needs.map(|need| need.task.clone()).collect(),
             remaining_ms: remaining(plan, &at),
@@ -239,6 +241,11 @@ impl Census {
     /// The same without items, hooks and the like.
     pub(super) fn alone_in_state(&self, state: TaskState) -> impl Iterator<Item = usize> + '_ {
         self.alone.get(&state).into_iter().flatten().copied().inspect(|_| look())
+    }
+
+    /// The tasks with a budget of their own.
+    pub(super) fn with_budget(&self) -> impl Iterator<Item = usize> + '_ {
+        self.budgeted.iter().copied().inspect(|_| look())
     }
 
     /// How many tasks are not over.
