@@ -156,7 +156,7 @@ fn counts(results: &Value) -> String {
 }
 
 fn schema() -> jsonschema::Validator {
-    let schema = tree::read("tests/data/execution_results.schema.json");
+    let schema = tree::read("docs/execution-results.schema.json");
     jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap()
 }
 
