@@ -130,13 +130,14 @@ impl Run {
         if !self.takes_work() {
             return found;
         }
-        let queued = || self.tasks().filter(|(_, task)| task.state == TaskState::Queued);
-        if let Some(budget) = self.plan.budget.as_ref().filter(|_| queued().next().is_some()) {
+        let waits = || self.census.in_state(TaskState::Queued).next().is_some();
+        if let Some(budget) = self.plan.budget.as_ref().filter(|_| waits()) {
             let what = format!("the run has used up its budget{}", self.allowance(None));
             let used = self.kept.total();
             found.extend(self.judge(budget, &used, None, what));
         }
-        for (plan, _) in queued() {
+        let own = self.census.with_budget().filter_map(|at| self.at(at));
+        for (plan, _) in own.filter(|(_, task)| task.state == TaskState::Queued) {
             let Some(budget) = &plan.budget else { continue };
             let used = self.kept.of_task(&plan.id);
             let own = Some(&plan.id);

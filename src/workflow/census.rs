@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::layout::{hooks, line, places, remaining, stands_alone};
 use crate::model::{AttemptId, Moment, TaskId, TaskState};
 use crate::plan::{self, DependsCause, OnPartialFailure, Origin, Plan};
 
@@ -65,6 +66,7 @@ pub(super) struct Census {
     workers: Vec<usize>,
     finish: Option<usize>,
     timed: Vec<usize>,
+    budgeted: Vec<usize>,
     /// Tasks that stand alone by where they stand.
     alone: BTreeMap<TaskState, BTreeSet<usize>>,
     is_alone: Vec<bool>,
@@ -122,6 +124,7 @@ impl Census {
                 task.for_each.is_none()
                     && (task.queue_timeout_ms.is_some() || task.total_timeout_ms.is_some())
             }),
+            budgeted: places(plan, |task| task.budget.is_some()),
             is_alone: plan.tasks.iter().map(stands_alone).collect(),
             read: needs.map(|need| need.task.clone()).collect(),
             remaining_ms: remaining(plan, &at),
@@ -240,6 +243,11 @@ impl Census {
         self.alone.get(&state).into_iter().flatten().copied().inspect(|_| look())
     }
 
+    /// The tasks with a budget of their own.
+    pub(super) fn with_budget(&self) -> impl Iterator<Item = usize> + '_ {
+        self.budgeted.iter().copied().inspect(|_| look())
+    }
+
     /// How many tasks are not over.
     pub(super) const fn open(&self) -> usize {
         self.open
@@ -337,69 +345,12 @@ impl Census {
     }
 }
 
-fn places(plan: &Plan, wanted: impl Fn(&plan::Task) -> bool) -> Vec<usize> {
-    (0..plan.tasks.len()).filter(|at| wanted(&plan.tasks[*at])).collect()
-}
-
-fn hooks(plan: &Plan) -> BTreeMap<TaskId, Vec<usize>> {
-    let mut hooks: BTreeMap<TaskId, Vec<usize>> = BTreeMap::new();
-    for (at, task) in plan.tasks.iter().enumerate() {
-        if let Some(Origin::Hook { of, .. }) = &task.origin {
-            hooks.entry(of.clone()).or_default().push(at);
-        }
-    }
-    hooks
-}
-
-/// Whether the file names it as a task of its own, or an agent asked for it.
-fn stands_alone(task: &plan::Task) -> bool {
-    matches!(task.origin, None | Some(Origin::Worker { .. }))
-}
-
 fn circle(task: &plan::Task) -> Option<Circle> {
     match &task.origin {
         None => Some(Circle::Phase(task.phase.clone())),
         Some(Origin::Item { of, .. }) => Some(Circle::Items(of.clone())),
         Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) => None,
     }
-}
-
-fn line(at: &BTreeMap<TaskId, usize>, own: usize, task: &plan::Task) -> usize {
-    match &task.origin {
-        Some(Origin::Item { of, .. }) => at.get(of).copied().unwrap_or(own),
-        None | Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) => own,
-    }
-}
-
-/// The longest expected way from each task to the end of its run. An item is on the way of its
-/// `for_each` task.
-fn remaining(plan: &Plan, at: &BTreeMap<TaskId, usize>) -> Vec<u64> {
-    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); plan.tasks.len()];
-    for (reader, task) in plan.tasks.iter().enumerate() {
-        if matches!(task.origin, Some(Origin::Item { .. })) {
-            continue;
-        }
-        for need in task.needs.iter().filter_map(|need| at.get(&need.task)) {
-            readers[*need].push(reader);
-        }
-    }
-    let mut known = vec![None; plan.tasks.len()];
-    (0..plan.tasks.len())
-        .map(|own| walk(line(at, own, &plan.tasks[own]), plan, &readers, &mut known))
-        .collect()
-}
-
-fn walk(at: usize, plan: &Plan, readers: &[Vec<usize>], known: &mut [Option<u64>]) -> u64 {
-    if let Some(ms) = known[at] {
-        return ms;
-    }
-    // Against a circle, which only a broken ledger can hold.
-    known[at] = Some(0);
-    let beyond = readers[at].iter().map(|reader| walk(*reader, plan, readers, known));
-    let beyond = beyond.max().unwrap_or(0);
-    let ms = plan.tasks[at].expected_ms.unwrap_or(1).saturating_add(beyond);
-    known[at] = Some(ms);
-    ms
 }
 
 #[cfg(test)]
