@@ -1,6 +1,8 @@
 //! Promises about a whole run that no single part keeps: what is told before anything starts, what
 //! is to be seen while it runs, what is left of it in the end. Agents are small scripts.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -231,7 +233,7 @@ fn a_script_asks_how_runs_are() {
         runs.iter().map(|run| run["run"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(names(&["runs"]), [lives.clone(), over.clone()]);
-    assert_eq!(names(&["runs", "--active"]), [lives.clone()]);
+    assert_eq!(names(&["runs", "--active"]), std::slice::from_ref(&lives));
     wait_for("one result", || states(&scene, &lives) == ["success", "running", "blocked"]);
     assert_eq!(scene.call(&["wait", &lives, "--timeout", "1ms"]).code, 1);
     assert_eq!(scene.call(&["results", &lives]).code, 5);
@@ -256,6 +258,19 @@ fn a_script_asks_how_runs_are() {
     hold(&scene, "task-1b", false);
     assert_eq!(scene.call(&["wait", &lives]).code, 0);
     assert_eq!(names(&["runs", "--active"]), Vec::<String>::new());
+}
+
+/// Feature L9: what the daemon does itself is told without an agent.
+#[test]
+fn work_without_an_agent_is_told_too() {
+    let scene = Scene::new();
+    let plan = "plan = 'sum'\ngoal = 'g'\napproval = 'none'\n\
+        [[task]]\nid = 'one'\nkind = 'command'\nrun = ['echo', '[1]']\noutput = ['number']\n\
+        [[task]]\nid = 'all'\nkind = 'reduce'\nreducer = 'concat'\nfrom = '${one.output}'\n";
+    scene.file("plan.toml", plan);
+    let answer = scene.call(&["run", "plan.toml"]);
+    assert_eq!(answer.code, 0, "{answer:?}");
+    assert!(answer.stdout.contains("✔ all (") && !answer.stdout.contains("(, "), "{answer:?}");
 }
 
 /// Feature J9: a hundred of one plan run at once. Each ends only after all have begun.
