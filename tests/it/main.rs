@@ -32,6 +32,7 @@ mod plans;
 mod plans_compiled;
 mod plans_of_any_kind;
 mod plans_schema;
+mod promises;
 mod props;
 mod reload;
 mod results;

@@ -71,6 +71,7 @@ fn startable(bench: &Bench, agent_max: u32, pool: u32, daemon: usize) -> Vec<Str
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
+    /// Feature J2.
     #[test]
     fn no_slot_is_idle_while_a_task_could_have_it(
         first in shapes(), second in shapes(), parallel in 1u32..5, agent_max in 1u32..4,
