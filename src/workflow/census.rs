@@ -68,6 +68,9 @@ pub(super) struct Census {
     /// Tasks that stand alone by where they stand.
     alone: BTreeMap<TaskState, BTreeSet<usize>>,
     is_alone: Vec<bool>,
+    /// Tasks with a budget of their own, and those of them that are queued.
+    has_budget: Vec<bool>,
+    in_budget: BTreeSet<usize>,
     open: usize,
     /// Tasks whose failure may end the run, and those among them that have failed.
     can_end: Vec<bool>,
@@ -123,6 +126,7 @@ impl Census {
                     && (task.queue_timeout_ms.is_some() || task.total_timeout_ms.is_some())
             }),
             is_alone: plan.tasks.iter().map(stands_alone).collect(),
+            has_budget: plan.tasks.iter().map(|task| task.budget.is_some()).collect(),
             read: needs.map(|need| need.task.clone()).collect(),
             remaining_ms: remaining(plan, &at),
             seen: vec![Seen::blocked(); plan.tasks.len()],
@@ -166,6 +170,7 @@ impl Census {
                 self.lines.remove(&key);
             }
         }
+        self.in_budget.remove(&at);
         self.limited.remove(&at);
         self.ending.remove(&at);
         self.spared.remove(&at);
@@ -188,6 +193,9 @@ impl Census {
         if seen.state == TaskState::Queued {
             let line = self.lines.entry((self.line_of[at], seen.agent)).or_default();
             line.insert((seen.queued.unwrap_or_default(), at));
+            if self.has_budget[at] {
+                self.in_budget.insert(at);
+            }
         }
         if seen.limited {
             self.limited.insert(at);
@@ -297,6 +305,11 @@ impl Census {
             line.iter().take(most).map(|(_, at)| *at).collect::<Vec<_>>()
         };
         self.lines.values().flat_map(firsts).inspect(|_| look())
+    }
+
+    /// The queued tasks that have a budget of their own.
+    pub(super) fn in_budget(&self) -> impl Iterator<Item = usize> + '_ {
+        self.in_budget.iter().copied().inspect(|_| look())
     }
 
     /// How a circle stands.

@@ -219,7 +219,7 @@ impl Workflow {
             Event::ResumeAsked { run } => self.resume(now, &run, &mut out),
             Event::AgainAsked { run, tasks } => self.do_again(now, &run, &tasks, &mut out),
             Event::Adjusted { run, text, edit } => self.adjust(now, &run, text, &edit, &mut out),
-            Event::Emitted { name, data, dedup } => self.emit(name, data, dedup, &mut out),
+            Event::Emitted { name, data, dedup } => self.emit(name, data, dedup, 0, &mut out),
             Event::SubmitFailed { parent, why } => {
                 self.child_refused(now, &parent, why, &mut out);
             }

@@ -104,9 +104,40 @@ fn an_event_starts_a_plan() {
     bench.emit("deployed", json!(1), None);
     assert_eq!(bench.asked.len(), 1);
     let asked = bench.asked[0].clone();
-    assert_eq!(asked.parent, Some(Parent { run: run_id(1), task: None }));
+    assert_eq!(asked.parent, Some(Parent { run: run_id(1), task: None, depth: 1 }));
     assert_eq!(asked.plan["inputs"]["what"], "this");
     assert_eq!(bench.workflow.kept_events().count(), 0, "the trigger took it");
+}
+
+/// Plans that start each other by events come to an end, and the run says why.
+#[test]
+fn a_circle_of_triggers_ends() {
+    let mut bench = changed(&one_task(""), |plan| {
+        let start = sub_plan();
+        plan.on.push(Trigger { event: "deployed".to_owned(), when: None, start });
+    });
+    let mut child = plan(&one_task(""));
+    set(&mut child, "a", |task| {
+        let event = Template::text("deployed");
+        task.work = Work::Emit { event, data: InputValue::Plain(json!(1)) };
+    });
+    bench.emit("deployed", json!(1), None);
+    let mut started = 0;
+    while let Some(asked) = bench.asked.pop() {
+        started += 1;
+        assert_eq!(asked.parent.as_ref().unwrap().depth, started);
+        let plan = serde_json::to_value(&child).unwrap();
+        let child = Submission { run: run_id(started + 1), plan, ..asked };
+        bench.hear(Event::Submitted(Box::new(child)));
+    }
+    assert_eq!(started, 8);
+    let told = bench.facts.iter().find_map(|fact| match fact {
+        Fact::Noted { about, text } if *about == run_id(1).to_string() => Some(text.as_str()),
+        _ => None,
+    });
+    assert!(told.is_some_and(|text| text.contains("plans start each other")), "{told:?}");
+    bench.emit("deployed", json!(1), None);
+    assert_eq!(bench.asked.len(), 1, "an event from outside is no part of the circle");
 }
 
 fn nested() -> Bench {
