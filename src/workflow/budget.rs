@@ -9,7 +9,7 @@ use crate::model::{
 use crate::plan::{Budget, OnExceed};
 
 use super::kept::CONTINUE;
-use super::{Action, Run, Workflow};
+use super::{Action, Run, Task, Workflow};
 
 /// Why a run is paused for its budget.
 const WHY: &str = "budget";
@@ -146,8 +146,9 @@ impl Run {
             found.extend(self.judge(budget, &used, None, what));
         }
         // What has not begun has used nothing.
-        let own = self.census.in_budget().filter_map(|at| self.at(at));
-        for (plan, _) in own.filter(|(_, task)| task.n > 0) {
+        let own = self.census.with_budget().filter_map(|at| self.at(at));
+        let waits = |task: &Task| task.state == TaskState::Queued && task.n > 0;
+        for (plan, _) in own.filter(|(_, task)| waits(task)) {
             let Some(budget) = &plan.budget else { continue };
             let used = self.kept.of_task(&plan.id);
             let own = Some(&plan.id);

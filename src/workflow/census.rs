@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::layout::{hooks, line, places, remaining, stands_alone};
 use crate::model::{AttemptId, Moment, TaskId, TaskState};
 use crate::plan::{self, DependsCause, OnPartialFailure, Origin, Plan};
 
@@ -65,12 +66,10 @@ pub(super) struct Census {
     workers: Vec<usize>,
     finish: Option<usize>,
     timed: Vec<usize>,
+    budgeted: Vec<usize>,
     /// Tasks that stand alone by where they stand.
     alone: BTreeMap<TaskState, BTreeSet<usize>>,
     is_alone: Vec<bool>,
-    /// Tasks with a budget of their own, and those of them that are queued.
-    has_budget: Vec<bool>,
-    in_budget: BTreeSet<usize>,
     open: usize,
     /// Tasks whose failure may end the run, and those among them that have failed.
     can_end: Vec<bool>,
@@ -125,8 +124,8 @@ impl Census {
                 task.for_each.is_none()
                     && (task.queue_timeout_ms.is_some() || task.total_timeout_ms.is_some())
             }),
+            budgeted: places(plan, |task| task.budget.is_some()),
             is_alone: plan.tasks.iter().map(stands_alone).collect(),
-            has_budget: plan.tasks.iter().map(|task| task.budget.is_some()).collect(),
             read: needs.map(|need| need.task.clone()).collect(),
             remaining_ms: remaining(plan, &at),
             seen: vec![Seen::blocked(); plan.tasks.len()],
@@ -170,7 +169,6 @@ impl Census {
                 self.lines.remove(&key);
             }
         }
-        self.in_budget.remove(&at);
         self.limited.remove(&at);
         self.ending.remove(&at);
         self.spared.remove(&at);
@@ -193,9 +191,6 @@ impl Census {
         if seen.state == TaskState::Queued {
             let line = self.lines.entry((self.line_of[at], seen.agent)).or_default();
             line.insert((seen.queued.unwrap_or_default(), at));
-            if self.has_budget[at] {
-                self.in_budget.insert(at);
-            }
         }
         if seen.limited {
             self.limited.insert(at);
@@ -246,6 +241,11 @@ impl Census {
     /// The same without items, hooks and the like.
     pub(super) fn alone_in_state(&self, state: TaskState) -> impl Iterator<Item = usize> + '_ {
         self.alone.get(&state).into_iter().flatten().copied().inspect(|_| look())
+    }
+
+    /// The tasks with a budget of their own.
+    pub(super) fn with_budget(&self) -> impl Iterator<Item = usize> + '_ {
+        self.budgeted.iter().copied().inspect(|_| look())
     }
 
     /// How many tasks are not over.
@@ -307,11 +307,6 @@ impl Census {
         self.lines.values().flat_map(firsts).inspect(|_| look())
     }
 
-    /// The queued tasks that have a budget of their own.
-    pub(super) fn in_budget(&self) -> impl Iterator<Item = usize> + '_ {
-        self.in_budget.iter().copied().inspect(|_| look())
-    }
-
     /// How a circle stands.
     pub(super) fn of_circle(&self, circle: &Circle) -> Tally {
         look();
@@ -350,69 +345,12 @@ impl Census {
     }
 }
 
-fn places(plan: &Plan, wanted: impl Fn(&plan::Task) -> bool) -> Vec<usize> {
-    (0..plan.tasks.len()).filter(|at| wanted(&plan.tasks[*at])).collect()
-}
-
-fn hooks(plan: &Plan) -> BTreeMap<TaskId, Vec<usize>> {
-    let mut hooks: BTreeMap<TaskId, Vec<usize>> = BTreeMap::new();
-    for (at, task) in plan.tasks.iter().enumerate() {
-        if let Some(Origin::Hook { of, .. }) = &task.origin {
-            hooks.entry(of.clone()).or_default().push(at);
-        }
-    }
-    hooks
-}
-
-/// Whether the file names it as a task of its own, or an agent asked for it.
-fn stands_alone(task: &plan::Task) -> bool {
-    matches!(task.origin, None | Some(Origin::Worker { .. }))
-}
-
 fn circle(task: &plan::Task) -> Option<Circle> {
     match &task.origin {
         None => Some(Circle::Phase(task.phase.clone())),
         Some(Origin::Item { of, .. }) => Some(Circle::Items(of.clone())),
         Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) => None,
     }
-}
-
-fn line(at: &BTreeMap<TaskId, usize>, own: usize, task: &plan::Task) -> usize {
-    match &task.origin {
-        Some(Origin::Item { of, .. }) => at.get(of).copied().unwrap_or(own),
-        None | Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) => own,
-    }
-}
-
-/// The longest expected way from each task to the end of its run. An item is on the way of its
-/// `for_each` task.
-fn remaining(plan: &Plan, at: &BTreeMap<TaskId, usize>) -> Vec<u64> {
-    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); plan.tasks.len()];
-    for (reader, task) in plan.tasks.iter().enumerate() {
-        if matches!(task.origin, Some(Origin::Item { .. })) {
-            continue;
-        }
-        for need in task.needs.iter().filter_map(|need| at.get(&need.task)) {
-            readers[*need].push(reader);
-        }
-    }
-    let mut known = vec![None; plan.tasks.len()];
-    (0..plan.tasks.len())
-        .map(|own| walk(line(at, own, &plan.tasks[own]), plan, &readers, &mut known))
-        .collect()
-}
-
-fn walk(at: usize, plan: &Plan, readers: &[Vec<usize>], known: &mut [Option<u64>]) -> u64 {
-    if let Some(ms) = known[at] {
-        return ms;
-    }
-    // Against a circle, which only a broken ledger can hold.
-    known[at] = Some(0);
-    let beyond = readers[at].iter().map(|reader| walk(*reader, plan, readers, known));
-    let beyond = beyond.max().unwrap_or(0);
-    let ms = plan.tasks[at].expected_ms.unwrap_or(1).saturating_add(beyond);
-    known[at] = Some(ms);
-    ms
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod handing;
 mod hooks;
 mod items;
 mod kept;
+mod layout;
 mod map;
 mod mapped;
 mod moves;
@@ -188,7 +189,7 @@ impl Workflow {
     /// How many tasks wait for a slot of that agent, or of one that does equally well.
     pub fn waiting_for(&self, agent: &str) -> usize {
         let waits = |run: &Run| {
-            let queued = run.tasks().filter(|(_, task)| task.state == TaskState::Queued);
+            let queued = run.census.in_state(TaskState::Queued).filter_map(|at| run.at(at));
             queued.filter(|(plan, task)| run.may_be_given(plan, task, agent)).count()
         };
         self.runs.values().map(waits).sum()

@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::plan::{self, DependsOn, Origin};
 
-use super::{Action, Run, Task, Workflow, fold, gather};
+use super::{Action, Run, Task, Workflow, gather};
 
 /// What the dependencies of a blocked task say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,17 +67,6 @@ impl Workflow {
     fn abort(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         if self.stopping.insert(id.clone()) {
             self.stop_all(now, id, SkipReason::Stopped, out);
-        }
-    }
-
-    /// Ends the votes that a person has decided.
-    fn break_ties(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
-        let Some(run) = self.runs.get(id) else { return };
-        let waiting = run.census.in_state(TaskState::Waiting).filter_map(|at| run.at(at));
-        let facts: Vec<RunFact> =
-            waiting.filter_map(|(plan, _)| fold::decided(run, plan)).collect();
-        for fact in facts {
-            self.record(now, id, fact, out);
         }
     }
 
