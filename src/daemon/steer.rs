@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::control::steer::{AnswerReply, AskView, EmitReply, RetryReply, SteeringView};
-use crate::control::{Failure, FailureKind, Reply, Responder, Submit};
+use crate::control::{Failure, FailureKind, Peer, Reply, Responder, Submit};
 use crate::document::Source;
 use crate::model::{AskKind, Moment, RunId, RunState, Severity, Submission};
 use crate::plan::{Plan, Surroundings, as_text, check};
@@ -256,6 +256,7 @@ impl Engine {
     /// Emits an event.
     pub(super) fn emit(
         &mut self,
+        peer: Peer,
         event: String,
         data: Value,
         key: Option<String>,
@@ -264,8 +265,9 @@ impl Engine {
         let workflow = &self.core.workflow;
         let repeated = key.as_deref().is_some_and(|key| workflow.was_emitted(&event, key));
         let before = workflow.kept_events().count();
+        let by = self.run_that_asks(peer);
         let (name, dedup) = (event.clone(), key);
-        self.decide(Input::Workflow(Event::Emitted { name, data, dedup }));
+        self.decide(Input::Workflow(Event::Emitted { name, data, dedup, by }));
         let kept = self.core.workflow.kept_events().count() > before;
         self.reply(responder, Reply::ok(&EmitReply { event, repeated, kept }));
     }

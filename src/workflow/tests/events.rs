@@ -12,7 +12,7 @@ fn waits(expiry: Option<Expiry>) -> Work {
 impl Bench {
     fn emit(&mut self, name: &str, data: Value, key: Option<&str>) {
         let (name, dedup) = (name.to_owned(), key.map(str::to_owned));
-        self.hear(Event::Emitted { name, data, dedup });
+        self.hear(Event::Emitted { name, data, dedup, by: None });
     }
 }
 
@@ -137,7 +137,13 @@ fn a_circle_of_triggers_ends() {
     });
     assert!(told.is_some_and(|text| text.contains("plans start each other")), "{told:?}");
     bench.emit("deployed", json!(1), None);
-    assert_eq!(bench.asked.len(), 1, "an event from outside is no part of the circle");
+    let asked = bench.asked.pop().unwrap();
+    assert_eq!(asked.parent.as_ref().unwrap().depth, 1, "one from outside begins anew");
+    let id = run_id(99);
+    bench.hear(Event::Submitted(Box::new(Submission { run: id.clone(), ..asked })));
+    let (name, data) = ("deployed".to_owned(), json!(1));
+    bench.hear(Event::Emitted { name, data, dedup: None, by: Some(id) });
+    assert_eq!(bench.asked[0].parent.as_ref().unwrap().depth, 2, "an agent's is its run's");
 }
 
 fn nested() -> Bench {

@@ -158,6 +158,7 @@ impl Play {
                 name: (*name).to_owned(),
                 data: serde_json::from_str(&rest.join(" ")).unwrap_or_default(),
                 dedup: None,
+                by: None,
             }),
             words => Input::Supervisor(self.supervisor_event(words)?),
         })
