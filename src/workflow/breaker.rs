@@ -2,8 +2,8 @@
 //! becomes of the run (features K10–K12, ruling Z6).
 //!
 //! A failure counts once per task, not per attempt. What does not count: a task that is optional,
-//! a person's own no, hooks and the last command, and items of a `for_each` task, whose parent
-//! counts for them. Failures from before the last decision do not count either: whoever decided
+//! a worker, whose lead decides, a person's own no, hooks and the last command, and items of a
+//! `for_each` task, whose parent counts for them. Failures from before the last decision do not count either: whoever decided
 //! knew of them.
 
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ impl Run {
             .max();
         let counts = |plan: &plan::Task, task: &Task| {
             let fresh = decided.is_none_or(|decided| task.ended.is_some_and(|at| at > decided));
-            fresh && has_failed(task) && !plan.optional && decides(plan) && !refused(task)
+            fresh && has_failed(task) && !plan.is_spared() && decides(plan) && !refused(task)
         };
         let states = [TaskState::Failed, TaskState::Timeout];
         let failed: BTreeSet<usize> =
