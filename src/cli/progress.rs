@@ -346,5 +346,6 @@ impl Progress {
 
 fn work(agent: &str, attempts: u32, elapsed_ms: u64) -> String {
     let tries = if attempts > 1 { format!(", {attempts} attempts") } else { String::new() };
-    format!("{agent}, {}{tries}", span(elapsed_ms))
+    // What the daemon does itself has no agent.
+    format!("{agent}, {}{tries}", span(elapsed_ms)).trim_start_matches(", ").to_owned()
 }

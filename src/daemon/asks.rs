@@ -33,15 +33,17 @@ pub(super) fn ask_view(run: &Run, question: &Question, now: Moment) -> AskView {
 pub(super) fn how(run: &RunId, question: &Question) -> String {
     let asked = &question.ask;
     match asked.kind {
-        AskKind::Approve | AskKind::Phase | AskKind::Action if asked.id == ask::PLAN => {
+        AskKind::Approve | AskKind::Phase if asked.id == ask::PLAN => {
             format!("muxvisor approve {run} [--reject]")
         }
-        AskKind::Approve | AskKind::Phase | AskKind::Action => {
+        AskKind::Approve | AskKind::Phase => {
             format!("muxvisor approve {run}/{} [--reject]", asked.id)
         }
         AskKind::Failures | AskKind::Budget => {
             format!("muxvisor decide {run} {}", asked.answers.join("|"))
         }
-        AskKind::Tie => format!("muxvisor decide {run}/{} {}", asked.id, asked.answers.join("|")),
+        AskKind::Tie | AskKind::Action => {
+            format!("muxvisor decide {run}/{} {}", asked.id, asked.answers.join("|"))
+        }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::control::steer::{AnswerReply, EmitReply, RetryReply, SteeringView};
-use crate::control::{Failure, FailureKind, Reply, Responder, Submit};
+use crate::control::{Failure, FailureKind, Peer, Reply, Responder, Submit};
 use crate::model::pause::LIMIT;
 use crate::model::{AskKind, RunId, RunState, Submission, TaskId};
 use crate::plan::{Plan, as_text};
@@ -232,6 +232,7 @@ impl Engine {
     /// Emits an event.
     pub(super) fn emit(
         &mut self,
+        peer: Peer,
         event: String,
         data: Value,
         key: Option<String>,
@@ -240,8 +241,9 @@ impl Engine {
         let workflow = &self.core.workflow;
         let repeated = key.as_deref().is_some_and(|key| workflow.was_emitted(&event, key));
         let before = workflow.kept_events().count();
+        let by = self.run_that_asks(peer);
         let (name, dedup) = (event.clone(), key);
-        self.decide(Input::Workflow(Event::Emitted { name, data, dedup }));
+        self.decide(Input::Workflow(Event::Emitted { name, data, dedup, by }));
         let kept = self.core.workflow.kept_events().count() > before;
         self.reply(responder, Reply::ok(&EmitReply { event, repeated, kept }));
     }

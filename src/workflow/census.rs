@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::way::{line, remaining};
+use super::layout::{hooks, line, places, remaining};
 use crate::model::{AttemptId, Moment, TaskId, TaskState};
 use crate::plan::{self, DependsCause, OnPartialFailure, Origin, Plan};
 
@@ -66,6 +66,7 @@ pub(super) struct Census {
     workers: Vec<usize>,
     finish: Option<usize>,
     timed: Vec<usize>,
+    budgeted: Vec<usize>,
     /// Tasks that stand alone by where they stand.
     alone: BTreeMap<TaskState, BTreeSet<usize>>,
     is_alone: Vec<bool>,
@@ -123,6 +124,7 @@ impl Census {
                 task.for_each.is_none()
                     && (task.queue_timeout_ms.is_some() || task.total_timeout_ms.is_some())
             }),
+            budgeted: places(plan, |task| task.budget.is_some()),
             is_alone: plan.tasks.iter().map(plan::Task::stands_alone).collect(),
             read: needs.map(|need| need.task.clone()).collect(),
             remaining_ms: remaining(plan, &at),
@@ -241,6 +243,11 @@ impl Census {
         self.alone.get(&state).into_iter().flatten().copied().inspect(|_| look())
     }
 
+    /// The tasks with a budget of their own.
+    pub(super) fn with_budget(&self) -> impl Iterator<Item = usize> + '_ {
+        self.budgeted.iter().copied().inspect(|_| look())
+    }
+
     /// How many tasks are not over.
     pub(super) const fn open(&self) -> usize {
         self.open
@@ -336,20 +343,6 @@ impl Census {
     pub(super) fn remaining_ms(&self, at: usize) -> u64 {
         self.remaining_ms[at]
     }
-}
-
-fn places(plan: &Plan, wanted: impl Fn(&plan::Task) -> bool) -> Vec<usize> {
-    (0..plan.tasks.len()).filter(|at| wanted(&plan.tasks[*at])).collect()
-}
-
-fn hooks(plan: &Plan) -> BTreeMap<TaskId, Vec<usize>> {
-    let mut hooks: BTreeMap<TaskId, Vec<usize>> = BTreeMap::new();
-    for (at, task) in plan.tasks.iter().enumerate() {
-        if let Some(Origin::Hook { of, .. }) = &task.origin {
-            hooks.entry(of.clone()).or_default().push(at);
-        }
-    }
-    hooks
 }
 
 fn circle(task: &plan::Task) -> Option<Circle> {

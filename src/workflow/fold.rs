@@ -9,7 +9,8 @@ use super::reduce::{Count, Entry, Reduced, reduce};
 use super::run::Run;
 use super::sight::Sight;
 use super::task::Task;
-use crate::model::{Ask, AskKind, Output, RunFact, TaskError, TaskId, TaskState};
+use super::{Action, Workflow};
+use crate::model::{Ask, AskKind, Moment, Output, RunFact, RunId, TaskError, TaskId, TaskState};
 use crate::plan::{
     self, Edge, InputValue, Lookup, OnTie, Reduce, Reducer, Template, TemplatePart, Work,
     resolve_input,
@@ -37,8 +38,20 @@ pub(super) fn begin(run: &Run, plan: &plan::Task, work: &Reduce) -> Vec<RunFact>
     }
 }
 
+impl Workflow {
+    /// Ends the votes that a person has decided.
+    pub(super) fn break_ties(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id) else { return };
+        let waiting = run.census.in_state(TaskState::Waiting).filter_map(|at| run.at(at));
+        let facts: Vec<RunFact> = waiting.filter_map(|(plan, _)| decided(run, plan)).collect();
+        for fact in facts {
+            self.record(now, id, fact, out);
+        }
+    }
+}
+
 /// The end of a vote that a person was asked about, once there is an answer.
-pub(super) fn decided(run: &Run, plan: &plan::Task) -> Option<RunFact> {
+fn decided(run: &Run, plan: &plan::Task) -> Option<RunFact> {
     let Work::Reduce(work) = &plan.work else { return None };
     let asked = ties(run, &plan.id);
     let question = run.kept.asks.get(&tie(&plan.id, asked.checked_sub(1)?))?;

@@ -25,6 +25,7 @@ mod handing;
 mod hooks;
 mod items;
 mod kept;
+mod layout;
 mod map;
 mod mapped;
 mod moves;
@@ -52,7 +53,6 @@ mod tests;
 mod tools;
 mod usage;
 mod values;
-mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -193,7 +193,7 @@ impl Workflow {
     /// How many tasks wait for a slot of that agent, or of one that does equally well.
     pub fn waiting_for(&self, agent: &str) -> usize {
         let waits = |run: &Run| {
-            let queued = run.tasks().filter(|(_, task)| task.state == TaskState::Queued);
+            let queued = run.census.in_state(TaskState::Queued).filter_map(|at| run.at(at));
             queued.filter(|(plan, task)| run.may_be_given(plan, task, agent)).count()
         };
         self.runs.values().map(waits).sum()
@@ -224,7 +224,10 @@ impl Workflow {
             Event::ResumeAsked { run } => self.resume(now, &run, &mut out),
             Event::AgainAsked { run, tasks } => self.do_again(now, &run, &tasks, &mut out),
             Event::Adjusted { run, text, edit } => self.adjust(now, &run, text, &edit, &mut out),
-            Event::Emitted { name, data, dedup } => self.emit(name, data, dedup, &mut out),
+            Event::Emitted { name, data, dedup, by } => {
+                let by = by.and_then(|by| self.runs.get(&by));
+                self.emit(name, data, dedup, by.map_or(0, Run::depth), &mut out);
+            }
             Event::SubmitFailed { parent, why } => {
                 self.child_refused(now, &parent, why, &mut out);
             }

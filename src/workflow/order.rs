@@ -128,6 +128,8 @@ fn command_order(
     let argv: Result<Vec<String>, TaskError> = argv.iter().map(|word| text(word, values)).collect();
     let argv = argv?;
     handing::check_arguments(&argv).map_err(TaskError::unusable)?;
+    // With an `output`, what it prints is the result, be that text or JSON.
+    let prints = plan.output_as != OutputAs::Report;
     let Handed { env, files } = handing::to_command(inputs(&plan.inputs, values)?);
     let (session, label) = match &identity.owner {
         Owner::Task { run, task } => {
@@ -154,8 +156,8 @@ fn command_order(
         prompt: None,
         prompt_by: PromptBy::None,
         terminal: false,
-        result: if plan.output.is_some() { ResultRule::Stdout } else { ResultRule::None },
-        result_required: plan.output.is_some(),
+        result: if prints { ResultRule::Stdout } else { ResultRule::None },
+        result_required: prints,
         schema: None,
         env_filter: EnvFilter::default(),
         success_codes: policy.success_codes,

@@ -47,7 +47,7 @@ fn without_age(activity: &Value) -> Value {
     activity
 }
 
-/// The words, their source and their age; the socket is believed before the output.
+/// Feature H3: the words, their source and their age; the socket is believed before the output.
 #[test]
 fn ps_shows_what_an_agent_does_and_who_says_so() {
     let muxvisor = env!("CARGO_BIN_EXE_muxvisor");

@@ -49,7 +49,8 @@ fn ranges_and_lists_are_understood() {
         format!("let x = \"{}\";", k(12)),
         format!("{} E01, UK13, K14b", "// no ids:"),
     ];
-    let root = repository(&page, &comments.join("\n"));
+    let test = format!("#[test]\nfn x() {{\n{}\n}}\n", comments.join("\n"));
+    let root = repository(&page, &test);
     let (code, said) = run(&root, &["--missing"]);
     let missing: Vec<String> = [9, 11, 12, 13, 14, 15].map(k).to_vec();
     assert_eq!(said.lines().collect::<Vec<_>>(), missing);
@@ -63,9 +64,39 @@ fn ranges_and_lists_are_understood() {
 fn nothing_is_missing_when_every_must_has_a_test() {
     let id = format!("{}3", 'M');
     let page = page(&[&id]) + &format!("- {}1 [text] Advice.\n", 'B');
-    let (code, said) = run(&repository(&page, &format!("// {id}\n")), &["--count"]);
+    let test = format!("/// {id}\n#[test]\nfn x() {{}}\n");
+    let (code, said) = run(&repository(&page, &test), &["--count"]);
     assert_eq!((code, said.as_str()), (0, "each of 1 features that a test must hold has one\n"));
     assert_eq!(run(&repository(&page, "\n"), &["--count"]).0, 1);
+}
+
+/// An id counts where a test names it, right above or inside, and nowhere else.
+#[test]
+fn only_tests_hold_features() {
+    let k = |n: u32| format!("{}{n}", 'K');
+    let ids: Vec<String> = (1..=12).map(k).collect();
+    let page = page(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let text = [
+        format!("//! {}: about the whole file.\n", k(1)),
+        format!("/// {}: a helper.\nfn helps() {{\n    // {}\n}}\n", k(2), k(3)),
+        format!(
+            "/// {}: all of it.\n/// {}\n#[test]\n#[cfg_attr(\n    any(),\n    x\n)]",
+            k(4),
+            k(5)
+        ),
+        format!("fn one(\n    x: u8,\n) {{\n    if true {{\n    }} // {}\n}}", k(6)),
+        format!("// {}: between two tests\n\n/// x\nconst X: u8 = 1;", k(7)),
+        format!(
+            "#[tokio::test(flavor = \"current_thread\")]\nasync fn two() {{ /* */ }} // {}",
+            k(8)
+        ),
+        format!("m! {{\n    /// {}\n    #[test]\n    fn three(x in 1..2) {{\n    }}\n}}", k(9)),
+        format!("/// {}\n#[test]\n#[ignore = \"long\"]\nfn four() {{\n    // {}\n}}", k(10), k(11)),
+        format!("// {}: after the last", k(12)),
+    ];
+    let (_, said) = run(&repository(&page, &text.join("\n")), &["--missing"]);
+    let missing: Vec<String> = [1, 2, 3, 7, 8, 10, 11, 12].map(k).to_vec();
+    assert_eq!(said.lines().collect::<Vec<_>>(), missing);
 }
 
 /// The page lists each id once, group by group.

@@ -77,7 +77,8 @@ fn hard(pid: Option<Pid>) -> Option<u64> {
     line.split_whitespace().nth(4).and_then(|word| word.parse().ok())
 }
 
-/// An agent that puts a pipe where its result belongs is not waited for at the other end.
+/// Feature H12: an agent that puts a pipe where its result belongs is not waited for at the other
+/// end.
 #[test]
 fn a_pipe_in_place_of_the_result_is_malformed() {
     let scene = Scene::new();

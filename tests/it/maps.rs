@@ -64,7 +64,7 @@ id = 'work'
 kind = 'command'
 for_each = '${{list.output}}'
 key = '${{item}}'
-run = ['sh', '-c', 'echo x >> {m}/$1; case $1 in *7) test -e {m}/fixed || exit 9;; esac; printf \"\\\"%s\\\"\" \"$1\"', 'sh', '${{item}}']
+run = ['sh', '-c', 'echo x >> {m}/$1; case $1 in *7) test -e {m}/fixed || exit 9;; esac; printf %s \"$1\"', 'sh', '${{item}}']
 output = 'string'
 on_partial_failure = 'continue'
 [[task]]
@@ -136,7 +136,7 @@ output = {{ text = 'string' }}
 [[task]]
 id = 'big'
 kind = 'command'
-run = ['sh', '-c', 'printf \\\"; head -c 5000000 /dev/zero | tr \"\\\\0\" x; printf \\\"']
+run = ['sh', '-c', 'head -c 5000000 /dev/zero | tr \"\\\\0\" x']
 output = 'string'
 [[task]]
 id = 'by-variable'

@@ -148,7 +148,8 @@ fn folder_tells(folder: &str, case: &Case) -> Vec<Checked> {
     all
 }
 
-/// Every code of the checker, with place, excerpt, caret and suggestion.
+/// Every code of the checker, with place, excerpt, caret and suggestion; among them those of long
+/// prompts, of long tasks, and of words times workers (features G10, G11, G9).
 #[test]
 fn wrong_plans_are_told_everything_at_once() {
     let all = folder_tells("wrong", &Case::default());

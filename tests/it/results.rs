@@ -15,6 +15,7 @@ const HEAD: &str = r#"
 plan = "results"
 goal = "See which results are found"
 approval = "none"
+stop_after_failures = 0
 max_parallel = 24
 [defaults]
 retries = 0
@@ -98,7 +99,7 @@ fn results_are_found_where_they_stand_and_nowhere_else() {
     assert_eq!(log, b"<result>a\xffb\xc3\xa9</result>", "the log keeps every byte");
 }
 
-/// A large result arrives whole, through pipes and through a terminal.
+/// Feature H4: a large result arrives whole, through pipes and through a terminal.
 #[test]
 fn a_megabyte_arrives_whole() {
     let script = "printf '<result>'; head -c 1000000 /dev/zero | tr '\\0' x; printf '</result>'";
@@ -195,7 +196,8 @@ echo '<result id="zzzz">with other letters</result>'
     assert_eq!(source("printed"), "stdout");
 }
 
-/// A shape is checked; what does not fit is told to the next attempt, and to people.
+/// Features H12, K15: a shape is checked; what does not fit, or is not there at all, is told to the
+/// next attempt, and to people.
 #[test]
 fn a_result_of_the_wrong_shape_is_told_to_the_next_attempt() {
     let shape = "output = { n = 'number', words = ['string'] }";

@@ -156,7 +156,7 @@ fn counts(results: &Value) -> String {
 }
 
 fn schema() -> jsonschema::Validator {
-    let schema = tree::read("tests/data/execution_results.schema.json");
+    let schema = tree::read("docs/execution-results.schema.json");
     jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap()
 }
 
@@ -179,8 +179,8 @@ fn with_each(each: impl Fn(&Shipped) -> Result<(), String> + Sync) {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
-/// Features C1, C2, C5–C8, C10–C20, D1–D6, A25 and O1–O5: each plan runs to the end that its head
-/// promises, and its results have the shape that is promised of all.
+/// Features C1, C2, C5–C8, C10–C20, D1–D6, A22, A25 and O1–O5: each plan runs to the end that its
+/// head promises, and its results have the shape that is promised of all.
 #[test]
 fn every_shipped_plan_ends_as_it_says() {
     let schema = schema();
@@ -227,6 +227,32 @@ fn kill_daemon(stage: &Stage) {
     if let Some(pid) = pid_of(&ps["daemon"]["pid"]) {
         end(pid, Signal::SIGKILL);
     }
+}
+
+/// Features A22 and C17: a push starts a plan with what the event says, and is part of the run that
+/// listens; a push without files starts none.
+#[test]
+fn the_plan_on_event_starts_another_one_per_push() {
+    let scene = scene();
+    let path = tree::root().join("config/plans/on-event.toml");
+    let arguments = ["run", path.to_str().unwrap(), "--demo", "--detach", "--json"];
+    let mut command = scene.command(&arguments);
+    command.env("MUXVISOR_DEMO_PACE", "0");
+    let run = scene.begin_command(command).end().document()["run"].take();
+    for data in [r#"{"branch": "b1", "files": 3}"#, r#"{"branch": "b2", "files": 0}"#] {
+        assert_eq!(scene.call(&["emit", "code.pushed", "--data", data]).code, 0);
+    }
+    assert_eq!(scene.call(&["emit", "watch.stop"]).code, 0);
+    assert_eq!(scene.call(&["wait", run.as_str().unwrap()]).code, 0);
+    let mut runs = scene.read(&["runs", "--json"])["runs"].take();
+    let runs = runs.as_array_mut().unwrap();
+    assert_eq!(runs.len(), 2, "{runs:?}");
+    let started = runs[0].take();
+    assert_eq!((&started["name"], &started["parent"]), (&json!("fork-join"), &run));
+    assert_eq!(scene.call(&["wait", started["run"].as_str().unwrap()]).code, 0);
+    let prompts = scene.attempts_of("attack-surface");
+    let prompt = fs::read_to_string(prompts[0].join("prompt.md")).unwrap();
+    assert!(prompt.contains("the last push to b1"), "{prompt}");
 }
 
 /// Features C12–C14: without demo agents, programs really measure what is there.

@@ -256,7 +256,7 @@ echo "<result>$low $mid $high $?</result>""#;
     assert_eq!(scene.counts(answers), expected);
 }
 
-/// Features N10, N11, N12, H7: the hooks that come with the program look at the task they follow.
+/// Features N5, N10, N11, N12, H7: the hooks that come with the program look at the task they follow.
 #[test]
 fn hooks_check_keep_and_judge() {
     let script = r#"

@@ -16,7 +16,10 @@ fn shapes() -> impl Strategy<Value = Vec<Shape>> {
 
 fn made(shapes: &[Shape], parallel: u32, agent_max: u32, pool: u32) -> Plan {
     let agents = ["claude", "codex", "gemini"];
-    let mut text = format!("plan = \"p\"\ngoal = \"g\"\nmax_parallel = {parallel}\n");
+    let mut text = format!(
+        "plan = \"p\"\ngoal = \"g\"\nmax_parallel = {parallel}\n\
+         stop_after_failures = 0\n"
+    );
     for (n, (agent, priority, _, after)) in shapes.iter().enumerate() {
         let agent = agents[usize::from(*agent)];
         text.push_str(&format!(
@@ -71,6 +74,7 @@ fn startable(bench: &Bench, agent_max: u32, pool: u32, daemon: usize) -> Vec<Str
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
+    /// Feature J2.
     #[test]
     fn no_slot_is_idle_while_a_task_could_have_it(
         first in shapes(), second in shapes(), parallel in 1u32..5, agent_max in 1u32..4,

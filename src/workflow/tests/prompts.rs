@@ -11,7 +11,7 @@ const FULL: &str = "plan = \"p\"\ngoal = \"g\"\n[[task]]\nid = \"a\"\nagent = \"
     input_context = { table = \"x\\ty\", deep = { n = [1, 2] } }\noutput_key = \"count\"\n\
     entry_point = { type = \"command\", value = \"/count\" }\noutput = { rows = \"integer\" }\n";
 
-/// Features G3, G4, G6, G8: everything an agent needs, and nothing that only we know.
+/// Features G3 to G6, G8: everything an agent needs, and nothing that only we know.
 #[test]
 fn a_prompt_holds_every_section() {
     let bench = Bench::of(FULL);

@@ -51,7 +51,7 @@ fn value(bench: &Bench, task: &str) -> Value {
     bench.task(task).output.as_ref().map(|output| output.value.clone()).unwrap_or_default()
 }
 
-/// Features C1, C14, J4, K9: the daemon does it, at once, from what there is.
+/// Features C1, C14, J4, K9, O8: the daemon does it, at once, from what there is.
 #[test]
 fn a_reducer_takes_no_attempt() {
     let mut bench = begun(&panel(Reducer::Concat { sort_by: None }));
@@ -141,6 +141,7 @@ fn a_hook_runs_after_its_task_and_before_its_readers() {
 /// Feature N10: what a blocking hook turns down has failed, and nobody reads it; another hook's
 /// failure is its own.
 #[test]
+#[expect(clippy::wildcard_enum_match_arm, reason = "only facts of runs are replayed")]
 fn a_blocking_hook_fails_its_task() {
     let mut bench = hooked(true);
     bench.succeed("a", json!("A"));
@@ -164,7 +165,7 @@ fn a_blocking_hook_fails_its_task() {
     assert_eq!(lenient.run().outcome, Some(crate::model::RunOutcome::Completed));
 }
 
-/// A hook looks once at each result: not at attempts that failed, and again when the task is done
+/// Feature N5: a hook looks once at each result: not at attempts that failed, and again when the task is done
 /// again.
 #[test]
 fn a_hook_is_done_once_per_result() {

@@ -10,7 +10,7 @@ use muxvisor::shim::{Reply, Request};
 
 use super::bench::Bench;
 
-/// A burst right before the end is in the log to the last byte.
+/// Feature H4: a burst right before the end is in the log to the last byte.
 #[test]
 fn a_burst_before_the_end_is_complete() {
     const BYTES: usize = 1_000_000;

@@ -115,7 +115,7 @@ fn nobody_escapes() {
     }
 }
 
-/// Whoever a normal end leaves behind is ended too, escaped or not.
+/// Feature H5: whoever a normal end leaves behind is ended too, escaped or not.
 #[test]
 fn what_an_ended_agent_left_behind_is_ended() {
     let child = "trap \"\" TERM HUP; echo $$ >>pids; while :; do sleep 0.2; done";

@@ -29,6 +29,7 @@ const HOSTILE: [&str; 14] = [
     "",
 ];
 
+/// Feature H1: windows for long work are made, marked, known and closed.
 #[tokio::test]
 async fn a_window_is_opened_and_marked_in_one_step() {
     let home = Home::new();
@@ -123,6 +124,7 @@ async fn what_tmux_cannot_take_is_refused_before_it_is_sent() {
     assert_eq!(tmux.list().await.unwrap().len(), 1, "only the keeper");
 }
 
+/// Features H2, J6: a hundred windows are made at once, and none waits for another.
 #[tokio::test]
 async fn a_hundred_windows_opened_at_once_are_all_marked() {
     let home = Home::new();

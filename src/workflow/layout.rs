@@ -1,11 +1,28 @@
-//! How long the way still is from each task to the end of its run, which decides who goes first.
+//! What a census needs to know of a plan that no fact moves: which tasks are hooks of which, who
+//! waits in one line, how far it is from a task to the end of the run.
 
 use std::collections::BTreeMap;
 
 use crate::model::TaskId;
 use crate::plan::{self, Origin, Plan};
 
-/// Who stands in line for a slot: an item does as its `for_each` task.
+/// The positions of the tasks that are wanted.
+pub(super) fn places(plan: &Plan, wanted: impl Fn(&plan::Task) -> bool) -> Vec<usize> {
+    (0..plan.tasks.len()).filter(|at| wanted(&plan.tasks[*at])).collect()
+}
+
+/// The tasks that have hooks, each with their positions.
+pub(super) fn hooks(plan: &Plan) -> BTreeMap<TaskId, Vec<usize>> {
+    let mut hooks: BTreeMap<TaskId, Vec<usize>> = BTreeMap::new();
+    for (at, task) in plan.tasks.iter().enumerate() {
+        if let Some(Origin::Hook { of, .. }) = &task.origin {
+            hooks.entry(of.clone()).or_default().push(at);
+        }
+    }
+    hooks
+}
+
+/// The line in which a task waits for a slot: items wait in that of their task.
 pub(super) fn line(at: &BTreeMap<TaskId, usize>, own: usize, task: &plan::Task) -> usize {
     match &task.origin {
         Some(Origin::Item { of, .. }) => at.get(of).copied().unwrap_or(own),
