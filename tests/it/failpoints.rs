@@ -1,6 +1,6 @@
 //! Fault 3: the daemon or a shim is killed at every IO step that has a name, in plays that pass them
-//! all; before and after each with `scripts/strike`, one of both in every run of the tests. Whatever dies where: the result is the same, no attempt runs
-//! twice, nobody and nothing is left behind.
+//! all; before and after each with `scripts/strike`, one of both in every run of the tests. Whatever
+//! dies where: the result is the same, no attempt runs twice, nobody and nothing is left behind.
 //!
 //! Only builds with debug assertions can be killed this way (docs/decisions/0007-fail-points.md).
 
@@ -74,6 +74,7 @@ fn census(plot: &'static Plot) -> (Brought, BTreeMap<&'static str, u32>) {
 
 /// What is struck: `scripts/strike` has all of it done, and takes as long; otherwise every step is
 /// struck once, before and after by turns.
+#[expect(clippy::disallowed_methods, reason = "a person chooses how much is struck")]
 fn blows(census: &[BTreeMap<&'static str, u32>]) -> Vec<Blow> {
     let all = std::env::var_os("MUXVISOR_BLOWS").is_some();
     let mut blows = Vec::new();

@@ -131,9 +131,9 @@ fn a_circle_of_triggers_ends() {
         bench.hear(Event::Submitted(Box::new(child)));
     }
     assert_eq!(started, 8);
-    let told = bench.facts.iter().find_map(|fact| match fact {
-        Fact::Noted { about, text } if *about == run_id(1).to_string() => Some(text.as_str()),
-        _ => None,
+    let told = bench.facts.iter().find_map(|fact| {
+        let Fact::Noted { about, text } = fact else { return None };
+        (*about == run_id(1).to_string()).then_some(text.as_str())
     });
     assert!(told.is_some_and(|text| text.contains("plans start each other")), "{told:?}");
     bench.emit("deployed", json!(1), None);

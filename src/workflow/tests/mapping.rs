@@ -149,7 +149,6 @@ fn an_empty_list_is_done_and_a_list_that_is_none_fails() {
 /// Features K8, K9, K21: what failed is named, what succeeded is kept, and how much is enough is
 /// the plan's word.
 #[test]
-#[expect(clippy::wildcard_enum_match_arm, reason = "one fact is looked for")]
 fn how_many_must_succeed_is_said_by_the_plan() {
     let run = |head: &str, least: Option<MinSuccess>, failing: &[&str]| {
         let mut bench = bench(&mapped(head, |_, rule| rule.min_success = least));

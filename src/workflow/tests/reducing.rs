@@ -141,7 +141,6 @@ fn a_hook_runs_after_its_task_and_before_its_readers() {
 /// Feature N10: what a blocking hook turns down has failed, and nobody reads it; another hook's
 /// failure is its own.
 #[test]
-#[expect(clippy::wildcard_enum_match_arm, reason = "only facts of runs are replayed")]
 fn a_blocking_hook_fails_its_task() {
     let mut bench = hooked(true);
     bench.succeed("a", json!("A"));
