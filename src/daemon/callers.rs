@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::cgroup;
 use crate::control::{Failure, FailureKind, Peer, Reply, Request, Responder};
-use crate::model::{AttemptId, AttemptRow, Owner};
+use crate::model::{AttemptId, AttemptRow, Owner, RunId};
 use crate::policy::AgentApi;
 
 use super::engine::Engine;
@@ -102,6 +102,15 @@ impl Engine {
         match self.caller(peer) {
             Caller::Agent(attempt) => Some(attempt),
             Caller::Person | Caller::Nobody => None,
+        }
+    }
+
+    /// The run whose agent a process belongs to.
+    pub(super) fn run_that_asks(&self, peer: Peer) -> Option<RunId> {
+        let row = self.core.supervisor.attempt(&self.agent_that_asks(peer)?)?;
+        match &row.order.owner {
+            Owner::Task { run, .. } => Some(run.clone()),
+            Owner::Instance { .. } => None,
         }
     }
 

@@ -47,7 +47,7 @@ impl Engine {
             Request::Retry { run, task, with_downstream, plan } => {
                 self.again(Again { run, task, with_downstream, plan }, responder);
             }
-            Request::Emit { event, data, key } => self.emit(event, data, key, responder),
+            Request::Emit { event, data, key } => self.emit(peer, event, data, key, responder),
             Request::Cleanup { days } => self.cleanup(days, responder),
             Request::Cancel { run } => {
                 let event = workflow::Event::CancelAsked { run: run.clone() };

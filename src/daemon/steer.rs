@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::control::steer::{AnswerReply, AskView, EmitReply, RetryReply, SteeringView};
-use crate::control::{Failure, FailureKind, Reply, Responder, Submit};
+use crate::control::{Failure, FailureKind, Peer, Reply, Responder, Submit};
 use crate::document::Source;
 use crate::model::{AskKind, Moment, RunId, RunState, Severity, Submission};
 use crate::plan::{Plan, Surroundings, as_text, check};
@@ -14,7 +14,7 @@ use crate::workflow::{self, Event, Question, Run, edit, what_again};
 
 use super::calls::{has_program, read_from};
 use super::engine::Engine;
-use super::{Input, archive, views};
+use super::{Input, Templates, archive, views};
 
 /// What a person wants done again.
 pub(super) struct Again {
@@ -227,6 +227,7 @@ impl Engine {
             }
         }
         let known = &run.plan.inputs;
+        let templates = Templates::beside(self.settings.config_source.path());
         let checked = check(
             &source,
             &Surroundings {
@@ -243,7 +244,7 @@ impl Engine {
                 demo: submit.demo,
                 max_parallel: submit.max_parallel,
                 base_dir: &base,
-                template: &crate::plan::no_templates,
+                template: &|name, set| templates.parts(name, set),
             },
         );
         checked.plan.ok_or_else(|| {
@@ -255,6 +256,7 @@ impl Engine {
     /// Emits an event.
     pub(super) fn emit(
         &mut self,
+        peer: Peer,
         event: String,
         data: Value,
         key: Option<String>,
@@ -263,8 +265,9 @@ impl Engine {
         let workflow = &self.core.workflow;
         let repeated = key.as_deref().is_some_and(|key| workflow.was_emitted(&event, key));
         let before = workflow.kept_events().count();
+        let by = self.run_that_asks(peer);
         let (name, dedup) = (event.clone(), key);
-        self.decide(Input::Workflow(Event::Emitted { name, data, dedup }));
+        self.decide(Input::Workflow(Event::Emitted { name, data, dedup, by }));
         let kept = self.core.workflow.kept_events().count() > before;
         self.reply(responder, Reply::ok(&EmitReply { event, repeated, kept }));
     }
@@ -349,15 +352,17 @@ pub(super) fn ask_view(run: &Run, question: &Question, now: Moment) -> AskView {
 fn how(run: &RunId, question: &Question) -> String {
     let ask = &question.ask;
     match ask.kind {
-        AskKind::Approve | AskKind::Phase | AskKind::Action if ask.id == workflow::PLAN => {
+        AskKind::Approve | AskKind::Phase if ask.id == workflow::PLAN => {
             format!("muxvisor approve {run} [--reject]")
         }
-        AskKind::Approve | AskKind::Phase | AskKind::Action => {
+        AskKind::Approve | AskKind::Phase => {
             format!("muxvisor approve {run}/{} [--reject]", ask.id)
         }
         AskKind::Failures | AskKind::Budget => {
             format!("muxvisor decide {run} {}", ask.answers.join("|"))
         }
-        AskKind::Tie => format!("muxvisor decide {run}/{} {}", ask.id, ask.answers.join("|")),
+        AskKind::Tie | AskKind::Action => {
+            format!("muxvisor decide {run}/{} {}", ask.id, ask.answers.join("|"))
+        }
     }
 }

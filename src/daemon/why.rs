@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use crate::control::failover::FailoverView;
 use crate::control::view::{Counter, Decision, HealthView, NextAction, WhyReply};
 use crate::control::{Reply, Responder};
-use crate::ledger::Reader;
-use crate::model::{AttemptFact, Entry, Fact, Moment, Parking, RunFact, RunId, TaskId, TaskState};
+use crate::ledger::{Reader, RunLog};
+use crate::model::{
+    AttemptFact, AttemptId, Entry, Fact, Moment, Parking, RunFact, RunId, TaskId, TaskState,
+};
 use crate::plan;
 use crate::workflow::{Run, Task, Workflow};
 
@@ -143,7 +145,7 @@ fn why_task(
         text: told_of_run(fact),
     });
     let mut decisions: Vec<Decision> = decisions.collect();
-    decisions.extend(findings(reader, &log.entries, &task, now));
+    decisions.extend(findings(reader, &log, &task, now));
     decisions.sort_by_key(|decision| decision.age_ms);
     let failover = task_failover(&run, &task, parked, now.moment);
     let waits = failover.parked.as_ref();
@@ -163,13 +165,14 @@ fn why_task(
     }
 }
 
-/// What was found about the last attempt of a task, beside what was decided about the task.
-fn findings(reader: &Reader, entries: &[(Moment, RunFact)], task: &str, now: Now) -> Vec<Decision> {
-    let last = entries.iter().rev().find_map(|(_, fact)| {
+/// What was found about a run, or about the last attempt of a task, beside what was decided.
+fn findings(reader: &Reader, log: &RunLog, task: &str, now: Now) -> Vec<Decision> {
+    let last = log.entries.iter().rev().find_map(|(_, fact)| {
         let RunFact::TaskStarting { task: of, attempt, .. } = fact else { return None };
         (of.as_str() == task).then_some(attempt)
     });
-    let notes = last.and_then(|id| reader.notes_about(id.as_str(), DECISIONS_MAX).ok());
+    let about = if task.is_empty() { Some(log.run.as_str()) } else { last.map(AttemptId::as_str) };
+    let notes = about.and_then(|id| reader.notes_about(id, DECISIONS_MAX).ok());
     let mut notes = notes.unwrap_or_default();
     notes.retain(|entry| matches!(entry.fact, Fact::Noted { .. }));
     told(&notes, now)

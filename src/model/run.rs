@@ -150,6 +150,14 @@ pub struct Parent {
     pub run: RunId,
     /// Its task; none when an event started this run.
     pub task: Option<TaskId>,
+    /// How many triggers led to this run, one after the other.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub depth: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_zero(depth: &u32) -> bool {
+    *depth == 0
 }
 
 /// The accepted output of a task.

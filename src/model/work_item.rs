@@ -103,6 +103,10 @@ pub struct Signal {
     /// Emitting twice with the same key is emitting once.
     #[serde(default)]
     pub dedup: Option<String>,
+    /// How many triggers led to it, one after the other: each started the run that emitted the
+    /// next event. 0 for an event from outside.
+    #[serde(default)]
+    pub depth: u32,
     /// Whether somebody took it. One with such a key is remembered all the same.
     #[serde(default)]
     pub taken: bool,

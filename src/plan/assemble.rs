@@ -12,7 +12,7 @@ use super::nested::NestedPlans;
 use super::read::MAX_PARALLEL;
 use super::staff::Staff;
 use super::surroundings::Surroundings;
-use super::{DependsCause, DependsOn, Phase, Plan, Task, Trigger, linked};
+use super::{DependsCause, DependsOn, Expiry, Phase, Plan, Task, Trigger, linked};
 use crate::model::TaskId;
 
 /// How many attempts run at once, unless the plan says (ruling Z2).
@@ -51,7 +51,9 @@ pub(crate) fn plan(
         },
         max_parallel: max_parallel.clamp(1, MAX_PARALLEL),
         approval: draft.approval,
-        approval_expiry: None,
+        approval_expiry: draft
+            .approval_expires_ms
+            .map(|after_ms| Expiry { after_ms, then: "reject".to_owned() }),
         phases,
         tasks,
         agents: staff.agents,

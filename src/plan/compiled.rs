@@ -25,7 +25,7 @@ pub struct Plan {
     pub max_parallel: u32,
     /// When a person must say yes.
     pub approval: Approval,
-    /// Until when the question about the whole plan waits; for ever when absent.
+    /// How long the questions about the whole plan and its phases wait; for ever when absent.
     #[serde(default)]
     pub approval_expiry: Option<super::Expiry>,
     /// Phases, in the order of the file.

@@ -24,6 +24,8 @@ pub(crate) struct Draft {
     pub(crate) pattern: Option<Spanned<Pattern>>,
     pub(crate) max_parallel: Option<u32>,
     pub(crate) approval: Approval,
+    /// How long those questions wait, in milliseconds.
+    pub(crate) approval_expires_ms: Option<u64>,
     pub(crate) phases: Vec<DraftPhase>,
     pub(crate) tasks: Vec<DraftTask>,
     pub(crate) inputs: BTreeMap<String, InputDraft>,

@@ -109,7 +109,9 @@ mod tests {
         let mut seen = 0;
         for (label, keys) in asked {
             let way: Vec<&str> = label.split('.').filter(|part| !part.is_empty()).collect();
-            let found = tables(&schema, &schema, &way);
+            let mut found = tables(&schema, &schema, &way);
+            // One table and a list of them lead to the same definition.
+            found.dedup_by(|one, other| std::ptr::eq(*one, *other));
             assert_eq!(found.len(), 1, "`{label}` in the schema: {found:?}");
             let known: BTreeSet<String> =
                 found[0]["properties"].as_object().expect("it has keys").keys().cloned().collect();

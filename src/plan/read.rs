@@ -27,6 +27,8 @@ pub(crate) fn plan(mut root: Table<'_>, reader: &Reader<'_>) -> Draft {
     let max_parallel = max_parallel(&mut root);
     let approvals = [Approval::None, Approval::Plan, Approval::EachPhase];
     let approval = root.word("approval", &approvals, approval_word);
+    let approval = approval.map_or(Approval::Plan, |approval| approval.value);
+    let approval_expires_ms = approval_expires(&mut root, approval);
     let defaults = defaults(&mut root, reader);
     let inputs_span = root.key_span("inputs");
     let inputs = inputs(&mut root);
@@ -48,7 +50,8 @@ pub(crate) fn plan(mut root: Table<'_>, reader: &Reader<'_>) -> Draft {
         goal,
         pattern,
         max_parallel,
-        approval: approval.map_or(Approval::Plan, |approval| approval.value),
+        approval,
+        approval_expires_ms,
         phases,
         tasks,
         inputs,
@@ -76,6 +79,16 @@ fn max_parallel(root: &mut Table<'_>) -> Option<u32> {
         root.findings().warning("W03", count.span, message).help("3 to 6 is the sweet spot");
     }
     Some(count.value)
+}
+
+/// How long the plan's own questions wait.
+fn approval_expires(root: &mut Table<'_>, approval: Approval) -> Option<u64> {
+    let span = positive(root, "approval_expires")?;
+    if approval == Approval::None {
+        let message = "`approval_expires` beside `approval = \"none\"` never happens";
+        root.findings().error("E01", span.span, message).help("leave out one of them");
+    }
+    span.value
 }
 
 const fn approval_word(approval: Approval) -> &'static str {

@@ -218,7 +218,7 @@ impl Meter {
         };
         let before = |word: &str| {
             let (count, _) = rest.split_once(word)?;
-            amount(count.rsplit([' ', ',']).find(|part| !part.is_empty())?)
+            amount(count.rsplit(' ').next()?)
         };
         let (Some(sent), Some(received)) = (before(" sent"), before(" received")) else { return };
         let cost = rest.split_once("Cost: $").and_then(|(_, cost)| cost.split(' ').next());

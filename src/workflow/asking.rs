@@ -137,9 +137,11 @@ impl Workflow {
         phase: &str,
         out: &mut Vec<Action>,
     ) {
-        let tasks = self.runs[id].plan.phase(phase).map_or(0, |phase| phase.tasks.len());
+        let plan = &self.runs[id].plan;
+        let tasks = plan.phase(phase).map_or(0, |phase| phase.tasks.len());
         let question = format!("Start the phase `{phase}` ({tasks} tasks)?");
-        let ask = yes_or_no(of_phase(phase), AskKind::Phase, None, question, now, None);
+        let expiry = plan.approval_expiry.as_ref();
+        let ask = yes_or_no(of_phase(phase), AskKind::Phase, None, question, now, expiry);
         self.record(now, id, RunFact::Asked(ask), out);
     }
 

@@ -2,13 +2,15 @@
 //! becomes of the run (features K10–K12, ruling Z6).
 //!
 //! A failure counts once per task, not per attempt. What does not count: a task that is optional,
-//! a person's own no, hooks and the last command, and items of a `for_each` task, whose parent
-//! counts for them. Failures from before the last decision do not count either: whoever decided
+//! a worker, whose lead decides, a person's own no, hooks and the last command, and items of a
+//! `for_each` task, whose parent counts for them. Failures from before the last decision do not count either: whoever decided
 //! knew of them.
 
 use std::collections::BTreeSet;
 
-use crate::model::{Ask, AskKind, Moment, Outcome, RunFact, RunId, RunState, TaskId, TaskState};
+use crate::model::{
+    Ask, AskKind, Moment, Outcome, RunFact, RunId, RunState, SkipReason, TaskId, TaskState,
+};
 use crate::plan::{self, Origin};
 
 use super::asking::{ACCEPT, ADJUST, RETRY};
@@ -29,7 +31,7 @@ impl Run {
             .max();
         let counts = |plan: &plan::Task, task: &Task| {
             let fresh = decided.is_none_or(|decided| task.ended.is_some_and(|at| at > decided));
-            fresh && has_failed(task) && !plan.optional && decides(plan) && !refused(task)
+            fresh && has_failed(task) && !plan.is_spared() && decides(plan) && !refused(task)
         };
         let states = [TaskState::Failed, TaskState::Timeout];
         let failed: BTreeSet<usize> =
@@ -69,6 +71,21 @@ impl Run {
         self.asks_about_failures() && !self.cancelling && !self.all_failed()
     }
 
+    /// Whether there is work beside what failed: some that could still be started, or some that
+    /// cannot because of the failures. Without, there is nothing to stop and nothing to gain, and
+    /// the run ends with what there is; `retry` does the failed ones again.
+    fn is_cut_short(&self) -> bool {
+        let open = [TaskState::Blocked, TaskState::Queued, TaskState::RetryWait];
+        let open = open.into_iter().flat_map(|state| self.census.in_state(state));
+        let skipped = self.census.in_state(TaskState::Skipped);
+        let lacks = |at: &usize| {
+            self.at(*at).is_some_and(|(_, task)| task.skip == Some(SkipReason::Upstream))
+        };
+        open.chain(skipped.filter(lacks))
+            .filter_map(|at| self.at(at))
+            .any(|(plan, _)| decides(plan))
+    }
+
     /// Whether everything is over and nothing of it succeeded (feature K6).
     pub(super) fn all_failed(&self) -> bool {
         let others = self.tasks().filter(|(plan, _)| !matches!(plan.origin, Some(Origin::Finish)));
@@ -106,7 +123,7 @@ impl Workflow {
         if most == 0 || run.state != RunState::Running || run.winding_down() {
             return;
         }
-        if run.failures().len() < most || run.all_failed() {
+        if run.failures().len() < most || run.all_failed() || !run.is_cut_short() {
             return;
         }
         let asked = run.kept.asks.values().filter(|it| it.ask.kind == AskKind::Failures).count();

@@ -1,5 +1,6 @@
 //! Budgets of runs and tasks (research 5.2, feature K7): looked at before anything is started. What
-//! runs is not stopped for money; what is used up is told, or asked about, or ends the rest.
+//! runs is not stopped for money; what is used up is told, or asked about, or ends the rest. Whoever
+//! says that a run goes on allows it as much again, counted from what was used by then.
 
 use crate::model::{
     Ask, AskKind, Fact, Moment, Outcome, RunFact, RunId, RunState, SkipReason, Spent, TaskError,
@@ -7,12 +8,11 @@ use crate::model::{
 };
 use crate::plan::{Budget, OnExceed};
 
-use super::{Action, Run, Workflow};
+use super::kept::CONTINUE;
+use super::{Action, Run, Task, Workflow};
 
 /// Why a run is paused for its budget.
 const WHY: &str = "budget";
-/// Go on, with as much again.
-const CONTINUE: &str = "continue";
 /// Take what there is.
 const ACCEPT: &str = "accept";
 
@@ -100,6 +100,16 @@ impl Workflow {
         self.record(now, id, RunFact::Moved { state: RunState::Paused, why }, out);
     }
 
+    /// Answers what is asked about budgets as a person does who has the run go on.
+    pub(super) fn lift_budgets(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let open = self.runs[id].open_questions().filter(|it| it.ask.kind == AskKind::Budget);
+        let open: Vec<String> = open.map(|it| it.ask.id.clone()).collect();
+        for ask in open {
+            let (answer, by) = (CONTINUE.to_owned(), "person".to_owned());
+            self.record(now, id, RunFact::Answered { ask, answer, by }, out);
+        }
+    }
+
     /// What has not begun will not be done; what runs may end.
     fn leave_out_the_rest(&mut self, now: Moment, id: &RunId, told: &str, out: &mut Vec<Action>) {
         let text = format!("{told}; what has not begun is left out");
@@ -116,12 +126,11 @@ impl Workflow {
 }
 
 impl Run {
-    /// Whether it was paused for a budget, and a person said that it goes on.
+    /// Whether it was paused for a budget, and nobody has to say any more whether it goes on.
     fn goes_on_after_budget(&self) -> bool {
-        let asks = || self.kept.asks.values().filter(|it| it.ask.kind == AskKind::Budget);
         self.state == RunState::Paused
             && self.why.as_deref() == Some(WHY)
-            && asks().all(|it| it.answer.as_ref().is_some_and(|(answer, _)| answer == CONTINUE))
+            && !self.open_questions().any(|it| it.ask.kind == AskKind::Budget)
     }
 
     /// The budgets that are used up and hold up something that could start.
@@ -136,8 +145,10 @@ impl Run {
             let used = self.kept.total();
             found.extend(self.judge(budget, &used, None, what));
         }
+        // What has not begun has used nothing.
         let own = self.census.with_budget().filter_map(|at| self.at(at));
-        for (plan, _) in own.filter(|(_, task)| task.state == TaskState::Queued) {
+        let waits = |task: &Task| task.state == TaskState::Queued && task.n > 0;
+        for (plan, _) in own.filter(|(_, task)| waits(task)) {
             let Some(budget) = &plan.budget else { continue };
             let used = self.kept.of_task(&plan.id);
             let own = Some(&plan.id);
@@ -154,15 +165,17 @@ impl Run {
         task: Option<&TaskId>,
         what: String,
     ) -> Option<Exceeded> {
-        // Each time a person said that it goes on, it goes on for as much again.
-        let times = self.continued(task) + 1;
-        let over_tokens = budget
-            .tokens
-            .filter(|most| used.tokens() >= most.saturating_mul(times))
-            .map(|most| format!("{} of {} tokens", used.tokens(), most.saturating_mul(times)));
+        // Each time a person said that it goes on, it goes on for as much again from there.
+        let before = self.kept.lifted.get(&task.cloned());
+        let (tokens, cost) =
+            before.map_or((0, 0), |spent| (spent.tokens(), spent.cost_microusd.unwrap_or(0)));
+        let over_tokens = budget.tokens.map(|most| most.saturating_add(tokens));
+        let over_tokens = over_tokens
+            .filter(|most| used.tokens() >= *most)
+            .map(|most| format!("{} of {most} tokens", used.tokens()));
         #[expect(clippy::cast_precision_loss, reason = "amounts of money that people have")]
         let over_cost = budget.cost_usd.zip(used.cost_microusd).and_then(|(most, used)| {
-            let (used, most) = (used as f64 / 1e6, most * times as f64);
+            let (used, most) = (used as f64 / 1e6, most + cost as f64 / 1e6);
             (used >= most).then(|| format!("{used:.2} of {most:.2} dollars"))
         });
         let over: Vec<String> = over_tokens.into_iter().chain(over_cost).collect();
@@ -177,14 +190,8 @@ impl Run {
     }
 
     fn allowance(&self, task: Option<&TaskId>) -> &'static str {
-        if self.continued(task) > 0 { ", and what was allowed on top" } else { "" }
-    }
-
-    fn continued(&self, task: Option<&TaskId>) -> u64 {
-        let yes = |it: &&super::Question| {
-            it.answer.as_ref().is_some_and(|(answer, _)| answer == CONTINUE)
-        };
-        self.budget_asks(task).filter(yes).count() as u64
+        let lifted = self.kept.lifted.contains_key(&task.cloned());
+        if lifted { ", and what was allowed on top" } else { "" }
     }
 
     fn budget_asks(&self, task: Option<&TaskId>) -> impl Iterator<Item = &super::Question> {

@@ -69,6 +69,8 @@ pub enum Event {
         data: Value,
         /// With the same key it is the same event.
         dedup: Option<String>,
+        /// The run whose agent emitted it; none from outside.
+        by: Option<RunId>,
     },
     /// A run that was asked for with [`Action::Submit`] could not be made.
     SubmitFailed {

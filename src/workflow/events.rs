@@ -13,6 +13,10 @@ use crate::plan::{Lookup, Trigger, Work, resolve_text};
 use super::values::Values;
 use super::{Action, Run, Workflow, conditions, order, sub_plan};
 
+/// So many triggers may lead to a run, one after the other; more is a circle of plans that start
+/// each other.
+const DEPTH_MAX: u32 = 8;
+
 /// What references of a trigger see: its run, and the event.
 struct OfEvent<'a> {
     run: Values<'a>,
@@ -53,6 +57,11 @@ impl Lookup for OfEvent<'_> {
 }
 
 impl Run {
+    /// How many triggers led to it, one after the other.
+    pub(super) fn depth(&self) -> u32 {
+        self.submission.parent.as_ref().map_or(0, |parent| parent.depth)
+    }
+
     /// The event that a task waits for, if it waits for one.
     pub fn awaited_event(&self, id: &TaskId) -> Option<String> {
         let waits = |task: &&super::Task| task.state == TaskState::Waiting;
@@ -93,13 +102,14 @@ impl Workflow {
         name: String,
         data: Value,
         dedup: Option<String>,
+        depth: u32,
         out: &mut Vec<Action>,
     ) {
         if dedup.as_deref().is_some_and(|key| self.was_emitted(&name, key)) {
             return;
         }
         self.last_signal += 1;
-        let signal = Signal { number: self.last_signal, name, data, dedup, taken: false };
+        let signal = Signal { number: self.last_signal, name, data, dedup, depth, taken: false };
         out.push(Action::Record(Fact::Emitted(signal.clone())));
         self.signals.insert(signal.number, signal);
     }
@@ -157,7 +167,7 @@ impl Workflow {
         }
         let mut taken = false;
         for trigger in run.plan.on.iter().filter(|trigger| trigger.event == signal.name) {
-            match started_by(run, trigger, &signal.data) {
+            match started_by(run, trigger, signal) {
                 Ok(None) => {}
                 Ok(Some(submission)) => {
                     out.push(Action::Submit(Box::new(submission)));
@@ -193,7 +203,8 @@ impl Workflow {
                 let output = Output::of(data.clone());
                 let fact = RunFact::TaskSucceeded { task: task.clone(), attempt: None, output };
                 self.record(now, id, fact, out);
-                self.emit(name, data, None, out);
+                let depth = self.runs[id].depth();
+                self.emit(name, data, None, depth, out);
             }
             Err(missing) => {
                 let error = order::unusable(missing.to_string());
@@ -252,13 +263,20 @@ impl Workflow {
 }
 
 /// The run that a trigger starts; none when its condition does not hold.
-fn started_by(run: &Run, trigger: &Trigger, data: &Value) -> Result<Option<Submission>, String> {
-    let values = OfEvent { run: Values(run), data };
+fn started_by(run: &Run, trigger: &Trigger, by: &Signal) -> Result<Option<Submission>, String> {
+    let values = OfEvent { run: Values(run), data: &by.data };
     if let Some(when) = &trigger.when
         && !conditions::holds(when, &values).map_err(|missing| missing.to_string())?
     {
         return Ok(None);
     }
-    let parent = Parent { run: run.id.clone(), task: None };
+    let depth = run.depth().max(by.depth).saturating_add(1);
+    if depth > DEPTH_MAX {
+        return Err(format!(
+            "{DEPTH_MAX} triggers led to it already, so plans start each other; `when` of a \
+             trigger can end the circle"
+        ));
+    }
+    let parent = Parent { run: run.id.clone(), task: None, depth };
     sub_plan::submission(run, &trigger.start, &values, parent).map(Some)
 }

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Ask, AttemptId, Message, Moment, RunFact, Spent, TaskId, WorkReport};
+use crate::model::{Ask, AskKind, AttemptId, Message, Moment, RunFact, Spent, TaskId, WorkReport};
+
+/// The answer that a run goes on though its budget is used up, with as much again from here.
+pub(super) const CONTINUE: &str = "continue";
 
 /// What was told about a run and asked.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +21,9 @@ pub struct Kept {
     pub spent: BTreeMap<AttemptId, (TaskId, Spent)>,
     /// The same by session of the program and model, for counters that go on over attempts.
     pub sessions: BTreeMap<(String, String), Spent>,
+    /// What was used when a person last said that it goes on after a budget was used up: by the
+    /// run, or by the task whose budget it was.
+    pub lifted: BTreeMap<Option<TaskId>, Spent>,
     /// The workers that were asked for, by the key of the wish.
     pub wishes: BTreeMap<String, TaskId>,
     /// The attempts that were told to be late.
@@ -58,6 +64,15 @@ impl Kept {
         total
     }
 
+    /// A budget that a person lifts is counted from here on.
+    fn lift(&mut self, (kind, task): (AskKind, Option<TaskId>), answer: &str) {
+        if kind != AskKind::Budget || answer != CONTINUE {
+            return;
+        }
+        let used = task.as_ref().map_or_else(|| self.total(), |task| self.of_task(task));
+        self.lifted.insert(task, used);
+    }
+
     /// Takes in a fact that moves no task.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the facts that move something")]
     pub(super) fn take(&mut self, at: Moment, fact: &RunFact) {
@@ -67,9 +82,11 @@ impl Kept {
                 self.asks.insert(ask.id.clone(), question);
             }
             RunFact::Answered { ask, answer, by } => {
-                if let Some(question) = self.asks.get_mut(ask) {
-                    question.answer.get_or_insert((answer.clone(), by.clone()));
-                    question.answered.get_or_insert(at);
+                if let Some(question) = self.asks.get_mut(ask).filter(|it| it.answer.is_none()) {
+                    question.answer = Some((answer.clone(), by.clone()));
+                    question.answered = Some(at);
+                    let about = (question.ask.kind, question.ask.task.clone());
+                    self.lift(about, answer);
                 }
             }
             RunFact::TaskReported { task, attempt, report } => {

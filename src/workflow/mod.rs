@@ -220,7 +220,10 @@ impl Workflow {
             Event::ResumeAsked { run } => self.resume(now, &run, &mut out),
             Event::AgainAsked { run, tasks } => self.do_again(now, &run, &tasks, &mut out),
             Event::Adjusted { run, text, edit } => self.adjust(now, &run, text, &edit, &mut out),
-            Event::Emitted { name, data, dedup } => self.emit(name, data, dedup, &mut out),
+            Event::Emitted { name, data, dedup, by } => {
+                let by = by.and_then(|by| self.runs.get(&by));
+                self.emit(name, data, dedup, by.map_or(0, Run::depth), &mut out);
+            }
             Event::SubmitFailed { parent, why } => {
                 self.child_refused(now, &parent, why, &mut out);
             }

@@ -73,13 +73,15 @@ impl Workflow {
         }
     }
 
-    /// Goes on where it stopped.
+    /// Goes on where it stopped. Whoever says so of a run whose budget is used up allows it as much
+    /// again.
     pub(super) fn resume(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
         if run.state != RunState::Paused || run.asks_about_failures() {
             return;
         }
         self.record(now, id, RunFact::Moved { state: RunState::Running, why: None }, out);
+        self.lift_budgets(now, id, out);
         for child in self.runs[id].children() {
             let by_parent = self.runs.get(&child).and_then(|child| child.why.as_deref());
             if matches!(by_parent, Some(PARENT | PARENT_STOP)) {

@@ -242,8 +242,9 @@ impl Run {
     /// # Errors
     /// When the state does not allow it; nothing is changed then.
     pub fn apply(&mut self, at: Moment, fact: &RunFact) -> Result<(), IllegalFact> {
-        self.measure(at);
+        let measured = self.gauge_at(at);
         self.take(at, fact)?;
+        self.gauge = measured;
         self.keep_count(at, fact);
         Ok(())
     }

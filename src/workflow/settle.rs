@@ -51,7 +51,7 @@ impl Workflow {
         self.look_at_children(now, id, out);
         self.look_at_clocks(now, id, out);
         self.follow_hooks(now, id, out);
-        self.close_tasks(now, id, out);
+        while self.close_tasks(now, id, out) {}
         self.look_at_failures(now, id, out);
         if self.runs.get(id).is_some_and(Run::takes_work) {
             self.join_again(now, id, out);
@@ -70,12 +70,12 @@ impl Workflow {
         }
     }
 
-    /// Writes off what cannot be done any more. Nothing is started by that, so it is done in a
-    /// pause too.
-    fn close_tasks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
-        let Some(run) = self.runs.get(id) else { return };
+    /// Writes off what cannot be done any more, and says whether there was anything; what needs
+    /// that is written off the next time. Nothing is started by it, so it is done in a pause too.
+    fn close_tasks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) -> bool {
+        let Some(run) = self.runs.get(id) else { return false };
         if run.state.is_end() || run.state == RunState::AwaitingApproval {
-            return;
+            return false;
         }
         let mut facts = Vec::new();
         let blocked = run.census.in_state(TaskState::Blocked).filter_map(|at| run.at(at));
@@ -90,9 +90,11 @@ impl Workflow {
             let (task, reason) = (plan.id.clone(), SkipReason::Optional);
             facts.push(RunFact::TaskSkipped { task, reason });
         }
+        let found = !facts.is_empty();
         for fact in facts {
             self.record(now, id, fact, out);
         }
+        found
     }
 
     fn open_tasks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {

@@ -89,12 +89,12 @@ impl Workflow {
     }
 
     fn ask_for_child(&mut self, now: Moment, id: &RunId, task: &TaskId, out: &mut Vec<Action>) {
-        let parent = Parent { run: id.clone(), task: Some(task.clone()) };
         if !self.asked_for.insert((id.clone(), task.clone())) {
             return;
         }
         let run = &self.runs[id];
         let Some(Work::Plan(plan)) = run.plan.task(task).map(|plan| &plan.work) else { return };
+        let parent = Parent { run: id.clone(), task: Some(task.clone()), depth: run.depth() };
         match submission(run, plan, &Values(run), parent) {
             Ok(submission) => out.push(Action::Submit(Box::new(submission))),
             Err(why) => {

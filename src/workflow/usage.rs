@@ -65,12 +65,7 @@ fn usd(micro: u64) -> f64 {
 }
 
 impl Run {
-    /// Measures up to that moment, before anything changes.
-    pub(super) fn measure(&mut self, at: Moment) {
-        self.gauge = self.gauge_at(at);
-    }
-
-    /// What the gauge says at that moment.
+    /// What the gauge says at that moment, if nothing changes until then.
     pub(super) fn gauge_at(&self, at: Moment) -> Gauge {
         let Gauge { last, busy, wanted, idle } = self.gauge;
         let span = at.0.saturating_sub(last.0);

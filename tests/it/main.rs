@@ -10,6 +10,7 @@ mod configuration;
 mod control;
 mod cost;
 mod crash;
+mod deciding;
 mod demo_agents;
 mod documents;
 mod examples;

@@ -13,6 +13,7 @@ const HEAD: &str = r#"
 plan = "manners"
 goal = "See how it speaks"
 approval = "none"
+stop_after_failures = 0
 max_parallel = 24
 [agent.good]
 command = ["sh", "-c", "cat >/dev/null; echo '<result>good</result>'"]

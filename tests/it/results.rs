@@ -15,6 +15,7 @@ const HEAD: &str = r#"
 plan = "results"
 goal = "See which results are found"
 approval = "none"
+stop_after_failures = 0
 max_parallel = 24
 [defaults]
 retries = 0

@@ -6,6 +6,7 @@
 //! `+` is a fact, `>` an effect, `=` an answer. Attempts are called `OWNER#NUMBER`; an event
 //! without a number is about the last one.
 
+mod hire;
 mod play;
 mod tell;
 

@@ -38,6 +38,7 @@ const HEAD: &str = r#"
 plan = "truth"
 goal = "See whether every end is told as it was"
 approval = "none"
+stop_after_failures = 0
 max_parallel = 32
 [defaults]
 retries = 0

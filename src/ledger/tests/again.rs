@@ -95,6 +95,7 @@ fn an_event_waits_and_its_key_is_remembered() {
         name: "deployed".into(),
         data: json!({ "n": number }),
         dedup: dedup.map(str::to_owned),
+        depth: 0,
         taken: false,
     };
     let emitted = |number, dedup| at(number, Fact::Emitted(signal(number, dedup)));

@@ -16,7 +16,10 @@ fn shapes() -> impl Strategy<Value = Vec<Shape>> {
 
 fn made(shapes: &[Shape], parallel: u32, agent_max: u32, pool: u32) -> Plan {
     let agents = ["claude", "codex", "gemini"];
-    let mut text = format!("plan = \"p\"\ngoal = \"g\"\nmax_parallel = {parallel}\n");
+    let mut text = format!(
+        "plan = \"p\"\ngoal = \"g\"\nmax_parallel = {parallel}\n\
+         stop_after_failures = 0\n"
+    );
     for (n, (agent, priority, _, after)) in shapes.iter().enumerate() {
         let agent = agents[usize::from(*agent)];
         text.push_str(&format!(

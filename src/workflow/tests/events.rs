@@ -12,7 +12,7 @@ fn waits(expiry: Option<Expiry>) -> Work {
 impl Bench {
     fn emit(&mut self, name: &str, data: Value, key: Option<&str>) {
         let (name, dedup) = (name.to_owned(), key.map(str::to_owned));
-        self.hear(Event::Emitted { name, data, dedup });
+        self.hear(Event::Emitted { name, data, dedup, by: None });
     }
 }
 
@@ -104,9 +104,46 @@ fn an_event_starts_a_plan() {
     bench.emit("deployed", json!(1), None);
     assert_eq!(bench.asked.len(), 1);
     let asked = bench.asked[0].clone();
-    assert_eq!(asked.parent, Some(Parent { run: run_id(1), task: None }));
+    assert_eq!(asked.parent, Some(Parent { run: run_id(1), task: None, depth: 1 }));
     assert_eq!(asked.plan["inputs"]["what"], "this");
     assert_eq!(bench.workflow.kept_events().count(), 0, "the trigger took it");
+}
+
+/// Plans that start each other by events come to an end, and the run says why.
+#[test]
+fn a_circle_of_triggers_ends() {
+    let mut bench = changed(&one_task(""), |plan| {
+        let start = sub_plan();
+        plan.on.push(Trigger { event: "deployed".to_owned(), when: None, start });
+    });
+    let mut child = plan(&one_task(""));
+    set(&mut child, "a", |task| {
+        let event = Template::text("deployed");
+        task.work = Work::Emit { event, data: InputValue::Plain(json!(1)) };
+    });
+    bench.emit("deployed", json!(1), None);
+    let mut started = 0;
+    while let Some(asked) = bench.asked.pop() {
+        started += 1;
+        assert_eq!(asked.parent.as_ref().unwrap().depth, started);
+        let plan = serde_json::to_value(&child).unwrap();
+        let child = Submission { run: run_id(started + 1), plan, ..asked };
+        bench.hear(Event::Submitted(Box::new(child)));
+    }
+    assert_eq!(started, 8);
+    let told = bench.facts.iter().find_map(|fact| match fact {
+        Fact::Noted { about, text } if *about == run_id(1).to_string() => Some(text.as_str()),
+        _ => None,
+    });
+    assert!(told.is_some_and(|text| text.contains("plans start each other")), "{told:?}");
+    bench.emit("deployed", json!(1), None);
+    let asked = bench.asked.pop().unwrap();
+    assert_eq!(asked.parent.as_ref().unwrap().depth, 1, "one from outside begins anew");
+    let id = run_id(99);
+    bench.hear(Event::Submitted(Box::new(Submission { run: id.clone(), ..asked })));
+    let (name, data) = ("deployed".to_owned(), json!(1));
+    bench.hear(Event::Emitted { name, data, dedup: None, by: Some(id) });
+    assert_eq!(bench.asked[0].parent.as_ref().unwrap().depth, 2, "an agent's is its run's");
 }
 
 fn nested() -> Bench {

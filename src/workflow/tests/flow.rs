@@ -213,6 +213,32 @@ fn every_phase_can_wait_for_a_yes() {
     assert_eq!(bench.live(), "b c");
 }
 
+/// `approval_expires`: nobody's answer in time is a no, to the plan and to each phase.
+#[test]
+fn approvals_of_plans_and_phases_expire() {
+    let text = "plan = \"p\"\ngoal = \"g\"\napproval = \"each-phase\"\napproval_expires = \"24h\"\n\
+        [[phase]]\nid = \"one\"\n[[phase.task]]\nid = \"a\"\nagent = \"claude\"\ndescription = \"d\"\n\
+        [[phase]]\nid = \"two\"\ndepends_on_phases = [\"one\"]\n\
+        [[phase.task]]\nid = \"b\"\nagent = \"claude\"\ndescription = \"d\"\n";
+    let day = 24 * 60 * 60 * 1_000;
+    let start = || {
+        let mut bench = Bench::new(9);
+        let submission = Submission { needs_approval: true, ..submission(1, &plan(text)) };
+        bench.hear(Event::Submitted(Box::new(submission)));
+        assert_eq!(bench.workflow.next_deadline(), Some(Moment(1_000 + day)));
+        bench
+    };
+    let mut bench = start();
+    bench.pass(day);
+    assert_eq!(bench.run().outcome, Some(RunOutcome::Cancelled));
+    let mut bench = start();
+    bench.answer(PLAN, APPROVE);
+    bench.succeed("a", json!("x"));
+    assert_eq!(bench.open(), ["phase:two"]);
+    bench.pass(day);
+    assert_eq!(states(&bench), "a:success b:skipped");
+}
+
 fn five() -> Bench {
     let keys = "retries = 0";
     Bench::of(&tasks(

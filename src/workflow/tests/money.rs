@@ -118,6 +118,45 @@ fn a_budget_that_is_used_up_asks() {
     assert_eq!(bench.asks().len(), 2);
 }
 
+/// Features K7, K12: each `continue` allows as much again from what was used by then, however much
+/// that was; so does going on. `accept` ends the run with what there is, also when it is taken up
+/// again.
+#[test]
+fn a_person_says_what_follows_a_budget() {
+    let paused = || {
+        let mut bench = bench(&with_budget(tokens(1_000, OnExceed::Pause)));
+        bench.spend("a", used(6_900, 100));
+        bench.succeed("a", json!("x"));
+        bench
+    };
+    let mut bench = paused();
+    bench.decide("budget-1", "continue");
+    assert_eq!((bench.live().as_str(), bench.run().state), ("b", RunState::Running));
+    bench.spend("b", used(900, 99));
+    bench.succeed("b", json!("x"));
+    assert_eq!(bench.live(), "c", "one token is left");
+    assert_eq!(format!("{:?}", bench.replayed().kept), format!("{:?}", bench.run().kept));
+
+    let mut bench = paused();
+    bench.hear(Event::ResumeAsked { run: run_id(1) });
+    assert_eq!((bench.live().as_str(), bench.run().open_questions().count()), ("b", 0));
+    bench.spend("b", used(900, 100));
+    bench.succeed("b", json!("x"));
+    assert_eq!(bench.run().state, RunState::Paused);
+
+    let mut bench = paused();
+    bench.decide("budget-1", "accept");
+    let run = bench.workflow.take_ended().remove(0);
+    assert_eq!(run.outcome, Some(crate::model::RunOutcome::Partial));
+    assert_eq!(run.task(&TaskId::new("b")).unwrap().skip, Some(SkipReason::Stopped));
+    let tasks = what_again(&run, None, false).unwrap();
+    bench.workflow.adopt(run);
+    bench.hear(Event::AgainAsked { run: run_id(1), tasks });
+    assert_eq!((bench.live().as_str(), bench.run().state), ("", RunState::Paused), "asked again");
+    bench.decide("budget-2", "continue");
+    assert_eq!(bench.live(), "b");
+}
+
 /// A budget may end the rest, or only be told.
 #[test]
 fn a_budget_may_end_the_rest_or_only_be_told() {

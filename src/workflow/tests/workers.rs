@@ -164,6 +164,20 @@ fn a_failed_worker_is_its_leads_to_replace() {
     assert_eq!(count("total_tasks"), count("successful") + count("failed") + count("skipped"));
 }
 
+/// Features C8, K10: what becomes of a failed worker is its lead's decision, so the run does not
+/// ask about it.
+#[test]
+fn failed_workers_do_not_pause_the_run() {
+    let mut bench = bench(&led(&one_task("retries = 0"), &["a"]));
+    for name in ["one", "two", "three"] {
+        bench.hire("a", &wish(name, "Do it")).unwrap();
+        bench.fail(&format!("a/{name}"), Outcome::ExitCode);
+    }
+    assert_eq!((bench.live().as_str(), bench.run().state), ("a", RunState::Running));
+    bench.succeed("a", json!("x"));
+    assert_eq!(bench.run().outcome, Some(crate::model::RunOutcome::Completed));
+}
+
 /// Nothing is done twice: by a client that asks again, by a lead that starts over.
 #[test]
 fn the_same_wish_is_one_worker() {

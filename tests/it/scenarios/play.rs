@@ -7,13 +7,14 @@ use muxvisor::daemon::{Core, Effect, Input, Turn};
 use muxvisor::health::{Attention, Load, Reading, Sample, Ticket};
 use muxvisor::model::{
     Activity, ActivitySource, AttemptId, Doing, Ending, ExecFailure, Exit, Extract, Fact, Mint,
-    Moment, Order, Owner, Parking, Report, RunFact, RunId, StopStep, signal_number,
+    Moment, Order, Owner, Parking, Report, RunFact, RunId, Spent, StopStep, signal_number,
 };
 use muxvisor::plan::Plan;
 use muxvisor::policy::{Agent, Group, Strategy};
 use muxvisor::supervisor::{self, InstanceRequest, Remembered, Settings, Supervisor};
 use muxvisor::workflow::{self, Workflow, document};
 
+use super::hire::hire;
 use super::tell::Teller;
 use crate::props;
 
@@ -83,6 +84,7 @@ impl Play {
         match words {
             ["prompt", name] => return self.prompt(name),
             ["results"] => return self.results(),
+            ["hire", rest @ ..] => return self.hire(rest),
             ["result", name, ..] => {
                 let text = line.split_once(name).expect("the name is in it").1.trim().to_owned();
                 self.results.insert(self.order(name).attempt, text);
@@ -145,10 +147,18 @@ impl Play {
                 let tasks = workflow::what_again(live, task, down).expect("it can be done again");
                 Input::Workflow(W::AgainAsked { run: run(), tasks })
             }
+            // It says so many tokens, of its input.
+            ["uses", name, tokens] => Input::Workflow(W::AttemptSpent {
+                run: run(),
+                attempt: self.order(name).attempt,
+                spent: vec![Spent { input: tokens.parse().ok()?, ..Spent::default() }],
+                prices: Vec::new(),
+            }),
             ["emit", name, rest @ ..] => Input::Workflow(W::Emitted {
                 name: (*name).to_owned(),
                 data: serde_json::from_str(&rest.join(" ")).unwrap_or_default(),
                 dedup: None,
+                by: None,
             }),
             words => Input::Supervisor(self.supervisor_event(words)?),
         })
@@ -223,6 +233,18 @@ impl Play {
             }
             _ => return None,
         })
+    }
+
+    fn hire(&mut self, words: &[&str]) -> Vec<String> {
+        let live = self.core.workflow.run(&run()).expect("it was submitted");
+        match hire(live, words) {
+            Ok(fact) => {
+                let event = workflow::Event::Said { run: run(), facts: vec![fact] };
+                let turn = self.core.turn(self.now, Input::Workflow(event));
+                self.told(turn)
+            }
+            Err(why) => vec![format!("= refused: {why}")],
+        }
     }
 
     fn configured(&self) -> supervisor::Event {

@@ -57,7 +57,12 @@ impl World {
         }
         let awaited = run.plan.tasks.iter().find_map(|plan| run.awaited_event(&plan.id));
         if let Some(name) = awaited {
-            return Some(Event::Emitted { name, data: serde_json::Value::Null, dedup: None });
+            return Some(Event::Emitted {
+                name,
+                data: serde_json::Value::Null,
+                dedup: None,
+                by: None,
+            });
         }
         if run.state == RunState::Running && self.meddles.pauses > 0 && self.chance.percent(60) {
             self.meddles.pauses -= 1;
