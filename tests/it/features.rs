@@ -99,6 +99,13 @@ fn only_tests_hold_features() {
     assert_eq!(said.lines().collect::<Vec<_>>(), missing);
 }
 
+#[test]
+fn every_promise_of_this_repository_has_a_test() {
+    let output = Command::new(tree::root().join("scripts/features")).arg("--missing").output();
+    let output = output.expect("it starts");
+    assert!(output.status.success(), "no test: {}", String::from_utf8_lossy(&output.stdout));
+}
+
 /// The page lists each id once, group by group.
 #[test]
 fn the_page_lists_every_id_in_order() {
