@@ -1,5 +1,7 @@
 //! `agents`: who can do what, how they stand, and taking over agents that others wrote down.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use serde_json::{Value, json};
 
 use super::stage::Stage;

@@ -113,9 +113,10 @@ fn items_are_made_of_lists() {
 #[test]
 fn reduces_say_how() {
     let plan = everything();
-    let reducer = |id: &str| match &task(&plan, id).work {
-        Work::Reduce(reduce) => reduce.by.clone(),
-        other => panic!("{other:?} is no reduce"),
+    let reducer = |id: &str| {
+        let work = &task(&plan, id).work;
+        let Work::Reduce(reduce) = work else { panic!("{work:?} is no reduce") };
+        reduce.by.clone()
     };
     assert_eq!(reducer("all"), Reducer::Concat { sort_by: Some("score".to_owned()) });
     let Reducer::Vote(vote) = reducer("vote") else { panic!("it is a vote") };
