@@ -93,10 +93,7 @@ fn play(scene: &Scene, plan: &Shipped) -> Value {
     let missing = always.into_iter().filter(|word| !plan.arguments.contains(word));
     arguments.extend(missing);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut command = scene.command(&arguments);
-    command.env("MUXVISOR_DEMO_PACE", "0");
-    let document = scene.begin_command(command).end().document();
-    let run = document["run"].as_str().unwrap_or_else(|| panic!("{}: {document}", plan.name));
+    let run = &submitted(scene, plan, &arguments);
     // Whoever waits has a dead daemon replaced.
     let waiting = scene.begin(&["wait", run, "--timeout", "50s"]);
     plan.steps.iter().for_each(|step| take(scene, step, run));
@@ -108,6 +105,36 @@ fn play(scene: &Scene, plan: &Shipped) -> Value {
         results["execution_results"].is_object()
     });
     results
+}
+
+/// Submits a plan once. A daemon that dies before it answers leaves it open whether it has the plan;
+/// then `runs` tells, as the error says.
+fn submitted(scene: &Scene, plan: &Shipped, arguments: &[&str]) -> String {
+    let submit = || {
+        let mut command = scene.command(arguments);
+        command.env("MUXVISOR_DEMO_PACE", "0");
+        scene.begin_command(command).end().document()
+    };
+    // Runs that it has started since are parts of it.
+    let there = || {
+        let said = scene.ask(&["runs", "--json"]);
+        let runs: Value = serde_json::from_str(&said.out).ok()?;
+        let runs = runs["runs"].as_array()?.iter();
+        Some(runs.filter(|run| run["parent"].is_null()).cloned().collect::<Vec<_>>())
+    };
+    let mut document = submit();
+    while document["error"]["kind"] == "unreachable" {
+        let mut runs = None;
+        wait_for("a daemon that knows", || {
+            runs = there();
+            runs.is_some()
+        });
+        document = match runs.unwrap().pop() {
+            Some(run) => run,
+            None => submit(),
+        };
+    }
+    document["run"].as_str().unwrap_or_else(|| panic!("{}: {document}", plan.name)).to_owned()
 }
 
 /// Types what a person types on the way, until it has its effect. An event has a key, so that it
