@@ -208,7 +208,7 @@ pub fn edit(run: &Run, mut plan: Plan) -> Result<Edit, NotAgain> {
             plan.tasks.push(task.clone());
         }
     }
-    let changed = |id: &TaskId| !plan.task(id).is_some_and(|task| same(task));
+    let changed = |id: &TaskId| !plan.task(id).is_some_and(&same);
     let lives = run.tasks().find(|(old, task)| task.is_live() && changed(&old.id));
     if let Some((lives, _)) = lives {
         return Err(NotAgain::Lives(lives.id.clone()));

@@ -162,7 +162,17 @@ impl Workflow {
                 able.clone().all(|agent| away(&agent.name))
                     && failover::free(now, run, plan, task, &away).is_none()
             }
-            _ => limited(task),
+            TaskState::Blocked
+            | TaskState::Ready
+            | TaskState::Starting
+            | TaskState::Running
+            | TaskState::RetryWait
+            | TaskState::Waiting
+            | TaskState::Success
+            | TaskState::Failed
+            | TaskState::Timeout
+            | TaskState::Skipped
+            | TaskState::Cancelled => limited(task),
         };
         (held && self.parked.contains_key(name)).then(|| name.to_owned())
     }

@@ -589,9 +589,9 @@ fn a_steered_run_is_what_its_facts_say() {
     for task in bench.orders.keys().cloned().collect::<Vec<_>>() {
         bench.fail(&task, Outcome::Cancelled);
     }
-    let facts = bench.facts.iter().filter_map(|fact| match fact {
-        Fact::Run { fact, .. } => Some((bench.now, fact.clone())),
-        _ => None,
+    let facts = bench.facts.iter().filter_map(|fact| {
+        let Fact::Run { fact, .. } = fact else { return None };
+        Some((bench.now, fact.clone()))
     });
     let replayed = Workflow::replay(&run_id(1), &facts.collect::<Vec<_>>()).unwrap();
     assert_eq!((replayed.state, &replayed.why), (bench.run().state, &bench.run().why));
