@@ -76,8 +76,6 @@ fn census(plot: &'static Plot) -> (Brought, BTreeMap<&'static str, u32>) {
 /// struck once, before and after by turns.
 #[expect(clippy::disallowed_methods, reason = "a person chooses how much is struck")]
 fn blows(census: &[BTreeMap<&'static str, u32>]) -> Vec<Blow> {
-    #[expect(clippy::disallowed_methods, reason = "the one variable that asks for all blows")]
-    #[expect(clippy::disallowed_methods, reason = "the script says it so")]
     let all = std::env::var_os("MUXVISOR_BLOWS").is_some();
     let mut blows = Vec::new();
     for (plot, passed) in PLOTS.iter().zip(census) {
