@@ -1,5 +1,7 @@
 //! What a person decides with `decide` while agents are at work: budgets, and guarded actions.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, task};
@@ -101,4 +103,33 @@ echo "<result>$one $two</result>""#;
         count(*) FROM event WHERE kind = 'answered' GROUP BY 1 ORDER BY 1";
     let expected = ["tier3-1 yes person", "tier4-1 no person"];
     assert_eq!(scene.counts(answers), expected.map(|answer| (answer.to_owned(), 1)));
+}
+
+/// Features K12, M1: an edited plan may use the same templates as a new one.
+#[test]
+fn an_edited_plan_may_use_templates() {
+    let scene = Scene::new();
+    fs::create_dir(scene.at("templates")).expect("made");
+    let text = "+++\ndescription = 'Mine'\n+++\n## Task\n\nMend what is broken.\n";
+    fs::write(scene.at("templates/mend.md"), text).expect("written");
+    let agent = |script: &str| format!("[agent.a]\ncommand = ['sh', '-c', '''{script}''']\n");
+    let head = HEAD.replace("[defaults]", "stop_after_failures = 1\n[defaults]");
+    let good = "[[task]]\nid = 'good'\nkind = 'command'\nrun = ['true']\n\
+                [[task]]\nid = 'after'\nkind = 'command'\nrun = ['true']\ndepends_on = ['a']\n";
+    let bad = format!(
+        "{head}{good}{}[[task]]\nid = 'a'\nagent = 'a'\ndescription = 'x'\n",
+        agent("exit 1")
+    );
+    let run = submit(&scene, &bad);
+    asked(&scene, &run, "failures-1");
+    let edited = format!(
+        "{head}{good}{}[[task]]\nid = 'a'\nagent = 'a'\ntemplate = 'mend'\n",
+        agent("grep -q \"Mend what is broken\" && echo \"<result>mended</result>\"")
+    );
+    let edited = scene.file("edited.toml", &edited);
+    let plan = edited.to_str().expect("text");
+    let said = scene.call(&["decide", &run, "adjust", "--plan", plan]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let results = results(&scene, &run);
+    assert_eq!(task(&results, "a")["output"], "mended", "{results}");
 }

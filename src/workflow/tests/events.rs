@@ -131,11 +131,11 @@ fn a_circle_of_triggers_ends() {
         bench.hear(Event::Submitted(Box::new(child)));
     }
     assert_eq!(started, 8);
-    let told = bench.facts.iter().find_map(|fact| match fact {
-        Fact::Noted { about, text } if *about == run_id(1).to_string() => Some(text.as_str()),
-        _ => None,
-    });
-    assert!(told.is_some_and(|text| text.contains("plans start each other")), "{told:?}");
+    let tells = |fact: &&Fact| {
+        matches!(fact, Fact::Noted { about, text }
+            if *about == run_id(1).to_string() && text.contains("plans start each other"))
+    };
+    assert_eq!(bench.facts.iter().filter(tells).count(), 1);
     bench.emit("deployed", json!(1), None);
     let asked = bench.asked.pop().unwrap();
     assert_eq!(asked.parent.as_ref().unwrap().depth, 1, "one from outside begins anew");
