@@ -334,7 +334,8 @@ fn when_everything_failed_the_run_has_failed() {
     }
     assert_eq!(bench.run().outcome, Some(RunOutcome::Failed));
     assert_eq!(bench.run().root_cause.as_deref(), Some("a: ended as exit-code"));
-    let list = [("a", keys), ("b", keys), ("c", keys), ("d", keys)];
+    let after = ("e", "depends_on = [\"d\"]");
+    let list = [("a", keys), ("b", keys), ("c", keys), ("d", keys), after];
     let mut bench = Bench::of(&tasks("", &list));
     for task in ["c", "b", "a"] {
         bench.fail(task, Outcome::ExitCode);
