@@ -28,6 +28,7 @@ mod hook;
 mod inside;
 mod items;
 mod logs;
+mod moving;
 mod msg;
 mod note;
 mod notify;

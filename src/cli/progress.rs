@@ -2,23 +2,19 @@
 //! moving one for everything that runs.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::columns::span;
+use super::moving::{Moving, about};
 use super::voice::{Colour, Voice};
 use crate::control::WatchEvent;
 use crate::control::steer::AskView;
 use crate::control::view::{RunView, TaskView};
+use crate::model::ask::PLAN;
 use crate::model::{RunId, RunState, SkipReason, StartReason, TaskError, TaskId, TaskState};
 
 /// How much of what a failed agent said last is shown; `logs` shows all of it.
 const TAIL_LINES: usize = 15;
 const TAIL_COLUMNS: usize = 200;
-
-/// How often the moving lines move.
-const EVERY: Duration = Duration::from_millis(120);
 
 /// What a person was told about a task last; a snapshot after a lost connection tells only the
 /// rest.
@@ -77,52 +73,48 @@ impl Progress {
             WatchEvent::TaskSkipped { task, state, reason } => self.skipped(task, *state, *reason),
             WatchEvent::Asked { ask } => self.asked(ask),
             WatchEvent::Answered { ask, answer, by } => {
-                self.say(&format!(
-                    "{} {ask}: {answer}, by {by}",
-                    self.voice.paint(Colour::Dim, "·")
-                ));
+                self.remark(&format!("{ask}: {answer}, by {by}"));
             }
             WatchEvent::TaskWaits { task, child, awaited } => {
-                self.waits(task, child.as_ref(), awaited.as_deref())
+                self.waits(task, child.as_ref(), awaited.as_deref());
             }
             WatchEvent::TaskLate { task, expected_ms, elapsed_ms } => {
-                let sign = self.voice.paint(Colour::Yellow, "◷");
-                self.say(&format!(
-                    "{sign} {task} is slow: it runs for {}, {} were expected; it is alive, keep waiting",
-                    span(*elapsed_ms),
-                    about(*expected_ms)
-                ));
+                self.late(task, *expected_ms, *elapsed_ms);
             }
-            WatchEvent::TaskAgain { task } => {
-                self.end(task);
-                self.told.insert(task.clone(), Told::Nothing);
-                self.count();
-                self.say(&format!(
-                    "{} {task} is to be done again",
-                    self.voice.paint(Colour::Dim, "↺")
-                ));
-            }
+            WatchEvent::TaskAgain { task } => self.again(task),
             WatchEvent::TaskMapped { task, items } => {
-                self.say(&format!(
-                    "{} {task} has {items} items",
-                    self.voice.paint(Colour::Dim, "·")
-                ));
+                self.remark(&format!("{task} has {items} items"));
             }
             WatchEvent::TaskSpawned { lead, task } => {
-                self.say(&format!(
-                    "{} {lead} asked for {task}",
-                    self.voice.paint(Colour::Dim, "·")
-                ));
+                self.remark(&format!("{lead} asked for {task}"));
             }
-            WatchEvent::Adjusted => {
-                self.say(&format!("{} the plan was edited", self.voice.paint(Colour::Dim, "·")));
-            }
+            WatchEvent::Adjusted => self.remark("the plan was edited"),
             WatchEvent::Update { elapsed_ms, over, all, at_work } => {
                 self.update(*elapsed_ms, *over, *all, at_work);
             }
             WatchEvent::PersonWanted => {}
             WatchEvent::Ended { .. } => self.clear(),
         }
+    }
+
+    /// Says something by the way.
+    fn remark(&self, text: &str) {
+        self.say(&format!("{} {text}", self.voice.paint(Colour::Dim, "·")));
+    }
+
+    fn late(&self, task: &TaskId, expected_ms: u64, elapsed_ms: u64) {
+        let sign = self.voice.paint(Colour::Yellow, "◷");
+        let (ran, expected) = (span(elapsed_ms), about(expected_ms));
+        self.say(&format!(
+            "{sign} {task} is slow: it runs for {ran}, {expected} were expected; it is alive, keep waiting"
+        ));
+    }
+
+    fn again(&mut self, task: &TaskId) {
+        self.end(task);
+        self.told.insert(task.clone(), Told::Nothing);
+        self.count();
+        self.say(&format!("{} {task} is to be done again", self.voice.paint(Colour::Dim, "↺")));
     }
 
     /// Takes the moving lines away.
@@ -135,7 +127,7 @@ impl Progress {
     /// Says a line that stays, above the moving ones.
     pub(crate) fn say(&self, line: &str) {
         match &self.moving {
-            Some(moving) => moving.lines.suspend(|| self.voice.say(line)),
+            Some(moving) => moving.suspend(|| self.voice.say(line)),
             None => self.voice.say(line),
         }
     }
@@ -149,7 +141,7 @@ impl Progress {
         if run.state == RunState::Paused {
             self.moved(run.state, run.why.as_deref());
         }
-        let asks = run.steering.asks.iter().filter(|ask| ask.id != crate::workflow::PLAN);
+        let asks = run.steering.asks.iter().filter(|ask| ask.id != PLAN);
         asks.for_each(|ask| self.asked(ask));
     }
 
@@ -166,7 +158,7 @@ impl Progress {
 
     /// What a person is asked, and how to answer. The question about the plan is asked right here.
     fn asked(&self, ask: &AskView) {
-        if ask.id == crate::workflow::PLAN {
+        if ask.id == PLAN {
             return;
         }
         let sign = self.voice.paint(Colour::Yellow, "?");
@@ -356,62 +348,4 @@ fn work(agent: &str, attempts: u32, elapsed_ms: u64) -> String {
     let tries = if attempts > 1 { format!(", {attempts} attempts") } else { String::new() };
     // What the daemon does itself has no agent.
     format!("{agent}, {}{tries}", span(elapsed_ms)).trim_start_matches(", ").to_owned()
-}
-
-/// An estimate: `3s` rather than `3.0s`.
-fn about(ms: u64) -> String {
-    span(ms).replace(".0s", "s")
-}
-
-/// The moving lines.
-#[derive(Debug, Default)]
-struct Moving {
-    lines: MultiProgress,
-    tasks: BTreeMap<TaskId, ProgressBar>,
-    total: Option<ProgressBar>,
-}
-
-impl Moving {
-    fn add(&mut self, task: &TaskId, text: &str, since_ms: u64, expected: Option<u64>) {
-        self.remove(task);
-        let expected = expected.map_or(String::new(), |ms| format!(" of about {}", about(ms)));
-        // What is set before the line has its place must not draw it.
-        let line = ProgressBar::new_spinner()
-            .with_elapsed(Duration::from_millis(since_ms))
-            .with_style(style("{spinner} {msg} {elapsed}{prefix}"))
-            .with_message(text.to_owned())
-            .with_prefix(expected);
-        let line = match &self.total {
-            Some(total) => self.lines.insert_before(total, line),
-            None => self.lines.add(line),
-        };
-        line.enable_steady_tick(EVERY);
-        self.tasks.insert(task.clone(), line);
-    }
-
-    fn remove(&mut self, task: &TaskId) {
-        if let Some(line) = self.tasks.remove(task) {
-            line.finish_and_clear();
-            self.lines.remove(&line);
-        }
-    }
-
-    fn count(&mut self, over: usize, all: usize) {
-        let lines = &self.lines;
-        let total = self.total.get_or_insert_with(|| {
-            lines.add(ProgressBar::new_spinner().with_style(style("  {msg}, {elapsed}")))
-        });
-        total.set_message(format!("{over} of {all} tasks are over"));
-    }
-
-    fn clear(&mut self) {
-        self.tasks.values().chain(&self.total).for_each(ProgressBar::finish_and_clear);
-        self.tasks.clear();
-        self.total = None;
-        let _ = self.lines.clear();
-    }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the templates above are well formed")
 }

@@ -12,6 +12,7 @@ use super::harvest::Harvest;
 use super::reading::{Look, PlanFile, input, inputs};
 use crate::control::view::{RunReply, RunView};
 use crate::control::{Client, ClientError, Failure, FailureKind, Request, Submit};
+use crate::model::ask::PLAN;
 use crate::model::{RunId, RunState};
 use crate::plan;
 
@@ -149,7 +150,7 @@ fn detach(desk: &Desk, submitted: &RunReply) -> Result<u8, Failure> {
 fn waiting(desk: &Desk, run: &RunId) -> Failure {
     let view: Option<RunView> = desk.ask(&Request::Show { run: run.clone() }).ok();
     let asks = view.map(|view| view.steering.asks).unwrap_or_default();
-    let asked = asks.iter().find(|ask| ask.id != crate::workflow::PLAN);
+    let asked = asks.iter().find(|ask| ask.id != PLAN);
     let failure = match asked {
         None => Failure::new(FailureKind::Waiting, format!("{run} waits for approval"))
             .hint(format!("muxvisor approve {run}; or run with --yes")),

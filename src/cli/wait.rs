@@ -9,7 +9,7 @@ use super::failure::{COMPLETED, exit_code, usage};
 use crate::control::view::WaitReply;
 use crate::control::{ClientError, Failure, FailureKind, Request};
 use crate::document::parse_duration;
-use crate::model::{InstanceState, RunId, RunOutcome, RunState};
+use crate::model::{InstanceState, RunId, RunOutcome, RunState, ms};
 
 /// What to wait for.
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
     args.for_state.as_deref().map_or(Ok(()), |word| known(&args.target, word))?;
     let deadline = Deadline::after(args.timeout.and_then(|limit| limit.0));
     let seen = loop {
-        let left = deadline.left().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+        let left = deadline.left().map(ms);
         let request = Request::Wait {
             target: args.target.clone(),
             for_state: args.for_state.clone(),

@@ -3,11 +3,10 @@
 use crate::control::agent_view::{AgentView, AgentsReply};
 use crate::control::{Failure, FailureKind, Reply};
 use crate::document::did_you_mean;
-use crate::model::Moment;
+use crate::model::{Moment, ms};
 use crate::policy::{Agent, able, capabilities};
 
 use super::engine::Engine;
-use super::views::ms;
 
 /// How an agent stands, in a word, why, and until when.
 type Stands = (&'static str, String, Option<Moment>);

@@ -9,8 +9,8 @@ use crate::ledger::{self, AttemptRecord, Reader};
 use crate::model::{AttemptId, Moment, Owner, RunId, RunOutcome, RunState, TaskId, TaskState};
 use crate::workflow::{Run, Workflow, document};
 
-use super::views::internal;
-use super::{Home, views};
+use super::refusal::internal;
+use super::{Home, refusal, views};
 
 /// How many attempts of an instance are looked at.
 const ATTEMPTS_MAX: u32 = 100;
@@ -79,7 +79,7 @@ fn summary(row: ledger::RunSummary, asks: &BTreeMap<RunId, usize>, wall_ms: i64)
 /// A run that is over, replayed.
 pub(super) fn replay(reader: &Reader, run: &RunId) -> Result<Run, Failure> {
     let log = reader.run_log(run).map_err(internal)?;
-    let log = log.ok_or_else(|| views::unknown_target(run.as_str()))?;
+    let log = log.ok_or_else(|| refusal::unknown_target(run.as_str()))?;
     Workflow::replay(run, &log.entries).map_err(internal)
 }
 
@@ -122,7 +122,7 @@ pub(super) fn not_live(reader: &Reader, run: &RunId) -> Reply {
         Some((state, _)) => {
             Failure::new(FailureKind::Usage, format!("{run} is {state} already")).into()
         }
-        None => views::unknown_target(run.as_str()).into(),
+        None => refusal::unknown_target(run.as_str()).into(),
     }
 }
 
@@ -256,7 +256,7 @@ fn unstarted(reader: &Reader, live: &[RunId], target: &str) -> Failure {
     match run.filter(exists) {
         Some(run) => Failure::new(FailureKind::Usage, format!("{run}/{task} has had no attempt"))
             .hint(format!("`muxvisor why {run}/{task}` says why")),
-        None => views::unknown_target(target),
+        None => refusal::unknown_target(target),
     }
 }
 
@@ -269,7 +269,7 @@ pub(super) fn attach(reader: &Reader, socket: &Path, target: &str, is_run: bool)
     if is_run {
         return match ended_run(reader, &RunId::new(target)) {
             Some(_) => place(target.to_owned(), None),
-            None => views::unknown_target(target).into(),
+            None => refusal::unknown_target(target).into(),
         };
     }
     match attempts(reader, &[], target) {

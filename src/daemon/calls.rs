@@ -1,29 +1,22 @@
 //! Answers requests. What changes something is answered after its commit; what only asks is
 //! answered from memory, or from the ledger by a thread of its own.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::control::view::{self, AttachReply, RunReply, UnitReply, UnitsReply};
-use crate::control::{Call, Failure, FailureKind, Reply, Request, Responder, Submit, WatchEvent};
-use crate::document::Source;
+use crate::control::{Call, Failure, FailureKind, Reply, Request, Responder, WatchEvent};
 use crate::failpoint;
 use crate::ledger::Reader;
-use crate::model::{InstanceState, Owner, RunId, RunState, Severity, Submission};
-use crate::plan::{Approval, Surroundings, check};
-use crate::policy::Agent;
+use crate::model::ask::{APPROVE, REJECT};
+use crate::model::{InstanceState, Owner, RunId, RunState};
 use crate::supervisor::{Answer, Event, InstanceRequest};
 use crate::workflow;
 
 use super::engine::{Engine, Leaving};
 use super::steer::Again;
-use super::views::internal;
 use super::waiter::Waiter;
-use super::{Input, Templates, archive, cost};
-
-/// The longest file that a plan may name; a submission of several must fit into a transaction.
-const FILE_BYTES_MAX: u64 = 8 << 20;
+use super::{Input, archive, cost};
 
 impl Engine {
     pub(super) fn call(&mut self, call: Call) {
@@ -38,7 +31,7 @@ impl Engine {
             Request::Agents { capability } => responder.reply(self.agents(capability.as_deref())),
             Request::Submit(submit) => self.submit(*submit, responder),
             Request::Approve { run, reject } => {
-                let answer = if reject { workflow::REJECT } else { workflow::APPROVE };
+                let answer = if reject { REJECT } else { APPROVE };
                 self.answer(run.as_str(), answer, responder);
             }
             Request::Answer { target, answer } => self.answer(&target, &answer, responder),
@@ -54,19 +47,12 @@ impl Engine {
                 self.change_run(run, event, responder);
             }
             Request::Watch { run } => self.watch(run, responder),
-            Request::Runs { active } => {
-                let live = self.core.workflow.runs();
-                let asks = live.map(|run| (run.id.clone(), run.open_questions().count())).collect();
-                self.ask_ledger(responder, move |reader, now| {
-                    archive::runs(reader, active, &asks, now)
-                });
-            }
+            Request::Runs { active } => self.list_runs(active, responder),
             Request::Show { run } => self.show(run, responder),
             Request::Results { run } => self.results(run, responder),
-            Request::Wait { target, for_state, timeout_ms } => {
+            Request::Wait { target, for_state: state, timeout_ms } => {
                 let until = timeout_ms.map(|ms| self.clock.now() + Duration::from_millis(ms));
-                self.waiters.push(Waiter { target, state: for_state, until, responder });
-                self.wake_waiters(self.clock.now());
+                self.wait_for(Waiter { target, state, until, responder });
             }
             Request::Up { names } => self.units(names, InstanceRequest::Start, responder),
             Request::Down { names } => self.units(names, InstanceRequest::Stop, responder),
@@ -104,6 +90,17 @@ impl Engine {
         }
     }
 
+    fn list_runs(&self, active: bool, responder: Responder) {
+        let live = self.core.workflow.runs();
+        let asks = live.map(|run| (run.id.clone(), run.open_questions().count())).collect();
+        self.ask_ledger(responder, move |reader, now| archive::runs(reader, active, &asks, now));
+    }
+
+    fn wait_for(&mut self, waiter: Waiter) {
+        self.waiters.push(waiter);
+        self.wake_waiters(self.clock.now());
+    }
+
     fn logs(&self, target: String, attempt: Option<u32>, responder: Responder) {
         let home = self.settings.home.clone();
         let live: Vec<RunId> = self.core.workflow.runs().map(|run| run.id.clone()).collect();
@@ -139,73 +136,6 @@ impl Engine {
         let now = archive::Now { moment: self.clock.now(), wall_ms: self.clock.wall_ms() };
         let answer = move || failpoint::step("archive.read", || question(&reader, now));
         tokio::task::spawn_blocking(move || responder.reply(answer()));
-    }
-
-    fn submit(&mut self, submit: Submit, responder: Responder) {
-        let yes = submit.yes;
-        match failpoint::step("submit.check", || self.submission(submit)) {
-            Err(failure) => responder.reply(failure),
-            Ok(submission) => {
-                let run = submission.run.clone();
-                let submission = Submission { needs_approval: !yes, ..submission };
-                self.learn(&submission.name);
-                self.decide(Input::Workflow(workflow::Event::Submitted(Box::new(submission))));
-                self.reply_run(run, responder);
-            }
-        }
-    }
-
-    /// Checks a plan against what this daemon knows, and gives the run its id.
-    fn submission(&mut self, submit: Submit) -> Result<Submission, Failure> {
-        if self.leaving != Leaving::No {
-            return Err(Failure::new(FailureKind::Unreachable, "the daemon is about to end"));
-        }
-        let base = submit.path.parent().unwrap_or(Path::new("/")).to_owned();
-        let source = Source::new(submit.path.display().to_string(), submit.text.clone());
-        let env = &submit.env.0;
-        let config = self.settings.config_source.path();
-        let templates = Templates::beside(config);
-        let checked = check(
-            &source,
-            &Surroundings {
-                agents: &self.settings.config.agents,
-                inputs: &submit.inputs,
-                read_file: &|path| read_from(&submit.cwd, path),
-                has_program: &|agent| has_program(agent, env, &submit.cwd),
-                missing_program: Severity::Error,
-                missing_input: Severity::Error,
-                demo: submit.demo,
-                max_parallel: submit.max_parallel,
-                base_dir: &base,
-                template: &|name, set| templates.parts(name, set),
-            },
-        );
-        let Some(plan) = checked.plan else {
-            let message = format!("{} has problems; nothing was submitted", source.name());
-            return Err(Failure::new(FailureKind::Invalid, message).findings(checked.findings));
-        };
-        Ok(Submission {
-            run: self.next_run_id()?,
-            name: plan.name.clone(),
-            needs_approval: plan.approval != Approval::None,
-            plan: serde_json::to_value(&plan).map_err(internal)?,
-            text: submit.text,
-            path: submit.path,
-            cwd: submit.cwd,
-            env: submit.env.0,
-            parent: None,
-        })
-    }
-
-    pub(super) fn next_run_id(&mut self) -> Result<RunId, Failure> {
-        let date = archive::date(self.clock.wall_ms());
-        let number = if self.last_run.0 == date {
-            self.last_run.1 + 1
-        } else {
-            self.reader.next_run_number(&date).map_err(internal)?
-        };
-        self.last_run = (date, number);
-        Ok(RunId::of_day(&self.last_run.0, number))
     }
 
     /// Changes a live run.
@@ -372,37 +302,4 @@ impl Engine {
             archive::attach(reader, &socket, &target, is_run)
         });
     }
-}
-
-/// A file that was named on the command line, relative to where that was typed; files that a plan
-/// names come with their full path.
-pub(super) fn read_from(cwd: &Path, path: &str) -> Result<String, String> {
-    let path = cwd.join(path);
-    let found = std::fs::metadata(&path).map_err(|error| error.to_string())?;
-    // The loop reads it, so it must not be something that is waited for, or that never ends.
-    if !found.is_file() {
-        return Err("it is no file".to_owned());
-    }
-    if found.len() > FILE_BYTES_MAX {
-        return Err(format!("it has {} bytes, more than {FILE_BYTES_MAX}", found.len()));
-    }
-    std::fs::read_to_string(path).map_err(|error| error.to_string())
-}
-
-/// Whether an agent's program can be found with the submitter's `PATH`.
-pub(super) fn has_program(agent: &Agent, env: &[(String, String)], cwd: &Path) -> bool {
-    let Some(program) = agent.command.first() else { return false };
-    if program.contains('/') {
-        return is_executable(&cwd.join(program));
-    }
-    let own = agent.env.get("PATH").map(String::as_str);
-    let inherited = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
-    let path = own.or(inherited).unwrap_or("/usr/bin:/bin");
-    std::env::split_paths(path).any(|dir: PathBuf| is_executable(&dir.join(program)))
-}
-
-fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path)
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }

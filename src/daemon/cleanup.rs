@@ -10,7 +10,7 @@ use crate::ledger::Reader;
 use crate::model::RunId;
 
 use super::engine::Engine;
-use super::views::internal;
+use super::refusal::internal;
 use super::{Home, Incoming};
 
 /// How many runs are forgotten in one commit.

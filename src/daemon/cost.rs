@@ -15,7 +15,7 @@ use crate::workflow::Event;
 use super::Input;
 use super::archive::Now;
 use super::engine::Engine;
-use super::views::{internal, unknown_target};
+use super::refusal::{internal, unknown_target};
 
 /// From this share on a task is worth a word.
 const LARGE_SHARE: f64 = 0.3;

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::control::{Reply, Responder};
 use crate::failpoint;
 use crate::ledger::{Ledger, Reader};
-use crate::model::{AttemptId, Entry, Fact, Moment, RunId, ServerMark};
+use crate::model::{AttemptId, Entry, Fact, Moment, RunId, ServerMark, ms};
 use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
 
@@ -155,7 +155,7 @@ impl Engine {
         let now = self.clock.now();
         let Some(due) = due.filter(|due| now.since(*due) > OVERSLEPT) else { return };
         let gap = now.since(slept.min(due));
-        let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
+        let gap_ms = ms(gap);
         tracing::warn!("stood still for up to {gap_ms} ms");
         self.decide(Input::Supervisor(Event::Woke { gap_ms }));
     }

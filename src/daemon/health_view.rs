@@ -2,10 +2,9 @@
 
 use crate::control::view::{HealthMark, HealthView, ProbeView};
 use crate::health::{ProbeNow, ProbeState};
-use crate::model::{AttemptId, AttemptRow, Moment, Owner};
+use crate::model::{AttemptId, AttemptRow, Moment, Owner, ms};
 
 use super::engine::Engine;
-use super::views::ms;
 
 impl Engine {
     /// What the probes of a live attempt say; nothing when it has none.

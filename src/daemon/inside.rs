@@ -16,7 +16,7 @@ use crate::workflow::{self, Denial, Hired, Refusal, Run, Task};
 use super::Input;
 use super::asker::{Asker, Question, Speaker};
 use super::engine::Engine;
-use super::views::internal;
+use super::refusal::internal;
 
 /// How long somebody is kept waiting for one answer, at most.
 const WAIT_MAX: Duration = Duration::from_secs(50);

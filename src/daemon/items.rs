@@ -9,6 +9,7 @@ use crate::control::{Failure, FailureKind, ItemsAsk, Reply, Responder};
 use crate::ledger::Reader;
 use crate::model::{
     Order, Outcome, Output, ReportKind, RunFact, RunId, TaskError, TaskId, TaskState, WorkReport,
+    ms,
 };
 use crate::plan::{self, Origin, Work};
 use crate::transcript::value_of;
@@ -17,7 +18,8 @@ use crate::workflow::{self, Run, Task, Workflow};
 use super::archive::Now;
 use super::asker::Speaker;
 use super::engine::Engine;
-use super::views::{internal, ms, shorten, unknown_target};
+use super::refusal::{internal, unknown_target};
+use super::views::shorten;
 use super::{Input, skill};
 
 /// How many runs are looked at for lists, the newest.

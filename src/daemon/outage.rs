@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::control::{Call, Failure, FailureKind, Request};
 use crate::ledger::Error as LedgerError;
-use crate::model::Entry;
+use crate::model::{Entry, ms};
 use crate::signals::{Signal, Wish};
 use crate::supervisor::Event;
 
@@ -99,7 +99,7 @@ impl Engine {
         let Some(outage) = self.outage.take() else { return };
         let lasted = self.clock.now().since(outage.since);
         // Before anything that was held: what nobody could hear in time is held against nobody.
-        let gap_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+        let gap_ms = ms(lasted);
         self.decide(Input::Supervisor(Event::Woke { gap_ms }));
         let (seconds, why) = (lasted.as_secs(), outage.why);
         self.note("ledger", format!("nothing could be recorded for {seconds} s: {why}"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::cgroup;
 use crate::failpoint;
-use crate::model::{AttemptId, Order, Owner, ProcessMark, ServerMark};
+use crate::model::{AttemptId, Order, Owner, ProcessMark, ServerMark, ms};
 use crate::shim;
 use crate::supervisor::Event;
 use crate::tmux::{self, OpenWindow, PaneSeen, Tmux};
@@ -148,7 +148,7 @@ impl Engine {
         let Some(row) = self.core.supervisor.attempt(attempt) else { return };
         let started = row.started.unwrap_or(row.intended);
         let ran = self.clock.now().since(started);
-        let ran_ms = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
+        let ran_ms = ms(ran);
         let quiet_ms = ending::quiet_ms(&self.attempt_dir(attempt), ran_ms);
         let attempt = attempt.clone();
         self.inbox.put(Incoming::Supervisor(Event::Heard { attempt, quiet_ms }));

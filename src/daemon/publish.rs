@@ -4,12 +4,13 @@
 use crate::control::view::WaitReply;
 use crate::control::{Reply, Responder, WatchEvent};
 use crate::model::{
-    AttemptId, Entry, Fact, Moment, RunFact, RunId, RunOutcome, TaskError, TaskId, TaskState,
+    AttemptId, Entry, Fact, Moment, RunFact, RunId, RunOutcome, SkipReason, TaskError, TaskId,
+    TaskState, ms,
 };
 use crate::workflow::{self, Run, document};
 
 use super::engine::Engine;
-use super::{archive, steer, views};
+use super::{archive, asks, refusal, views};
 
 impl Engine {
     pub(super) fn publish(&mut self, entries: &[Entry]) {
@@ -53,11 +54,7 @@ impl Engine {
         let run = self.core.workflow.run(id)?;
         let now = self.clock.now();
         Some(match fact {
-            RunFact::TaskWaiting { task, run: child } => WatchEvent::TaskWaits {
-                task: task.clone(),
-                child: child.clone(),
-                awaited: run.awaited_event(task),
-            },
+            RunFact::TaskWaiting { task, run: child } => waiting(run, task, child.as_ref()),
             RunFact::TaskRequeued { task, .. } | RunFact::TaskReset { task } => {
                 WatchEvent::TaskAgain { task: task.clone() }
             }
@@ -75,7 +72,7 @@ impl Engine {
             },
             RunFact::Asked(ask) => {
                 let question = run.question(&ask.id)?;
-                WatchEvent::Asked { ask: Box::new(steer::ask_view(run, question, now)) }
+                WatchEvent::Asked { ask: Box::new(asks::ask_view(run, question, now)) }
             }
             RunFact::Answered { ask, answer, by } => {
                 WatchEvent::Answered { ask: ask.clone(), answer: answer.clone(), by: by.clone() }
@@ -98,16 +95,10 @@ impl Engine {
             RunFact::TaskRetrying { task, .. } => retrying(run, task, fact, now)?,
             RunFact::TaskSucceeded { task, .. } => succeeded(run, task, now)?,
             RunFact::TaskFailed { task, error, .. } => failed(run, task, error, now)?,
-            RunFact::TaskSkipped { task, reason } => WatchEvent::TaskSkipped {
-                task: task.clone(),
-                state: TaskState::Skipped,
-                reason: *reason,
-            },
-            RunFact::TaskCancelled { task, reason } => WatchEvent::TaskSkipped {
-                task: task.clone(),
-                state: TaskState::Cancelled,
-                reason: *reason,
-            },
+            RunFact::TaskSkipped { task, reason } => left_out(task, TaskState::Skipped, *reason),
+            RunFact::TaskCancelled { task, reason } => {
+                left_out(task, TaskState::Cancelled, *reason)
+            }
             RunFact::Ended { outcome, .. } => {
                 let started = archive::started_at(&self.reader, id);
                 let results = document(run, started.as_deref(), now);
@@ -154,7 +145,7 @@ impl Engine {
                     waiter.responder.reply(Reply::ok(&reply));
                 }
                 Some(_) => self.waiters.push(waiter),
-                None => waiter.responder.reply(views::unknown_target(&waiter.target)),
+                None => waiter.responder.reply(refusal::unknown_target(&waiter.target)),
             }
         }
     }
@@ -189,6 +180,15 @@ fn is(word: &str, state: &str, outcome: Option<RunOutcome>) -> bool {
     word == state || outcome.is_some_and(|outcome| outcome.word() == word)
 }
 
+fn waiting(run: &Run, task: &TaskId, child: Option<&RunId>) -> WatchEvent {
+    let awaited = run.awaited_event(task);
+    WatchEvent::TaskWaits { task: task.clone(), child: child.cloned(), awaited }
+}
+
+fn left_out(task: &TaskId, state: TaskState, reason: SkipReason) -> WatchEvent {
+    WatchEvent::TaskSkipped { task: task.clone(), state, reason }
+}
+
 fn failed(run: &Run, id: &TaskId, error: &TaskError, now: Moment) -> Option<WatchEvent> {
     let task = run.task(id)?;
     Some(WatchEvent::TaskFailed {
@@ -210,7 +210,7 @@ fn retrying(run: &Run, task: &TaskId, fact: &RunFact, now: Moment) -> Option<Wat
         error: error.clone(),
         reason: *reason,
         agent: views::agent_of(run, task, *agent_index),
-        in_ms: views::ms(not_before.since(now)),
+        in_ms: ms(not_before.since(now)),
     })
 }
 

@@ -138,6 +138,7 @@ impl Engine {
             Ok((new, text))
         });
         match read {
+            Ok((new, _)) if same && new == self.settings.config => Ok(None),
             Ok((new, text)) => {
                 self.keep_good(text.as_deref());
                 Ok(Some(new))

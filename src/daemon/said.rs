@@ -1,10 +1,9 @@
 //! What living agents say about themselves, as `ps` shows it.
 
 use crate::control::view::ActivityView;
-use crate::model::{Activity, AttemptId, AttemptRow};
+use crate::model::{Activity, AttemptId, AttemptRow, ms};
 
 use super::engine::Engine;
-use super::views::ms;
 
 impl Engine {
     /// What a live attempt is doing, as far as anybody says.

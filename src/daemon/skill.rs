@@ -2,7 +2,7 @@
 
 use crate::control::items::Skill;
 use crate::ledger::{AttemptRecord, Error, Reader};
-use crate::model::{Outcome, StartReason};
+use crate::model::{Outcome, StartReason, ms};
 
 /// How many attempts are looked at, and as many before them to compare with.
 const WINDOW: usize = 20;
@@ -34,7 +34,7 @@ fn sample(record: &AttemptRecord) -> Option<Sample> {
     let took = end.at.since(row.started.unwrap_or(end.at));
     Some(Sample {
         success: end.outcome == Outcome::Success,
-        took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        took_ms: ms(took),
         is_retry: row.order.reason != StartReason::First,
     })
 }

@@ -54,8 +54,11 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     let start = Start::begin(home.state());
     let (ledger, memory) = failpoint::step("start.open-ledger", || Ledger::open(&home.ledger()))?;
     let clock = Clock::start(memory.clock.as_ref()).map_err(system("start the clock"))?;
-    let boot = memory.clock.as_ref().map(|mark| mark.boot_id.clone());
-    let server = tmux_config(&settings).recorded_server();
+    let mut last = Last {
+        server: tmux_config(&settings).recorded_server(),
+        attempts: Vec::new(),
+        rebooted: memory.clock.as_ref().is_some_and(|mark| mark.boot_id != clock.boot_id()),
+    };
     let (tmux, panes) = match connect(&settings, &inbox).await {
         Ok((tmux, panes)) => (Some(tmux), panes),
         Err(error) if living(&memory.attempts, clock.boot_id()) > 0 => {
@@ -71,11 +74,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
         failpoint::step("start.recover", || recover(&settings, &clock, memory, start.is_wary()))?;
     let reader = Arc::new(ledger.reader()?);
     core.workflow.remember(&past(reader.lately()?));
-    let last = Last {
-        server,
-        attempts: core.supervisor.attempts().cloned().collect(),
-        rebooted: boot.is_some_and(|boot| boot != clock.boot_id()),
-    };
+    last.attempts = core.supervisor.attempts().cloned().collect();
     let (calls_in, calls) = mpsc::channel(CALLS_WAITING_MAX);
     let mut engine = Engine {
         started_wall_ms: clock.wall_ms(),

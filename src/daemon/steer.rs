@@ -1,20 +1,19 @@
 //! Steers runs as people ask: pause, resume, answers, doing again, events.
 
-use std::path::Path;
-
 use serde_json::Value;
 
-use crate::control::steer::{AnswerReply, AskView, EmitReply, RetryReply, SteeringView};
+use crate::control::steer::{AnswerReply, EmitReply, RetryReply, SteeringView};
 use crate::control::{Failure, FailureKind, Peer, Reply, Responder, Submit};
-use crate::document::Source;
-use crate::model::{AskKind, Moment, RunId, RunState, Severity, Submission};
-use crate::plan::{Plan, Surroundings, as_text, check};
+use crate::model::pause::LIMIT;
+use crate::model::{AskKind, RunId, RunState, Submission, TaskId};
+use crate::plan::{Plan, as_text};
 use crate::supervisor::{self, InstanceRequest};
 use crate::workflow::{self, Event, Question, Run, edit, what_again};
 
-use super::calls::{has_program, read_from};
+use super::asks::{how, steering};
 use super::engine::Engine;
-use super::{Input, Templates, archive, views};
+use super::submit::read_from;
+use super::{Input, archive, views};
 
 /// What a person wants done again.
 pub(super) struct Again {
@@ -47,9 +46,7 @@ impl Engine {
         let why = found.why.as_deref();
         let may = match found.state {
             RunState::Running => true,
-            RunState::Paused => {
-                why == Some(workflow::LIMIT) || (stop && !found.asks_about_failures())
-            }
+            RunState::Paused => why == Some(LIMIT) || (stop && !found.asks_about_failures()),
             RunState::Initializing
             | RunState::Planning
             | RunState::AwaitingApproval
@@ -174,10 +171,7 @@ impl Engine {
         }
     }
 
-    fn prepare_again(
-        &mut self,
-        again: Again,
-    ) -> Result<(RunId, Vec<crate::model::TaskId>, Event), Failure> {
+    fn prepare_again(&mut self, again: Again) -> Result<(RunId, Vec<TaskId>, Event), Failure> {
         let usage = |error: workflow::NotAgain| Failure::new(FailureKind::Usage, error.to_string());
         let Again { run: id, task, with_downstream, plan } = again;
         let (run, is_live) = match self.core.workflow.run(&id) {
@@ -216,9 +210,6 @@ impl Engine {
 
     /// Checks an edited plan like at submit. Inputs that are not given keep their values.
     fn edited(&self, run: &Run, submit: Submit) -> Result<Plan, Failure> {
-        let base = submit.path.parent().unwrap_or(Path::new("/")).to_owned();
-        let source = Source::new(submit.path.display().to_string(), submit.text.clone());
-        let env = &run.submission.env;
         let mut inputs = submit.inputs.clone();
         for (name, value) in &run.plan.inputs {
             let used = submit.text.contains(name.as_str());
@@ -227,29 +218,14 @@ impl Engine {
             }
         }
         let known = &run.plan.inputs;
-        let templates = Templates::beside(self.settings.config_source.path());
-        let checked = check(
-            &source,
-            &Surroundings {
-                agents: &self.settings.config.agents,
-                inputs: &inputs,
-                // The value of a file that was read before is its text.
-                read_file: &|path| {
-                    let old = known.values().filter_map(Value::as_str).find(|text| *text == path);
-                    old.map_or_else(|| read_from(&submit.cwd, path), |text| Ok(text.to_owned()))
-                },
-                has_program: &|agent| has_program(agent, env, &submit.cwd),
-                missing_program: Severity::Error,
-                missing_input: Severity::Error,
-                demo: submit.demo,
-                max_parallel: submit.max_parallel,
-                base_dir: &base,
-                template: &|name, set| templates.parts(name, set),
-            },
-        );
-        checked.plan.ok_or_else(|| {
-            let message = format!("{} has problems; nothing was changed", source.name());
-            Failure::new(FailureKind::Invalid, message).findings(checked.findings)
+        // The value of a file that was read before is its text.
+        let read_file = |path: &str| {
+            let old = known.values().filter_map(Value::as_str).find(|text| *text == path);
+            old.map_or_else(|| read_from(&submit.cwd, path), |text| Ok(text.to_owned()))
+        };
+        self.checked(&submit, &inputs, &run.submission.env, &read_file).map_err(|findings| {
+            let message = format!("{} has problems; nothing was changed", submit.path.display());
+            Failure::new(FailureKind::Invalid, message).findings(findings)
         })
     }
 
@@ -321,48 +297,4 @@ fn not_asked(
         (None, _) => format!("no run asks anything called `{target}`"),
     };
     Failure::new(FailureKind::Usage, message).hint("`muxvisor show RUN` lists what it asks")
-}
-
-/// How a run is steered.
-pub(super) fn steering(run: &Run, now: Moment) -> SteeringView {
-    SteeringView {
-        asks: run.open_questions().map(|question| ask_view(run, question, now)).collect(),
-        waits_for_person: run.waits_for_person(),
-        parent: run.submission.parent.clone(),
-        limits: Vec::new(),
-    }
-}
-
-/// A question as people see it.
-pub(super) fn ask_view(run: &Run, question: &Question, now: Moment) -> AskView {
-    let ask = question.ask.clone();
-    AskView {
-        how: how(&run.id, question),
-        id: ask.id,
-        kind: ask.kind,
-        task: ask.task,
-        question: run.asked_now(question),
-        answers: ask.answers,
-        expires_in_ms: ask.expires.map(|at| views::ms(at.since(now))),
-        on_expire: ask.on_expire,
-    }
-}
-
-/// The command that answers a question.
-fn how(run: &RunId, question: &Question) -> String {
-    let ask = &question.ask;
-    match ask.kind {
-        AskKind::Approve | AskKind::Phase if ask.id == workflow::PLAN => {
-            format!("muxvisor approve {run} [--reject]")
-        }
-        AskKind::Approve | AskKind::Phase => {
-            format!("muxvisor approve {run}/{} [--reject]", ask.id)
-        }
-        AskKind::Failures | AskKind::Budget => {
-            format!("muxvisor decide {run} {}", ask.answers.join("|"))
-        }
-        AskKind::Tie | AskKind::Action => {
-            format!("muxvisor decide {run}/{} {}", ask.id, ask.answers.join("|"))
-        }
-    }
 }

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use crate::control::WatchEvent;
-use crate::model::{Moment, RunId, RunState, TaskId};
+use crate::model::{Moment, RunId, RunState, TaskId, ms};
 
 use super::engine::Engine;
-use super::views;
 
 /// A run is long when it takes this long; after that long again it is told again.
 const EVERY: Duration = Duration::from_secs(600);
@@ -48,7 +47,7 @@ impl Engine {
             .map(|(plan, _)| plan.id.clone())
             .collect();
         Some(WatchEvent::Update {
-            elapsed_ms: views::ms(now.since(run.started?)),
+            elapsed_ms: ms(now.since(run.started?)),
             over,
             all: run.tasks().count(),
             at_work,

@@ -1,8 +1,6 @@
 //! What people and programs are shown of what lives: views made from the state, without the
 //! ledger.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use crate::control::failover::{FailoverView, ParkedView};
@@ -11,13 +9,14 @@ use crate::control::steer::WaitingView;
 use crate::control::view::{
     AttemptView, DaemonView, InstanceView, LimitsView, PsReply, RunView, TaskView,
 };
-use crate::control::{Failure, FailureKind};
-use crate::model::{AttemptId, AttemptRow, InstanceRow, Moment, Owner, Parking, TaskId, TaskState};
+use crate::model::{
+    AttemptId, AttemptRow, InstanceRow, Moment, Owner, Parking, TaskId, TaskState, ms,
+};
 use crate::plan;
 use crate::workflow::{Run, Task, finals};
 
+use super::asks;
 use super::engine::Engine;
-use super::steer;
 
 /// How much of a description a list shows, in characters.
 const DESCRIPTION_MAX: usize = 120;
@@ -202,7 +201,7 @@ pub(super) fn run_view(run: &Run, now: Moment, wall_ms: i64) -> RunView {
         phases: run.plan.phases.iter().map(|phase| phase.id.clone()).collect(),
         tasks: run.tasks().map(|(plan, task)| task_view(run, plan, task, now, &wall)).collect(),
         finals: finals(&run.plan),
-        steering: steer::steering(run, now),
+        steering: asks::steering(run, now),
     }
 }
 
@@ -262,27 +261,10 @@ pub(super) fn elapsed_ms(task: &Task, now: Moment) -> u64 {
     task.started.map_or(0, |started| ms(task.ended.unwrap_or(now).since(started)))
 }
 
-/// A span in milliseconds.
-pub(super) fn ms(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
 pub(super) fn shorten(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     if line.chars().count() <= DESCRIPTION_MAX {
         return line.to_owned();
     }
     line.chars().take(DESCRIPTION_MAX - 1).chain(['…']).collect()
-}
-
-/// What is said about a name that means nothing.
-pub(super) fn unknown_target(target: &str) -> Failure {
-    Failure::new(FailureKind::Usage, format!("there is no run, task or instance called `{target}`"))
-        .hint("`muxvisor ps` lists what lives, `muxvisor runs` lists all runs")
-}
-
-/// A fault of ours, as a client is told of it.
-pub(super) fn internal(error: impl std::fmt::Display) -> Failure {
-    Failure::new(FailureKind::Internal, error.to_string())
-        .hint("daemon.log in the daemon's home says more")
 }

@@ -8,15 +8,16 @@ use crate::control::view::{Counter, Decision, HealthView, NextAction, WhyReply};
 use crate::control::{Reply, Responder};
 use crate::ledger::{Reader, RunLog};
 use crate::model::{
-    AttemptFact, AttemptId, Entry, Fact, Moment, Parking, RunFact, RunId, TaskId, TaskState,
+    AttemptFact, AttemptId, Entry, Fact, Moment, Parking, RunFact, RunId, TaskId, TaskState, ms,
 };
 use crate::plan;
 use crate::workflow::{Run, Task, Workflow};
 
 use super::archive::{self, Now};
+use super::asks;
 use super::engine::Engine;
-use super::steer;
-use super::views::{self, internal};
+use super::refusal::{self, internal};
+use super::views;
 
 /// How many decisions are told.
 const DECISIONS_MAX: u32 = 20;
@@ -43,10 +44,9 @@ impl Engine {
                 why: found.why,
                 decisions: Vec::new(),
                 counters: found.counters.into_iter().map(counter).collect(),
-                next: found.next.map(|(at, text)| NextAction {
-                    text,
-                    due_in_ms: Some(views::ms(at.since(now))),
-                }),
+                next: found
+                    .next
+                    .map(|(at, text)| NextAction { text, due_in_ms: Some(ms(at.since(now))) }),
                 health,
             };
             return self.ask_ledger(responder, move |reader, now| {
@@ -69,7 +69,7 @@ fn told(notes: &[Entry], now: Now) -> Vec<Decision> {
 }
 
 fn decision(entry: &Entry, text: String, now: Now) -> Decision {
-    Decision { at_ms: entry.wall_ms, age_ms: views::ms(now.moment.since(entry.at)), text }
+    Decision { at_ms: entry.wall_ms, age_ms: ms(now.moment.since(entry.at)), text }
 }
 
 fn sentence(fact: &Fact) -> Option<String> {
@@ -123,25 +123,25 @@ fn why_task(
     };
     let log = match run {
         Ok(Some(run)) => reader.run_log(&run),
-        Ok(None) => return views::unknown_target(target).into(),
+        Ok(None) => return refusal::unknown_target(target).into(),
         Err(error) => return internal(error).into(),
     };
     let log = match log {
         Ok(Some(log)) => log,
-        Ok(None) => return views::unknown_target(target).into(),
+        Ok(None) => return refusal::unknown_target(target).into(),
         Err(error) => return internal(error).into(),
     };
     let run = match Workflow::replay(&log.run, &log.entries) {
         Ok(run) => run,
         Err(error) => return internal(error).into(),
     };
-    let wall = |at| now.wall_ms - i64::try_from(views::ms(now.moment.since(at))).unwrap_or(0);
+    let wall = |at| now.wall_ms - i64::try_from(ms(now.moment.since(at))).unwrap_or(0);
     let about =
         |fact: &RunFact| task.is_empty() || RunFact::task(fact).is_some_and(|t| t.as_str() == task);
     let decisions = log.entries.iter().rev().filter(|(_, fact)| about(fact));
     let decisions = decisions.take(DECISIONS_MAX as usize).map(|(at, fact)| Decision {
         at_ms: wall(*at),
-        age_ms: views::ms(now.moment.since(*at)),
+        age_ms: ms(now.moment.since(*at)),
         text: told_of_run(fact),
     });
     let mut decisions: Vec<Decision> = decisions.collect();
@@ -161,7 +161,7 @@ fn why_task(
             failover,
             health,
         }),
-        None => views::unknown_target(target).into(),
+        None => refusal::unknown_target(target).into(),
     }
 }
 
@@ -184,7 +184,7 @@ fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
     if task.is_empty() {
         let asked = run.open_questions().next();
         let asked = asked.map(|question| {
-            let asked = steer::ask_view(run, question, now.moment);
+            let asked = asks::ask_view(run, question, now.moment);
             format!("waits for a person: {} ({})", asked.question, asked.how)
         });
         let why = asked.or_else(|| run.why.clone()).or_else(|| run.root_cause.clone());
@@ -213,7 +213,7 @@ fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
         Counter { value: u64::from(state.n), limit: Some(u64::from(views::attempts_max(plan))) };
     let next = state.not_before.map(|at| NextAction {
         text: format!("{} attempt", state.reason),
-        due_in_ms: Some(views::ms(at.since(now.moment))),
+        due_in_ms: Some(ms(at.since(now.moment))),
     });
     let counters = BTreeMap::from([("attempts".to_owned(), attempts)]);
     Some((state.state.to_string(), why, counters, next))
@@ -223,7 +223,7 @@ fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
 fn waits_for(run: &Run, plan: &plan::Task, task: &Task, now: Now) -> Option<String> {
     let late = |id| run.kept.stalled.contains_key(id) && task.is_live();
     if let Some(expected) = plan.expected_ms.filter(|_| task.attempt.as_ref().is_some_and(late)) {
-        let runs = minutes(views::ms(now.moment.since(task.since.unwrap_or(now.moment))));
+        let runs = minutes(ms(now.moment.since(task.since.unwrap_or(now.moment))));
         let expected = minutes(expected);
         return Some(format!(
             "slow: runs {runs}, expected {expected}; the agent is alive, keep waiting"
@@ -234,7 +234,7 @@ fn waits_for(run: &Run, plan: &plan::Task, task: &Task, now: Now) -> Option<Stri
     }
     let question = run.open_questions().find(|it| it.ask.task.as_ref() == Some(&plan.id));
     if let Some(question) = question {
-        let asked = steer::ask_view(run, question, now.moment);
+        let asked = asks::ask_view(run, question, now.moment);
         return Some(format!("waits for a person: {} ({})", asked.question, asked.how));
     }
     if let Some(child) = &task.child {

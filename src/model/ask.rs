@@ -6,6 +6,23 @@ use serde::{Deserialize, Serialize};
 use super::outcome::words;
 use super::{Moment, TaskId};
 
+/// The name of the question about a whole plan.
+pub const PLAN: &str = "plan";
+/// The answer yes.
+pub const APPROVE: &str = "approve";
+/// The answer no.
+pub const REJECT: &str = "reject";
+/// The answer: take what there is.
+pub const ACCEPT: &str = "accept";
+/// The answer: do what failed again.
+pub const RETRY: &str = "retry";
+/// The answer: the plan is edited.
+pub const ADJUST: &str = "adjust";
+/// The answer: go on, with as much again.
+pub const CONTINUE: &str = "continue";
+/// Who gave the answer of a time limit.
+pub const TIME: &str = "time";
+
 words! {
     /// What a question is about.
     AskKind {

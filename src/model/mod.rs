@@ -3,7 +3,7 @@
 //! Nothing here decides or touches the outside. A word that two rooms need lives here, so that
 //! rooms never look sideways at each other.
 
-mod ask;
+pub mod ask;
 mod attempt;
 mod care;
 mod change;
@@ -15,6 +15,7 @@ mod instance;
 mod key;
 mod moment;
 mod outcome;
+pub mod pause;
 mod process_stat;
 mod record;
 mod report;
@@ -38,7 +39,7 @@ pub use finding::{Finding, Severity};
 pub use id::{AttemptId, IdError, Mint, RunId, TaskId, Token, window_label};
 pub use instance::{Activity, Desired, Handed, InstanceRow, InstanceState};
 pub use key::{KEYS, is_key};
-pub use moment::Moment;
+pub use moment::{Moment, ms};
 pub(crate) use outcome::words;
 pub use outcome::{ErrorKind, Outcome, signal_name, signal_number};
 pub use process_stat::ProcessStat;

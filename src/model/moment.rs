@@ -23,12 +23,16 @@ impl Moment {
     }
 }
 
+/// A span in whole milliseconds.
+pub fn ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Add<Duration> for Moment {
     type Output = Moment;
 
     /// The moment that lies `span` ahead; the far end of time when the sum does not fit.
     fn add(self, span: Duration) -> Moment {
-        let ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        Moment(self.0.saturating_add(ms))
+        Moment(self.0.saturating_add(ms(span)))
     }
 }

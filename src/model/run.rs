@@ -195,3 +195,15 @@ pub struct TaskError {
     /// Path of the log.
     pub log: Option<PathBuf>,
 }
+
+impl TaskError {
+    /// An error without an attempt: nothing exited, nothing was printed.
+    pub fn new(outcome: Outcome, message: String) -> Self {
+        Self { outcome, message, exit_code: None, signal: None, tail: String::new(), log: None }
+    }
+
+    /// What a task lacks fails it before anything is started.
+    pub fn unusable(message: String) -> Self {
+        Self::new(Outcome::Malformed, message)
+    }
+}

@@ -333,6 +333,22 @@ impl Task {
     pub fn is_spared(&self) -> bool {
         self.optional || self.worker_of().is_some()
     }
+
+    /// Whether it is the command of `[on_finish]`.
+    pub fn is_last(&self) -> bool {
+        matches!(self.origin, Some(Origin::Finish))
+    }
+
+    /// Whether it is a task of the result document: hooks and the like are not.
+    pub fn counts(&self) -> bool {
+        self.origin.as_ref().is_none_or(Origin::counts)
+    }
+
+    /// Whether the file names it as a task of its own, or an agent asked for it: it is no item, no
+    /// hook and the like.
+    pub fn stands_alone(&self) -> bool {
+        matches!(self.origin, None | Some(Origin::Worker { .. }))
+    }
 }
 
 impl OnPartialFailure {

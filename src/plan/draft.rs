@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde_json::Value as Json;
 
 use super::condition::When;
+use super::hook::HookRun;
 use super::kind::Kind;
 use super::reference::Written;
 use super::settings::Settings;
@@ -162,22 +163,6 @@ pub(crate) struct DraftForEach {
     pub(crate) max_items: u32,
     pub(crate) min_success: Option<Spanned<MinSuccess>>,
     pub(crate) gather_timeout_ms: Option<u64>,
-}
-
-/// What follows a task that succeeded.
-#[derive(Clone, Debug)]
-pub(crate) struct DraftHook {
-    pub(crate) run: HookRun,
-    pub(crate) blocks: bool,
-}
-
-/// What a hook runs.
-#[derive(Clone, Debug)]
-pub(crate) enum HookRun {
-    /// One of the built-in words, or an agent.
-    Word(Spanned<String>),
-    /// Program and arguments.
-    Command(Vec<Text>),
 }
 
 /// That a task's agent may ask for workers.

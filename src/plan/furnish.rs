@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::draft::{
-    Doing, Draft, DraftHook, DraftReduce, DraftReducer, DraftSubPlan, DraftTask, DraftVote, HookRun,
-};
+use super::draft::{Doing, Draft, DraftReduce, DraftReducer, DraftSubPlan, DraftTask, DraftVote};
+use super::hook::{DraftHook, HookRun};
 use super::nested::NestedPlans;
 use super::staff::Staff;
 use super::target::Target;

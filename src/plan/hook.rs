@@ -1,13 +1,28 @@
 //! Reads hooks: what follows a task that succeeded, before its readers start (features N10-N12).
 
-use super::draft::{DraftHook, HookRun};
 use super::reader::missing;
 use super::text::Text;
-use crate::document::{Kind, Table};
+use crate::document::{Kind, Spanned, Table};
 
 /// The hooks that the program brings along: a gate over artifacts and tests, what was learned,
 /// and how the agent does.
 pub(crate) const BUILT_IN: &[&str] = &["sanity-check", "reflect", "skill-lifecycle"];
+
+/// What follows a task that succeeded.
+#[derive(Clone, Debug)]
+pub(crate) struct DraftHook {
+    pub(crate) run: HookRun,
+    pub(crate) blocks: bool,
+}
+
+/// What a hook runs.
+#[derive(Clone, Debug)]
+pub(crate) enum HookRun {
+    /// One of the built-in words, or an agent.
+    Word(Spanned<String>),
+    /// Program and arguments.
+    Command(Vec<Text>),
+}
 
 /// `[[phase.task.hook]] run = "sanity-check", blocks = true`.
 pub(crate) fn read(table: &mut Table<'_>) -> Vec<DraftHook> {

@@ -80,6 +80,7 @@ mod target;
 mod task;
 mod tell;
 mod template;
+mod template_parts;
 mod templates;
 mod text;
 mod values;
@@ -98,7 +99,7 @@ pub use schema::{example, schema_of};
 pub use show::{show, show_json};
 pub use surroundings::{Surroundings, TemplateSource, no_templates};
 pub use template::{Comparison, Condition, Edge, InputUse, InputValue, Template, TemplatePart};
-pub use templates::{TemplateOutput, TemplateParts};
+pub use template_parts::{TemplateOutput, TemplateParts};
 pub use work::{
     Capability, Expiry, ForEach, MinSuccess, OnTie, Origin, Partition, Reduce, Reducer, SubPlan,
     TaskAgent, Vote, VoteRule, Work,

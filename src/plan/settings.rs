@@ -1,11 +1,11 @@
 //! The keys that a task may have and `[defaults]` may have for all tasks.
 
 use super::amounts::{self, Uses};
-use super::draft::DraftHook;
+use super::hook::{self, DraftHook};
 use super::kind::Kind as TaskKind;
 use super::reader::{Reader, plain_text};
 use super::text::{InputText, Shape, Text};
-use super::{Budget, RetryWait, hook};
+use super::{Budget, RetryWait};
 use crate::document::{Findings, Kind, Spanned, Table, Value, did_you_mean};
 use crate::model::{ErrorKind, Outcome};
 

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Capability;
-use super::draft::{Draft, DraftTask, HookRun};
+use super::draft::{Draft, DraftTask};
 use super::hook;
+use super::hook::HookRun;
 use super::kind::Kind;
 use super::surroundings::Surroundings;
 use super::tell::place_of;

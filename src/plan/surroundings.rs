@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::TemplateParts;
+use super::template_parts::TemplateParts;
 use crate::model::Severity;
 use crate::policy::Agent;
 

@@ -1,7 +1,8 @@
 //! Reads one task.
 
 use super::condition::When;
-use super::draft::{Doing, DraftForEach, DraftHook, DraftLead, DraftReducer, DraftTask};
+use super::draft::{Doing, DraftForEach, DraftLead, DraftReducer, DraftTask};
+use super::hook::DraftHook;
 use super::kind::{Kind, special_keys};
 use super::reader::{Reader, plain_text, required_text};
 use super::settings::{Settings, input_text, positive};

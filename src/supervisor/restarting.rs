@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::model::{AttemptEnd, AttemptRow, InstanceState, Moment, Outcome, Then};
+use crate::model::{AttemptEnd, AttemptRow, InstanceState, Moment, Outcome, Then, ms};
 use crate::policy::{Decision, Delay, OnStartLimit, Policy, Restart, RestartCounters, decide};
 
 use super::{Action, Supervisor};
@@ -28,7 +28,7 @@ impl Supervisor {
             agent.policy.on_start_limit == OnStartLimit::Failover && self.failover(name).is_some()
         });
         let ran = attempt.ready.map(|ready| now.since(ready));
-        let ran_ms = ran.map(|ran| u64::try_from(ran.as_millis()).unwrap_or(u64::MAX));
+        let ran_ms = ran.map(ms);
         let policy = ruled(&agent.policy, then);
         match decide(&policy, &RestartCounters::of(row), end, ran_ms, now, random) {
             Decision::No { why } => {

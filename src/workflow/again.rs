@@ -5,12 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{AskKind, Moment, RunFact, RunId, RunState, SkipReason, TaskId, TaskState};
+use crate::model::{RunId, SkipReason, TaskId, TaskState};
 use crate::plan::{self, Origin, Plan};
 
-use super::asking::{ADJUST, RETRY};
-use super::pause::LIMIT;
-use super::{Action, Run, Task, Workflow};
+use super::run::Run;
+use super::task::Task;
 
 /// Why something cannot be done again, as a person is told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +56,7 @@ pub(super) fn what_failed(run: &Run) -> Vec<TaskId> {
         };
         failed.then(|| plan.id.clone())
     };
-    let roots = run.tasks().filter(|(plan, _)| !is_finish(plan)).filter_map(wanted).collect();
+    let roots = run.tasks().filter(|(plan, _)| !plan.is_last()).filter_map(wanted).collect();
     with_kin(run, roots, false)
 }
 
@@ -123,7 +122,7 @@ fn with_kin(run: &Run, roots: BTreeSet<TaskId>, downstream: bool) -> Vec<TaskId>
     let over = |task: &Task| task.state.is_end() || (downstream && task.is_live());
     let all = run
         .tasks()
-        .filter(|(plan, task)| over(task) && (found.contains(&plan.id) || is_finish(plan)));
+        .filter(|(plan, task)| over(task) && (found.contains(&plan.id) || plan.is_last()));
     all.map(|(plan, _)| plan.id.clone()).collect()
 }
 
@@ -166,10 +165,6 @@ fn has_item(run: &Run, parent: &TaskId, found: &BTreeSet<TaskId>) -> bool {
         .any(|plan| matches!(&plan.origin, Some(Origin::Item { of, .. }) if of == parent))
 }
 
-fn is_finish(plan: &plan::Task) -> bool {
-    matches!(plan.origin, Some(Origin::Finish))
-}
-
 /// What is being ended is not begun again before it is over.
 fn still_works(run: &Run) -> Result<(), NotAgain> {
     let ends = !run.state.is_end() && (run.cancelling || run.closing);
@@ -208,7 +203,7 @@ pub fn edit(run: &Run, mut plan: Plan) -> Result<Edit, NotAgain> {
             plan.tasks.push(task.clone());
         }
     }
-    let changed = |id: &TaskId| !plan.task(id).is_some_and(|task| same(task));
+    let changed = |id: &TaskId| !plan.task(id).is_some_and(&same);
     let lives = run.tasks().find(|(old, task)| task.is_live() && changed(&old.id));
     if let Some((lives, _)) = lives {
         return Err(NotAgain::Lives(lives.id.clone()));
@@ -240,68 +235,5 @@ fn is_again(
             way.extend(task.needs.iter().map(|need| &need.task));
         }
     }
-    plan.task(id).is_some_and(is_finish)
-}
-
-impl Workflow {
-    /// Does tasks again; takes the run up again if it was over.
-    pub(super) fn do_again(
-        &mut self,
-        now: Moment,
-        id: &RunId,
-        tasks: &[TaskId],
-        out: &mut Vec<Action>,
-    ) {
-        if !self.runs.contains_key(id) {
-            return;
-        }
-        self.take_up(now, id, RETRY, out);
-        self.stopping.remove(id);
-        self.ask_again(now, id, tasks, out);
-        for task in tasks {
-            let over = self.runs[id].task(task).is_some_and(|task| task.state.is_end());
-            if over {
-                self.record(now, id, RunFact::TaskReset { task: task.clone() }, out);
-            }
-        }
-    }
-
-    /// Goes on with an edited plan.
-    pub(super) fn adjust(
-        &mut self,
-        now: Moment,
-        id: &RunId,
-        text: String,
-        edit: &Edit,
-        out: &mut Vec<Action>,
-    ) {
-        let Ok(plan) = serde_json::to_value(&edit.plan) else { return };
-        if !self.runs.contains_key(id) {
-            return;
-        }
-        self.take_up(now, id, ADJUST, out);
-        self.record(now, id, RunFact::Adjusted { text, plan }, out);
-        self.do_again(now, id, &edit.again, out);
-    }
-
-    /// Opens a run that is over, answers what was asked about its failures, and ends a pause that
-    /// was for a failure or a limit; a person's own pause stays.
-    fn take_up(&mut self, now: Moment, id: &RunId, answer: &str, out: &mut Vec<Action>) {
-        let run = &self.runs[id];
-        if run.state.is_end() {
-            return self.record(now, id, RunFact::Reopened, out);
-        }
-        let asked = run.open_questions().find(|it| it.ask.kind == AskKind::Failures);
-        let asked = asked.map(|question| question.ask.id.clone());
-        let by_limit = run.why.as_deref() == Some(LIMIT);
-        let by_failures = run.why.as_deref() == Some(super::breaker::FAILURES);
-        if let Some(ask) = asked {
-            let (answer, by) = (answer.to_owned(), "person".to_owned());
-            self.record(now, id, RunFact::Answered { ask, answer, by }, out);
-        }
-        if self.runs[id].state == RunState::Paused && (by_limit || by_failures) {
-            let fact = RunFact::Moved { state: RunState::Running, why: None };
-            self.record(now, id, fact, out);
-        }
-    }
+    plan.task(id).is_some_and(plan::Task::is_last)
 }

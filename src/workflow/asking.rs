@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::model::ask::{ACCEPT, APPROVE, PLAN, REJECT, TIME};
 use crate::model::{
     Ask, AskKind, Moment, Outcome, Output, RunFact, RunId, RunState, SkipReason, TaskError, TaskId,
     TaskState,
@@ -15,22 +16,7 @@ use crate::model::{
 use crate::plan::{self, Approval, Expiry, Template, Work, resolve_text};
 
 use super::values::Values;
-use super::{Action, Question, Run, Workflow, order};
-
-/// The question about the whole plan.
-pub const PLAN: &str = "plan";
-/// Yes.
-pub const APPROVE: &str = "approve";
-/// No.
-pub const REJECT: &str = "reject";
-/// Take what there is.
-pub const ACCEPT: &str = "accept";
-/// Do what failed again.
-pub const RETRY: &str = "retry";
-/// Edit the plan.
-pub const ADJUST: &str = "adjust";
-/// Whose answer a time limit's is.
-pub(super) const TIME: &str = "time";
+use super::{Action, Question, Run, Workflow};
 
 /// How a phase stands with its question.
 pub(super) enum Gate {
@@ -190,7 +176,7 @@ impl Workflow {
                 self.record(now, id, RunFact::Asked(ask), out);
             }
             Err(missing) => {
-                let error = order::unusable(missing.to_string());
+                let error = TaskError::unusable(missing.to_string());
                 self.fail_before_start(now, id, task.clone(), error, out);
             }
         }
@@ -252,7 +238,7 @@ impl Workflow {
                 TIME => "nobody approved it in time".to_owned(),
                 by => format!("refused by {by}"),
             };
-            let error = TaskError { outcome: Outcome::Refused, ..order::unusable(message) };
+            let error = TaskError::new(Outcome::Refused, message);
             RunFact::TaskFailed { task: task.clone(), attempt: None, error }
         };
         self.record(now, id, fact, out);

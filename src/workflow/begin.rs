@@ -1,11 +1,11 @@
 //! What becomes of a task when everything that it needs is there: it is skipped, queued, or waits
 //! for somebody.
 
-use crate::model::{Moment, RunFact, RunId, SkipReason, TaskId};
+use crate::model::{Moment, RunFact, RunId, SkipReason, TaskError, TaskId};
 use crate::plan::Work;
 
 use super::asking::Gate;
-use super::{Action, Workflow, conditions, fold, map, order};
+use super::{Action, Workflow, conditions, fold, map};
 
 impl Workflow {
     /// Begins a task whose dependencies are over.
@@ -20,7 +20,7 @@ impl Workflow {
                 return self.record(now, id, RunFact::TaskSkipped { task, reason }, out);
             }
             Err(missing) => {
-                let error = order::unusable(format!("its condition cannot be read: {missing}"));
+                let error = TaskError::unusable(format!("its condition cannot be read: {missing}"));
                 return self.fail_before_start(now, id, task.clone(), error, out);
             }
         }

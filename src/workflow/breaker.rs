@@ -3,21 +3,19 @@
 //!
 //! A failure counts once per task, not per attempt. What does not count: a task that is optional,
 //! a worker, whose lead decides, a person's own no, hooks and the last command, and items of a
-//! `for_each` task, whose parent counts for them. Failures from before the last decision do not count either: whoever decided
-//! knew of them.
+//! `for_each` task, whose parent counts for them. Failures from before the last decision do not
+//! count either: whoever decided knew of them.
 
 use std::collections::BTreeSet;
 
+use crate::model::ask::{ACCEPT, ADJUST, RETRY};
+use crate::model::pause::FAILURES;
 use crate::model::{
     Ask, AskKind, Moment, Outcome, RunFact, RunId, RunState, SkipReason, TaskId, TaskState,
 };
-use crate::plan::{self, Origin};
+use crate::plan;
 
-use super::asking::{ACCEPT, ADJUST, RETRY};
 use super::{Action, Question, Run, Task, Workflow};
-
-/// Why a run is paused.
-pub const FAILURES: &str = "failures";
 
 impl Run {
     /// The tasks whose final failure counts and nobody has decided about yet.
@@ -31,7 +29,7 @@ impl Run {
             .max();
         let counts = |plan: &plan::Task, task: &Task| {
             let fresh = decided.is_none_or(|decided| task.ended.is_some_and(|at| at > decided));
-            fresh && has_failed(task) && !plan.is_spared() && decides(plan) && !refused(task)
+            fresh && has_failed(task) && !plan.is_spared() && plan.stands_alone() && !refused(task)
         };
         let states = [TaskState::Failed, TaskState::Timeout];
         let failed: BTreeSet<usize> =
@@ -43,7 +41,7 @@ impl Run {
 
     /// What is told of a run that goes no further (feature K11), word for word.
     pub fn partial_results(&self) -> String {
-        let counted = || self.tasks().filter(|(plan, _)| is_entry(plan));
+        let counted = || self.tasks().filter(|(plan, _)| plan.counts());
         let done = counted().filter(|(_, task)| task.state == TaskState::Success).count();
         let failed = counted().filter(|(_, task)| has_failed(task));
         let failed: Vec<&str> = failed.map(|(plan, _)| plan.id.as_str()).collect();
@@ -83,30 +81,18 @@ impl Run {
         };
         open.chain(skipped.filter(lacks))
             .filter_map(|at| self.at(at))
-            .any(|(plan, _)| decides(plan))
+            .any(|(plan, _)| plan.stands_alone())
     }
 
     /// Whether everything is over and nothing of it succeeded (feature K6).
     pub(super) fn all_failed(&self) -> bool {
-        let others = self.tasks().filter(|(plan, _)| !matches!(plan.origin, Some(Origin::Finish)));
+        let others = self.tasks().filter(|(plan, _)| !plan.is_last());
         others.into_iter().all(|(_, t)| t.state.is_end() && t.state != TaskState::Success)
     }
 }
 
 fn has_failed(task: &Task) -> bool {
     matches!(task.state, TaskState::Failed | TaskState::Timeout)
-}
-
-/// Whether its failure is a failure of the run.
-pub(super) fn decides(plan: &plan::Task) -> bool {
-    match plan.origin {
-        None | Some(Origin::Worker { .. }) => true,
-        Some(Origin::Item { .. } | Origin::Hook { .. } | Origin::Finish) => false,
-    }
-}
-
-fn is_entry(plan: &plan::Task) -> bool {
-    plan.origin.as_ref().is_none_or(Origin::counts)
 }
 
 /// A no that a person gave is no trouble of an agent's.

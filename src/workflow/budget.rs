@@ -2,19 +2,15 @@
 //! runs is not stopped for money; what is used up is told, or asked about, or ends the rest. Whoever
 //! says that a run goes on allows it as much again, counted from what was used by then.
 
+use crate::model::ask::{ACCEPT, CONTINUE};
+use crate::model::pause::BUDGET;
 use crate::model::{
     Ask, AskKind, Fact, Moment, Outcome, RunFact, RunId, RunState, SkipReason, Spent, TaskError,
     TaskId, TaskState,
 };
 use crate::plan::{Budget, OnExceed};
 
-use super::kept::CONTINUE;
 use super::{Action, Run, Task, Workflow};
-
-/// Why a run is paused for its budget.
-const WHY: &str = "budget";
-/// Take what there is.
-const ACCEPT: &str = "accept";
 
 /// A budget that is used up.
 struct Exceeded {
@@ -96,7 +92,7 @@ impl Workflow {
             on_expire: None,
         };
         self.record(now, id, RunFact::Asked(ask), out);
-        let why = Some(WHY.to_owned());
+        let why = Some(BUDGET.to_owned());
         self.record(now, id, RunFact::Moved { state: RunState::Paused, why }, out);
     }
 
@@ -129,7 +125,7 @@ impl Run {
     /// Whether it was paused for a budget, and nobody has to say any more whether it goes on.
     fn goes_on_after_budget(&self) -> bool {
         self.state == RunState::Paused
-            && self.why.as_deref() == Some(WHY)
+            && self.why.as_deref() == Some(BUDGET)
             && !self.open_questions().any(|it| it.ask.kind == AskKind::Budget)
     }
 
@@ -205,13 +201,6 @@ fn refused(run: &Run, task: &TaskId, told: &str) -> TaskError {
     let last = run.task(task).and_then(|task| task.error.clone());
     match last {
         Some(last) => TaskError { message: format!("{}; {told}", last.message), ..last },
-        None => TaskError {
-            outcome: Outcome::Refused,
-            message: told.to_owned(),
-            exit_code: None,
-            signal: None,
-            tail: String::new(),
-            log: None,
-        },
+        None => TaskError::new(Outcome::Refused, told.to_owned()),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::layout::{hooks, line, places, remaining, stands_alone};
+use super::layout::{hooks, line, places, remaining};
 use crate::model::{AttemptId, Moment, TaskId, TaskState};
 use crate::plan::{self, DependsCause, OnPartialFailure, Origin, Plan};
 
@@ -119,13 +119,13 @@ impl Census {
             optional: plan.tasks.iter().map(|task| task.optional).collect(),
             hooks: hooks(plan),
             workers: places(plan, |task| task.worker_of().is_some()),
-            finish: places(plan, |task| matches!(task.origin, Some(Origin::Finish))).pop(),
+            finish: places(plan, |task| task.is_last()).pop(),
             timed: places(plan, |task| {
                 task.for_each.is_none()
                     && (task.queue_timeout_ms.is_some() || task.total_timeout_ms.is_some())
             }),
             budgeted: places(plan, |task| task.budget.is_some()),
-            is_alone: plan.tasks.iter().map(stands_alone).collect(),
+            is_alone: plan.tasks.iter().map(plan::Task::stands_alone).collect(),
             read: needs.map(|need| need.task.clone()).collect(),
             remaining_ms: remaining(plan, &at),
             seen: vec![Seen::blocked(); plan.tasks.len()],

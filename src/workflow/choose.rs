@@ -13,6 +13,17 @@ use super::pools::{Counted, Live, Starts};
 use super::standing::Standings;
 use super::{Run, Task, failover};
 
+impl Run {
+    /// Whether a queued task may be given to that agent next.
+    pub(super) fn may_be_given(&self, plan: &plan::Task, task: &Task, agent: &str) -> bool {
+        let able = plan.work.alternatives();
+        if task.tried.is_empty() && task.agent_index < able {
+            return plan.work.agents().iter().take(able).any(|it| it.name == agent);
+        }
+        self.plan.agent_at(plan, task.agent_index) == Some(agent)
+    }
+}
+
 /// What is known of all agents at one moment.
 pub(super) struct Staff<'a> {
     pub(super) now: Moment,

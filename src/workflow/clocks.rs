@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::model::ask::TIME;
 use crate::model::{
     AttemptId, Moment, Outcome, RunFact, RunId, RunState, StopCause, TaskError, TaskId, TaskState,
 };
 use crate::plan::{self, Expiry, Work};
 
-use super::asking::TIME;
-use super::{Action, Run, Task, Workflow, order};
+use super::{Action, Run, Task, Workflow};
 
 /// A task is late when it has taken this many times as long as expected.
 const LATE: u64 = 2;
@@ -175,7 +175,7 @@ impl Workflow {
         if let Some(child) = found.child.clone() {
             self.cancel(now, &child, out);
         }
-        let error = TaskError { outcome: Outcome::Timeout, ..order::unusable(message) };
+        let error = TaskError::new(Outcome::Timeout, message);
         self.record(now, id, RunFact::TaskFailed { task, attempt: None, error }, out);
     }
 

@@ -11,7 +11,7 @@ use crate::model::{
 use crate::plan::{Lookup, Trigger, Work, resolve_text};
 
 use super::values::Values;
-use super::{Action, Run, Workflow, conditions, order, sub_plan};
+use super::{Action, Run, Workflow, conditions, sub_plan};
 
 /// So many triggers may lead to a run, one after the other; more is a circle of plans that start
 /// each other.
@@ -207,7 +207,7 @@ impl Workflow {
                 self.emit(name, data, None, depth, out);
             }
             Err(missing) => {
-                let error = order::unusable(missing.to_string());
+                let error = TaskError::unusable(missing.to_string());
                 self.fail_before_start(now, id, task.clone(), error, out);
             }
         }
@@ -231,7 +231,7 @@ impl Workflow {
                 self.record(now, id, fact, out);
             }
             Err(missing) => {
-                let error = order::unusable(missing.to_string());
+                let error = TaskError::unusable(missing.to_string());
                 self.fail_before_start(now, id, task.clone(), error, out);
             }
         }
@@ -255,7 +255,7 @@ impl Workflow {
         } else {
             let seconds = expiry.after_ms / 1000;
             let message = format!("the event `{event}` did not come in {seconds} s");
-            let error = TaskError { outcome: Outcome::Timeout, ..order::unusable(message) };
+            let error = TaskError::new(Outcome::Timeout, message);
             RunFact::TaskFailed { task: task.clone(), attempt: None, error }
         };
         self.record(now, id, fact, out);

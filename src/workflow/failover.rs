@@ -10,7 +10,8 @@ use crate::plan;
 use crate::transcript::{Handover, handover};
 
 use super::retry::{self, Next};
-use super::run::{Run, Task};
+use super::run::Run;
+use super::task::Task;
 
 /// How often in a row a rule may have an attempt made again without counting it.
 const IGNORED_MAX: u32 = 20;

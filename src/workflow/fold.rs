@@ -6,14 +6,13 @@ use serde_json::{Map, Value};
 use super::census::Circle;
 use super::gather;
 use super::reduce::{Count, Entry, Reduced, reduce};
-use super::run::{Run, Task};
+use super::run::Run;
 use super::sight::Sight;
+use super::task::Task;
 use super::{Action, Workflow};
-use crate::model::{
-    Ask, AskKind, Moment, Outcome, Output, RunFact, RunId, TaskError, TaskId, TaskState,
-};
+use crate::model::{Ask, AskKind, Moment, Output, RunFact, RunId, TaskError, TaskId, TaskState};
 use crate::plan::{
-    self, Edge, InputValue, Lookup, OnTie, Origin, Reduce, Reducer, Template, TemplatePart, Work,
+    self, Edge, InputValue, Lookup, OnTie, Reduce, Reducer, Template, TemplatePart, Work,
     resolve_input,
 };
 
@@ -105,14 +104,7 @@ fn done(task: TaskId, value: Value) -> RunFact {
 }
 
 fn failed(task: TaskId, message: String) -> RunFact {
-    let error = TaskError {
-        outcome: Outcome::Malformed,
-        message,
-        exit_code: None,
-        signal: None,
-        tail: String::new(),
-        log: None,
-    };
+    let error = TaskError::unusable(message);
     RunFact::TaskFailed { task, attempt: None, error }
 }
 
@@ -134,8 +126,10 @@ fn material(run: &Run, from: &InputValue, sight: &dyn Lookup) -> Result<Material
         |entries: Vec<Entry>, asked| Ok(Material { entries, asked, from: resolved.clone() });
     match (from, from_edge(from)) {
         (_, Some(Edge::PhaseOutputs { phase })) => {
-            let voters: Vec<(&plan::Task, &Task)> =
-                run.tasks().filter(|(plan, _)| plan.phase == *phase && is_own(plan)).collect();
+            let voters: Vec<(&plan::Task, &Task)> = run
+                .tasks()
+                .filter(|(plan, _)| plan.phase == *phase && plan.stands_alone())
+                .collect();
             let entry = |(plan, task): &(&plan::Task, &Task)| {
                 let value = task.output.as_ref()?.value.clone();
                 Some(Entry { name: plan.id.to_string(), value })
@@ -179,8 +173,4 @@ fn from_edge(value: &InputValue) -> Option<&Edge> {
         [TemplatePart::Reference { to, .. }] => Some(to),
         _ => None,
     }
-}
-
-fn is_own(plan: &plan::Task) -> bool {
-    matches!(plan.origin, None | Some(Origin::Worker { .. }))
 }

@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::census::{Circle, Tally};
-use super::run::{Run, Task};
+use super::run::Run;
+use super::task::Task;
 use crate::model::{Outcome, Output, RunFact, TaskError, TaskId, TaskState};
 use crate::plan::{self, ForEach, MinSuccess, OnPartialFailure, Origin, Phase};
 
@@ -60,14 +61,7 @@ fn shortage(run: &Run, task: &TaskId, tally: Tally, least: Option<MinSuccess>) -
         message += &format!("; and {} more", errors.len() - NAMED_MAX);
     }
     let first = errors.first().map(|(_, error)| error.outcome);
-    TaskError {
-        outcome: first.unwrap_or(Outcome::Cancelled),
-        message,
-        exit_code: None,
-        signal: None,
-        tail: String::new(),
-        log: None,
-    }
+    TaskError::new(first.unwrap_or(Outcome::Cancelled), message)
 }
 
 /// The items of a `for_each` task by key, in the order of its list.

@@ -3,10 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::ask::CONTINUE;
 use crate::model::{Ask, AskKind, AttemptId, Message, Moment, RunFact, Spent, TaskId, WorkReport};
-
-/// The answer that a run goes on though its budget is used up, with as much again from here.
-pub(super) const CONTINUE: &str = "continue";
 
 /// What was told about a run and asked.
 #[derive(Clone, Debug, Default)]

@@ -22,11 +22,6 @@ pub(super) fn hooks(plan: &Plan) -> BTreeMap<TaskId, Vec<usize>> {
     hooks
 }
 
-/// Whether the file names it as a task of its own, or an agent asked for it.
-pub(super) fn stands_alone(task: &plan::Task) -> bool {
-    matches!(task.origin, None | Some(Origin::Worker { .. }))
-}
-
 /// The line in which a task waits for a slot: items wait in that of their task.
 pub(super) fn line(at: &BTreeMap<TaskId, usize>, own: usize, task: &plan::Task) -> usize {
     match &task.origin {

@@ -9,8 +9,8 @@ use super::census::Circle;
 use super::sight::Sight;
 use super::{Action, Run, Workflow, gather, items};
 use crate::model::{
-    AttemptId, Item, Moment, Outcome, RunFact, RunId, RunState, SkipReason, StopCause, TaskError,
-    TaskId, TaskState,
+    AttemptId, Item, Moment, RunFact, RunId, RunState, SkipReason, StopCause, TaskError, TaskId,
+    TaskState,
 };
 use crate::plan::{self, ForEach, InputValue, Origin, resolve_input, resolve_text};
 
@@ -29,14 +29,7 @@ pub(super) fn open(run: &Run, plan: &plan::Task, for_each: &ForEach) -> Vec<RunF
             facts
         }
         Err(message) => {
-            let error = TaskError {
-                outcome: Outcome::Malformed,
-                message,
-                exit_code: None,
-                signal: None,
-                tail: String::new(),
-                log: None,
-            };
+            let error = TaskError::unusable(message);
             vec![RunFact::TaskFailed { task, attempt: None, error }]
         }
     }

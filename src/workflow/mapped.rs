@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::items::{self, Mapped};
-use super::run::{Run, Task};
+use super::run::Run;
+use super::task::Task;
 use crate::model::{Item, Moment, TaskId, TaskState};
 use crate::plan::{self, Origin};
 

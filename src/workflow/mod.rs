@@ -6,6 +6,7 @@
 
 mod again;
 mod asking;
+mod attempts;
 mod begin;
 mod breaker;
 mod budget;
@@ -29,6 +30,7 @@ mod map;
 mod mapped;
 mod moves;
 mod order;
+mod outcome;
 mod pause;
 mod pools;
 mod prompt;
@@ -41,8 +43,11 @@ mod sight;
 mod slots;
 mod spawn;
 mod standing;
+mod stopping;
 mod sub_plan;
+mod taking_up;
 mod talk;
+mod task;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -52,22 +57,21 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use again::{Edit, NotAgain, edit, what_again};
-pub use asking::{ACCEPT, ADJUST, APPROVE, PLAN, REJECT, RETRY};
-pub use breaker::FAILURES;
 pub use event::{Action, Event};
 pub use kept::{Kept, Question};
-pub use pause::{LIMIT, PARENT, PARENT_STOP, USER, USER_STOP};
 pub use results::{document, finals};
-pub use run::{IllegalFact, Run, Task};
+pub use run::{IllegalFact, Run};
 pub use spawn::{Hired, Refusal};
 pub use standing::{PastAttempt, Standing};
 pub use talk::{Denial, TIER_MAX};
+pub use task::Task;
 
+use crate::model::ask::{APPROVE, PLAN, REJECT};
 use crate::model::{
-    AttemptEnd, AttemptId, Fact, Mint, Moment, Outcome, Output, RunFact, RunId, RunState, Signal,
-    SkipReason, StopCause, Submission, TaskError, TaskId, TaskState, Then, signal_name,
+    AttemptId, Fact, Mint, Moment, RunFact, RunId, RunState, Signal, Submission, TaskId, TaskState,
 };
-use crate::plan::{self, Approval, OutputAs};
+use crate::plan::Approval;
+use attempts::Report;
 
 /// All runs that have not ended.
 #[derive(Clone, Debug)]
@@ -304,102 +308,6 @@ impl Workflow {
         self.answer(now, id, PLAN, answer, "person", out);
     }
 
-    fn cancel(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
-        let Some(run) = self.runs.get(id) else { return };
-        if run.state.is_end() {
-            return;
-        }
-        if run.cancelling {
-            return self.stop_last(id, out);
-        }
-        self.record(now, id, RunFact::CancelRequested, out);
-        self.stop_all(now, id, SkipReason::Cancelled, out);
-    }
-
-    /// Ends what has not ended: what waits at once, what runs by a stop. A task that runs is
-    /// written off when its attempt is proven gone.
-    fn stop_all(&mut self, now: Moment, id: &RunId, reason: SkipReason, out: &mut Vec<Action>) {
-        let children = self.live_children(id);
-        let Some(run) = self.runs.get(id) else { return };
-        // A task whose run goes on is over when that is; one that waits for its items is not
-        // stopped by the plan: it gathers what there is of them.
-        let ends = |task: &Task| task.child.as_ref().is_some_and(|child| children.contains(child));
-        let stays = |id: &TaskId| reason == SkipReason::Stopped && run.gathers(id);
-        let open: Vec<(TaskId, Option<AttemptId>)> = run
-            .tasks()
-            .filter(|(plan, task)| !task.state.is_end() && !is_last(plan) && !ends(task))
-            .filter(|(plan, _)| !stays(&plan.id))
-            .map(|(plan, task)| (plan.id.clone(), task.attempt.clone().filter(|_| task.is_live())))
-            .collect();
-        for child in &children {
-            self.cancel(now, child, out);
-        }
-        for (task, live) in open {
-            match live {
-                Some(attempt) => out.push(Action::Stop { attempt, cause: StopCause::Cancelled }),
-                None if reason == SkipReason::Stopped => {
-                    self.record(now, id, RunFact::TaskSkipped { task, reason }, out);
-                }
-                None => self.record(now, id, RunFact::TaskCancelled { task, reason }, out),
-            }
-        }
-    }
-
-    fn attempt_running(
-        &mut self,
-        now: Moment,
-        id: &RunId,
-        attempt: &AttemptId,
-        out: &mut Vec<Action>,
-    ) {
-        let starting = |task: &TaskId| {
-            let task = self.runs.get(id).and_then(|run| run.task(task));
-            task.is_some_and(|task| task.state == TaskState::Starting)
-        };
-        if let Some(task) = self.waiting_task(id, attempt).filter(starting) {
-            let found = self.runs.get(id).and_then(|run| run.task(&task)?.agent.clone());
-            if let Some(agent) = found {
-                self.standings.runs(&agent);
-            }
-            let attempt = attempt.clone();
-            self.record(now, id, RunFact::TaskRunning { task, attempt }, out);
-        }
-    }
-
-    fn attempt_ended(&mut self, now: Moment, id: &RunId, report: Report, out: &mut Vec<Action>) {
-        let Some(task) = self.waiting_task(id, &report.attempt) else {
-            let about = report.attempt.to_string();
-            let text = "the end of an attempt that no task waits for was dropped".to_owned();
-            return out.push(Action::Record(Fact::Noted { about, text }));
-        };
-        self.told.remove(&report.attempt);
-        let random = self.mint.number();
-        let run = self.runs.get(id).expect("its task was found");
-        let outcome = report.end.outcome;
-        if let Some(agent) = run.task(&task).and_then(|task| task.agent.as_deref()) {
-            self.standings.ended(now, agent, outcome);
-        }
-        let fact = if outcome == Outcome::Success {
-            let output = Output::of(output_value(run, &task, &report));
-            RunFact::TaskSucceeded { task, attempt: Some(report.attempt), output }
-        } else if outcome == Outcome::Cancelled && run.was_halted(&task) && !run.winding_down() {
-            RunFact::TaskRequeued { task, attempt: report.attempt }
-        } else if outcome == Outcome::Cancelled {
-            let reason = if run.cancelling { SkipReason::Cancelled } else { SkipReason::Stopped };
-            RunFact::TaskCancelled { task, reason }
-        } else {
-            let late = run.definition(&task).is_some_and(|plan| self.is_overdue(id, plan));
-            after_failure(now, run, task, report, random, &self.parked, late)
-        };
-        self.record(now, id, fact, out);
-    }
-
-    /// The live task that waits for this attempt; none for a stale report.
-    fn waiting_task(&self, id: &RunId, attempt: &AttemptId) -> Option<TaskId> {
-        let run = self.runs.get(id)?;
-        run.census.of_attempt(attempt).and_then(|at| run.at(at)).map(|(plan, _)| plan.id.clone())
-    }
-
     /// Writes down what was said, as far as it still fits.
     fn said(&mut self, now: Moment, id: &RunId, facts: Vec<RunFact>, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get_mut(id) else { return };
@@ -410,124 +318,10 @@ impl Workflow {
         }
     }
 
-    /// A second wish for the end also ends the last command.
-    fn stop_last(&mut self, id: &RunId, out: &mut Vec<Action>) {
-        let Some(run) = self.runs.get(id) else { return };
-        let last = run.tasks().filter(|(plan, task)| is_last(plan) && task.is_live());
-        out.extend(
-            last.filter_map(|(_, task)| task.attempt.clone())
-                .map(|attempt| Action::Stop { attempt, cause: StopCause::Cancelled }),
-        );
-    }
-
     /// Moves a run and writes that down.
     fn record(&mut self, now: Moment, id: &RunId, fact: RunFact, out: &mut Vec<Action>) {
         let run = self.runs.get_mut(id).expect("facts are only made for runs that exist");
         run.apply(now, &fact).expect("decisions follow the state they were made on");
         out.push(Action::Record(Fact::Run { run: id.clone(), fact }));
-    }
-}
-
-/// What a failed attempt means for its task.
-fn after_failure(
-    now: Moment,
-    run: &Run,
-    task: TaskId,
-    report: Report,
-    random: u64,
-    parked: &failover::Parked,
-    late: bool,
-) -> RunFact {
-    let plan = run.definition(&task).expect("facts fit the plan");
-    let error = report.error();
-    let next = if late || run.winding_down() || run.is_out_of_time(now, plan) {
-        retry::Next::GiveUp
-    } else {
-        let (outcome, code, then) = (error.outcome, report.end.code, report.then);
-        let failure = failover::Failure { outcome, code, then, random };
-        failover::after(now, run, plan, parked, &failure)
-    };
-    let attempt = report.attempt;
-    match next {
-        retry::Next::Again { agent_index, wait, reason } => {
-            let not_before = now + wait;
-            RunFact::TaskRetrying { task, attempt, error, not_before, agent_index, reason }
-        }
-        retry::Next::GiveUp => RunFact::TaskFailed { task, attempt: Some(attempt), error },
-    }
-}
-
-/// What is reported about an attempt that is over.
-struct Report {
-    attempt: AttemptId,
-    end: AttemptEnd,
-    then: Option<Then>,
-    value: Option<serde_json::Value>,
-    tail: String,
-    log: std::path::PathBuf,
-}
-
-impl Report {
-    fn error(&self) -> TaskError {
-        TaskError {
-            outcome: self.end.outcome,
-            message: self.end.message.clone(),
-            exit_code: self.end.code,
-            signal: self.end.signal.map(signal_name),
-            tail: self.tail.clone(),
-            log: Some(self.log.clone()),
-        }
-    }
-}
-
-impl Run {
-    /// Whether tasks may be queued and started.
-    fn takes_work(&self) -> bool {
-        self.state == RunState::Running && !self.winding_down()
-    }
-
-    /// Whether a queued task may be given to that agent next.
-    fn may_be_given(&self, plan: &plan::Task, task: &Task, agent: &str) -> bool {
-        let able = plan.work.alternatives();
-        if task.tried.is_empty() && task.agent_index < able {
-            return plan.work.agents().iter().take(able).any(|it| it.name == agent);
-        }
-        self.plan.agent_at(plan, task.agent_index) == Some(agent)
-    }
-
-    /// Whether nothing new is to be started, because the end was asked for or the plan said abort.
-    fn winding_down(&self) -> bool {
-        self.cancelling || self.closing || self.aborted()
-    }
-
-    /// Whether a task may be queued and started; the last command may when everything else is over.
-    fn may_start(&self, plan: &crate::plan::Task) -> bool {
-        self.takes_work() || (self.state == RunState::Running && is_last(plan))
-    }
-
-    /// Whether a task failed in a phase that says abort, and that cannot do without it.
-    fn aborted(&self) -> bool {
-        self.census.ending().any(|at| {
-            let phase = self.plan.tasks.get(at).and_then(|task| self.plan.phase(&task.phase));
-            phase.is_none_or(|phase| !gather::may_suffice(self, phase))
-        })
-    }
-}
-
-/// Whether it is the command of `[on_finish]`.
-fn is_last(plan: &crate::plan::Task) -> bool {
-    matches!(plan.origin, Some(crate::plan::Origin::Finish))
-}
-
-/// The output of a task: its result, or how a command ended.
-fn output_value(run: &Run, task: &TaskId, report: &Report) -> serde_json::Value {
-    let plan = run.definition(task).expect("facts fit the plan");
-    match plan.output_as {
-        OutputAs::Report => serde_json::json!({
-            "exit_code": report.end.code,
-            "tail": report.tail,
-            "log": report.log,
-        }),
-        OutputAs::Text | OutputAs::Json => report.value.clone().unwrap_or_default(),
     }
 }

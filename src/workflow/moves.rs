@@ -2,7 +2,7 @@
 
 use crate::model::{AttemptId, Moment, Outcome, RunFact, SkipReason, StartReason, TaskState};
 
-use super::run::Task;
+use super::task::Task;
 
 impl Task {
     /// Moves the task; false when its state does not allow it.

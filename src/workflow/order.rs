@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::model::{
-    EnvFilter, Limits, Order, Outcome, Owner, PromptBy, ResultRule, StartReason, TaskError,
-    UsageFormat, window_label,
+    EnvFilter, Limits, Order, Owner, PromptBy, ResultRule, StartReason, TaskError, UsageFormat,
+    window_label,
 };
 use crate::plan::{
     self, InputUse, Lookup, Origin, OutputAs, Template, Work, resolve_input, resolve_text,
@@ -29,7 +29,7 @@ pub(super) fn order(
         Work::Agent { .. } => {
             let name = run.plan.agent_at(plan, agent_index).unwrap_or_default();
             let agent = run.plan.agents.get(name).ok_or_else(|| {
-                unusable(format!("agent `{name}` is missing from the frozen plan"))
+                TaskError::unusable(format!("agent `{name}` is missing from the frozen plan"))
             })?;
             // A task may ask for another model than its agent has.
             let mut agent = agent.clone();
@@ -37,7 +37,7 @@ pub(super) fn order(
             let mut order = agent.order(identity, cwd);
             order.handover = handed_over(run, plan, &order);
             order.prompt = Some(agent_prompt(run, plan, &agent, &values, &order)?);
-            handing::check_prompt(&order).map_err(unusable)?;
+            handing::check_prompt(&order).map_err(TaskError::unusable)?;
             order
         }
         Work::Command { run: argv } => command_order(plan, argv, &values, identity, cwd)?,
@@ -47,7 +47,7 @@ pub(super) fn order(
         | Work::Emit { .. }
         | Work::Plan(_) => {
             let kind = plan.work.word();
-            return Err(unusable(format!("a task of kind `{kind}` has no attempts")));
+            return Err(TaskError::unusable(format!("a task of kind `{kind}` has no attempts")));
         }
     };
     if let Some(label) = Run::hook_label(plan) {
@@ -127,7 +127,7 @@ fn command_order(
 ) -> Result<Order, TaskError> {
     let argv: Result<Vec<String>, TaskError> = argv.iter().map(|word| text(word, values)).collect();
     let argv = argv?;
-    handing::check_arguments(&argv).map_err(unusable)?;
+    handing::check_arguments(&argv).map_err(TaskError::unusable)?;
     // With an `output`, what it prints is the result, be that text or JSON.
     let prints = plan.output_as != OutputAs::Report;
     let Handed { env, files } = handing::to_command(inputs(&plan.inputs, values)?);
@@ -179,23 +179,13 @@ fn inputs(uses: &[InputUse], values: &dyn Lookup) -> Result<Vec<(String, Value)>
     uses.iter()
         .map(|input| {
             let value = resolve_input(&input.value, values);
-            value.map(|value| (input.name.clone(), value)).map_err(|e| unusable(e.to_string()))
+            value
+                .map(|value| (input.name.clone(), value))
+                .map_err(|e| TaskError::unusable(e.to_string()))
         })
         .collect()
 }
 
 fn text(template: &Template, values: &dyn Lookup) -> Result<String, TaskError> {
-    resolve_text(template, values).map_err(|missing| unusable(missing.to_string()))
-}
-
-/// What a reader lacks fails the reader before anything is spawned (research 5.3).
-pub(super) fn unusable(message: String) -> TaskError {
-    TaskError {
-        outcome: Outcome::Malformed,
-        message,
-        exit_code: None,
-        signal: None,
-        tail: String::new(),
-        log: None,
-    }
+    resolve_text(template, values).map_err(|missing| TaskError::unusable(missing.to_string()))
 }

@@ -4,26 +4,11 @@
 //! A run also pauses by itself when every task that could go on waits for a usage limit and nothing
 //! lives (feature K7, ruling Z20); it goes on by itself when the limit is over.
 
+use crate::model::pause::{LIMIT, PARENT, PARENT_STOP, USER, USER_STOP, stops};
 use crate::model::{Fact, Moment, Outcome, RunFact, RunId, RunState, StopCause, TaskId, TaskState};
 use crate::plan::{self, Work};
 
 use super::{Action, Run, Task, Workflow, failover};
-
-/// Why a run is paused: a person wanted it.
-pub const USER: &str = "user";
-/// A person wanted it, and its agents stopped.
-pub const USER_STOP: &str = "user-stop";
-/// The run that it is a part of is paused.
-pub const PARENT: &str = "parent";
-/// The same, and its agents are stopped.
-pub const PARENT_STOP: &str = "parent-stop";
-/// Everything waits for a usage limit to pass.
-pub const LIMIT: &str = "limit";
-
-/// Whether a pause for this reason stops what runs.
-pub(super) fn stops(why: Option<&str>) -> bool {
-    matches!(why, Some(USER_STOP | PARENT_STOP))
-}
 
 impl Workflow {
     /// Starts nothing more, and stops what runs if that is wanted.
@@ -152,17 +137,13 @@ impl Workflow {
     /// The parked agent that a task waits for.
     fn held_back(&self, now: Moment, run: &Run, plan: &plan::Task, task: &Task) -> Option<String> {
         let name = run.plan.agent_at(plan, task.agent_index)?;
-        let limited = |task: &Task| {
+        let held = if task.state == TaskState::Queued {
+            let away = |name: &str| self.parked.contains_key(name);
+            let able = plan.work.agents().iter().take(plan.work.alternatives());
+            able.clone().all(|agent| away(&agent.name))
+                && failover::free(now, run, plan, task, &away).is_none()
+        } else {
             task.error.as_ref().is_some_and(|error| error.outcome == Outcome::RateLimited)
-        };
-        let held = match task.state {
-            TaskState::Queued => {
-                let away = |name: &str| self.parked.contains_key(name);
-                let able = plan.work.agents().iter().take(plan.work.alternatives());
-                able.clone().all(|agent| away(&agent.name))
-                    && failover::free(now, run, plan, task, &away).is_none()
-            }
-            _ => limited(task),
         };
         (held && self.parked.contains_key(name)).then(|| name.to_owned())
     }

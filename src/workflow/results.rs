@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::model::{ErrorKind, Moment, RunOutcome, SkipReason, TaskError, TaskId, TaskState};
+use crate::model::{ErrorKind, Moment, RunOutcome, SkipReason, TaskError, TaskId, TaskState, ms};
 use crate::plan::{self, DependsCause, DependsOn, Origin, Plan};
 
 use super::{Run, Task};
@@ -14,7 +14,7 @@ use super::{Run, Task};
 /// on; `started_at` is its start in RFC 3339, which only the ledger knows.
 pub fn document(run: &Run, started_at: Option<&str>, now: Moment) -> Value {
     let end = run.ended.unwrap_or(now);
-    let duration = run.started.map_or(0, |started| ms(end, started));
+    let duration = run.started.map_or(0, |started| ms(end.since(started)));
     let mut results = json!({
         "schema_version": 1,
         "plan_id": run.id,
@@ -49,10 +49,6 @@ pub fn finals(plan: &Plan) -> Vec<TaskId> {
     let unread = plan.tasks.iter().filter(is_own).filter(|task| !read.contains(&task.id));
     let unread = unread.filter(|task| task.worker_of().is_none());
     unread.map(|task| task.id.clone()).collect()
-}
-
-fn ms(end: Moment, start: Moment) -> u64 {
-    u64::try_from(end.since(start).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A run that goes on, or that was cancelled, has not completed.
@@ -92,7 +88,7 @@ fn phase(run: &Run, phase: &plan::Phase, end: Moment) -> Value {
     json!({
         "phase_id": phase.id,
         "status": status,
-        "duration_ms": start.map_or(0, |start| ms(over, start)),
+        "duration_ms": start.map_or(0, |start| ms(over.since(start))),
         "tasks": tasks.iter().map(|(plan, task)| task_result(plan, task, end)).collect::<Vec<_>>(),
     })
 }
@@ -109,7 +105,7 @@ fn task_result(plan: &plan::Task, task: &Task, end: Moment) -> Value {
         "status": task_status(task.state),
         "plugin_used": task.agent,
         "attempt_number": task.n,
-        "duration_ms": task.started.map_or(0, |started| ms(task.ended.unwrap_or(end), started)),
+        "duration_ms": task.started.map_or(0, |started| ms(task.ended.unwrap_or(end).since(started))),
         "output": task.output.as_ref().map(|output| &output.value),
         "error": error(task),
     });

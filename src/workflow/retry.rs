@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::model::{Outcome, StartReason};
 use crate::plan::{self, RetryWait};
 
-use super::run::Task;
+use super::task::Task;
 
 /// How often in a row an attempt is made again because nobody knows how the one before ended.
 /// These use no retry, so they must be bounded by themselves.

@@ -11,16 +11,15 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use super::census::{Census, Seen, look};
+use super::census::{Census, look};
 use super::gauge::Gauge;
 use super::items::Mapped;
 use super::kept::Kept;
-use super::{asking, pause};
+use super::task::Task;
 use crate::model::{
-    AskKind, AttemptId, Moment, Outcome, Output, RunFact, RunId, RunOutcome, RunState, SkipReason,
-    StartReason, Submission, TaskError, TaskId, TaskState,
+    AskKind, AttemptId, Moment, RunFact, RunId, RunOutcome, RunState, Submission, TaskId,
+    TaskState, ask, pause,
 };
 use crate::plan::Plan;
 
@@ -72,53 +71,6 @@ pub struct Run {
     pub(super) lessons: Option<String>,
 }
 
-/// A task of a run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Task {
-    /// Where it stands.
-    pub state: TaskState,
-    /// The attempt it waits for, or the last one.
-    pub attempt: Option<AttemptId>,
-    /// How many attempts it has had.
-    pub n: u32,
-    /// Who works on it: 0 is the primary agent, 1 the first fallback, …
-    pub agent_index: usize,
-    /// Name of the agent of the last attempt, or `command`.
-    pub agent: Option<String>,
-    /// Why the next attempt is made.
-    pub reason: StartReason,
-    /// When the next attempt may start.
-    pub not_before: Option<Moment>,
-    /// When it came to stand where it stands.
-    pub since: Option<Moment>,
-    /// When it was queued last.
-    pub queued: Option<Moment>,
-    /// When its first attempt started.
-    pub started: Option<Moment>,
-    /// When it was over.
-    pub ended: Option<Moment>,
-    /// Its result.
-    pub output: Option<Output>,
-    /// Why its last attempt failed, or why it failed for good.
-    pub error: Option<TaskError>,
-    /// Why it was not done.
-    pub skip: Option<SkipReason>,
-    /// The run that it waits for, if it is one.
-    pub child: Option<RunId>,
-    /// How long its run was paused meanwhile, which its time limits do not count.
-    pub(super) paused: Duration,
-    /// The places of the agents that had an attempt at it.
-    pub(super) tried: BTreeSet<usize>,
-    /// Failures that count against the retries of the present agent.
-    pub(super) used: u32,
-    /// Timeouts among them.
-    pub(super) timeouts: u32,
-    /// Lost attempts in a row, which use no retry but are bounded.
-    pub(super) lost_in_row: u32,
-    /// Attempts in a row that a rule does not count.
-    pub(super) ignored_in_row: u32,
-}
-
 /// A fact that does not fit the state it meets, or a ledger that does not fit its plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("run {run}: {what} is {state} and cannot take the fact `{fact}`")]
@@ -131,53 +83,6 @@ pub struct IllegalFact {
     pub state: String,
     /// What was to be applied.
     pub fact: String,
-}
-
-impl Task {
-    pub(super) fn blocked() -> Self {
-        Self {
-            state: TaskState::Blocked,
-            attempt: None,
-            n: 0,
-            agent_index: 0,
-            agent: None,
-            reason: StartReason::First,
-            not_before: None,
-            since: None,
-            paused: Duration::ZERO,
-            queued: None,
-            started: None,
-            ended: None,
-            output: None,
-            error: None,
-            skip: None,
-            child: None,
-            tried: BTreeSet::new(),
-            used: 0,
-            timeouts: 0,
-            lost_in_row: 0,
-            ignored_in_row: 0,
-        }
-    }
-
-    /// What is counted of it.
-    fn seen(&self) -> Seen {
-        let waits = self.state == TaskState::RetryWait;
-        let limit = |error: &TaskError| error.outcome == Outcome::RateLimited;
-        Seen {
-            state: self.state,
-            attempt: self.attempt.clone().filter(|_| self.is_live()),
-            not_before: if waits { Some(self.not_before.unwrap_or_default()) } else { None },
-            limited: waits && self.error.as_ref().is_some_and(limit),
-            queued: self.queued,
-            agent: self.agent_index,
-        }
-    }
-
-    /// Whether it holds a slot.
-    pub fn is_live(&self) -> bool {
-        matches!(self.state, TaskState::Starting | TaskState::Running)
-    }
 }
 
 impl Run {
@@ -420,7 +325,7 @@ impl Run {
     /// Whether an answer says that what is not done is left out.
     fn closes(&self, ask: &str, answer: &str) -> bool {
         let kind = self.question(ask).map(|question| question.ask.kind);
-        matches!(kind, Some(AskKind::Failures | AskKind::Budget)) && answer == asking::ACCEPT
+        matches!(kind, Some(AskKind::Failures | AskKind::Budget)) && answer == ask::ACCEPT
     }
 
     /// A run that was over goes on, as one that nobody ended.

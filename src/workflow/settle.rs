@@ -3,12 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{
-    Moment, RunFact, RunId, RunOutcome, RunState, SkipReason, TaskError, TaskId, TaskState,
-};
+use crate::model::{Moment, RunFact, RunId, RunState, SkipReason, TaskError, TaskId, TaskState};
 use crate::plan::{self, DependsOn, Origin};
 
-use super::{Action, Run, Task, Workflow, gather};
+use super::{Action, Run, Workflow, gather, outcome};
 
 /// What the dependencies of a blocked task say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +77,7 @@ impl Workflow {
         }
         let mut facts = Vec::new();
         let blocked = run.census.in_state(TaskState::Blocked).filter_map(|at| run.at(at));
-        for (plan, _) in blocked.filter(|(plan, _)| !super::is_last(plan)) {
+        for (plan, _) in blocked.filter(|(plan, _)| !plan.is_last()) {
             if readiness(run, plan) == Readiness::Never {
                 let (task, reason) = (plan.id.clone(), SkipReason::Upstream);
                 facts.push(RunFact::TaskSkipped { task, reason });
@@ -103,7 +101,7 @@ impl Workflow {
         let named = |at: usize| run.at(at).map(|(plan, _)| plan.id.clone());
         let blocked = census.in_state(TaskState::Blocked).filter_map(|at| run.at(at));
         let begin: Vec<TaskId> = blocked
-            .filter(|(plan, _)| !super::is_last(plan) && readiness(run, plan) == Readiness::Ready)
+            .filter(|(plan, _)| !plan.is_last() && readiness(run, plan) == Readiness::Ready)
             .map(|(plan, _)| plan.id.clone())
             .collect();
         let again: BTreeSet<usize> = (census.due(now))
@@ -134,7 +132,7 @@ impl Workflow {
         if run.state.is_end() || !over || run.must_decide() {
             return;
         }
-        let (outcome, root_cause) = outcome(run);
+        let (outcome, root_cause) = outcome::of(run);
         if matches!(run.state, RunState::Running | RunState::Paused) {
             let fact = RunFact::Moved { state: RunState::Completing, why: None };
             self.record(now, id, fact, out);
@@ -192,95 +190,4 @@ fn readiness(run: &Run, plan: &plan::Task) -> Readiness {
 fn is_short(run: &Run, plan: &plan::Task, need: &DependsOn) -> bool {
     let phase = run.definition(&need.task).map(|earlier| &earlier.phase);
     phase.is_some_and(|phase| *phase != plan.phase && gather::falls_short(run, phase))
-}
-
-/// How a run ended (features K6, K19): all that had to succeed did; or nothing did, or the plan
-/// said abort; or something between.
-fn outcome(run: &Run) -> (RunOutcome, Option<String>) {
-    if run.cancelling {
-        return (RunOutcome::Cancelled, None);
-    }
-    let counted = || run.tasks().filter(|(plan, _)| counts(plan));
-    let required = || counted().filter(|(plan, _)| !is_optional(run, plan));
-    let whole = required()
-        .all(|(plan, task)| task.state == TaskState::Success || is_left_out(run, plan, task));
-    let some = counted().any(|(_, task)| task.state == TaskState::Success);
-    // Where everything was optional and everything failed, nothing was completed.
-    if whole && (some || !counted().any(|(_, task)| has_failed(task))) {
-        return (RunOutcome::Completed, None);
-    }
-    if some && !run.aborted() {
-        return (RunOutcome::Partial, None);
-    }
-    (RunOutcome::Failed, root_cause(run))
-}
-
-/// Whether it is a task of the result document.
-fn counts(plan: &plan::Task) -> bool {
-    plan.origin.as_ref().is_none_or(Origin::counts)
-}
-
-/// Whether its failure leaves its phase whole; an item is as optional as its task.
-fn is_optional(run: &Run, plan: &plan::Task) -> bool {
-    match &plan.origin {
-        Some(Origin::Item { of, .. }) => run.definition(of).is_some_and(|task| task.optional),
-        Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) | None => {
-            plan.is_spared()
-        }
-    }
-}
-
-/// How a run stands; once everything but its last command is over, how it is about to end.
-pub(super) fn told_status(run: &Run) -> String {
-    let mut others = run.tasks().filter(|(plan, _)| !super::is_last(plan));
-    let over = others.all(|(_, task)| task.state.is_end());
-    if over { outcome(run).0.to_string() } else { run.state.to_string() }
-}
-
-/// Whether it was not done because a condition was false, its own or that of something it needs:
-/// that is what the plan wanted, and no gap.
-fn is_left_out(run: &Run, plan: &plan::Task, task: &Task) -> bool {
-    match (task.state, task.skip) {
-        (TaskState::Skipped, Some(SkipReason::WhenFalse)) => true,
-        (TaskState::Skipped, Some(SkipReason::Upstream)) => {
-            let missing = plan.needs.iter().filter(|need| need.hard);
-            let missing = missing.filter_map(|need| {
-                let found = run.definition(&need.task).zip(run.task(&need.task));
-                found.filter(|(_, task)| task.state != TaskState::Success)
-            });
-            let mut missing = missing.peekable();
-            missing.peek().is_some() && missing.all(|(plan, task)| is_left_out(run, plan, task))
-        }
-        (_, _) => false,
-    }
-}
-
-/// The first error in the order of dependencies, and among those that do not depend on each other
-/// in the order of the plan.
-fn root_cause(run: &Run) -> Option<String> {
-    let failed = run.tasks().filter(|(plan, task)| counts(plan) && has_failed(task));
-    let (plan, task) = failed.into_iter().find(|(plan, _)| !is_behind_a_failure(run, plan))?;
-    let error = task.error.as_ref()?;
-    Some(format!("{}: {}", plan.id, error.message))
-}
-
-/// Whether it failed for good; what was optional is skipped then.
-fn has_failed(task: &Task) -> bool {
-    matches!(task.state, TaskState::Failed | TaskState::Timeout)
-        || task.skip == Some(SkipReason::Optional)
-}
-
-/// Whether anything failed on the way to this task.
-fn is_behind_a_failure(run: &Run, plan: &plan::Task) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut way: Vec<&TaskId> = plan.needs.iter().map(|need| &need.task).collect();
-    while let Some(id) = way.pop() {
-        if run.task(id).is_some_and(has_failed) {
-            return true;
-        }
-        if let Some(earlier) = run.definition(id).filter(|_| seen.insert(id)) {
-            way.extend(earlier.needs.iter().map(|need| &need.task));
-        }
-    }
-    false
 }

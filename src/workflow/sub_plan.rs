@@ -14,7 +14,7 @@ use crate::model::{
 use crate::plan::{Lookup, SubPlan, Work, resolve_input};
 
 use super::values::Values;
-use super::{Action, Run, Workflow, order, results};
+use super::{Action, Run, Workflow, results};
 
 /// The run that a sub-plan is to be, before it has an id.
 pub(super) fn submission(
@@ -99,7 +99,7 @@ impl Workflow {
             Ok(submission) => out.push(Action::Submit(Box::new(submission))),
             Err(why) => {
                 self.asked_for.remove(&(id.clone(), task.clone()));
-                self.fail_before_start(now, id, task.clone(), order::unusable(why), out);
+                self.fail_before_start(now, id, task.clone(), TaskError::unusable(why), out);
             }
         }
     }
@@ -135,7 +135,7 @@ impl Workflow {
         self.asked_for.remove(&(parent.run.clone(), task.clone()));
         let waits = self.runs.get(&parent.run).and_then(|run| run.task(&task));
         if waits.is_some_and(|task| task.state == TaskState::Waiting) {
-            self.fail_before_start(now, &parent.run, task, order::unusable(why), out);
+            self.fail_before_start(now, &parent.run, task, TaskError::unusable(why), out);
         }
     }
 
@@ -148,7 +148,7 @@ impl Workflow {
         out: &mut Vec<Action>,
     ) {
         let failed = |outcome, message: String| {
-            let error = TaskError { outcome, ..order::unusable(message) };
+            let error = TaskError::new(outcome, message);
             RunFact::TaskFailed { task: task.clone(), attempt: None, error }
         };
         let fact = match self.runs.get(child) {

@@ -22,7 +22,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::document::Source;
-use crate::model::{Order, Owner, ResultSource, Severity};
+use crate::model::{
+    AttemptEnd, Order, Outcome, Output, Owner, ResultSource, Severity, SkipReason, TaskError,
+};
 use crate::plan::{Plan, Surroundings, check};
 use crate::policy::Agent;
 

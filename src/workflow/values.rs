@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::model::TaskId;
-use crate::plan::{Lookup, Origin};
+use crate::plan::Lookup;
 
-use super::{Run, gather, settle};
+use super::{Run, gather, outcome};
 
 /// What references see.
 pub(super) struct Values<'a>(pub(super) &'a Run);
@@ -30,8 +30,7 @@ impl Lookup for Values<'_> {
     fn phase_outputs(&self, phase: &str) -> Option<Vec<Value>> {
         self.0.plan.phase(phase)?;
         // Items are in the output of their task; hooks have none that counts.
-        let counts = |origin: &Option<Origin>| matches!(origin, None | Some(Origin::Worker { .. }));
-        let tasks = self.0.tasks().filter(|(plan, _)| plan.phase == phase && counts(&plan.origin));
+        let tasks = self.0.tasks().filter(|(plan, _)| plan.phase == phase && plan.stands_alone());
         let outputs = tasks.filter_map(|(_, task)| task.output.as_ref());
         Some(outputs.map(|output| output.value.clone()).collect())
     }
@@ -54,7 +53,7 @@ impl Lookup for Values<'_> {
             "name" => Some(self.0.plan.name.clone()),
             "goal" => Some(self.0.plan.goal.clone()),
             // While the last command runs, that is how the run is about to end.
-            "status" => Some(settle::told_status(self.0)),
+            "status" => Some(outcome::told_status(self.0)),
             "summary" => Some(self.0.partial_results()),
             _ => None,
         }

@@ -134,7 +134,7 @@ fn wrong_usage_has_one_exit_code_and_one_shape() {
         "plan check missing.toml",
         "plan show broken.toml",
         "show nonsense",
-        "approve PLAN-1",
+        "cancel PLAN-1",
         "wait x --timeout 1.5s",
         "start",
         "check missing.toml",

@@ -114,8 +114,7 @@ fn items_are_made_of_lists() {
 fn reduces_say_how() {
     let plan = everything();
     let reducer = |id: &str| {
-        let work = &task(&plan, id).work;
-        let Work::Reduce(reduce) = work else { panic!("{work:?} is no reduce") };
+        let Work::Reduce(reduce) = &task(&plan, id).work else { panic!("{id} is no reduce") };
         reduce.by.clone()
     };
     assert_eq!(reducer("all"), Reducer::Concat { sort_by: Some("score".to_owned()) });

@@ -64,9 +64,9 @@ fn a_run_can_be_taken_up_again() {
     let (ledger, memory) = home.open();
     let log = &memory.runs[0];
     assert_eq!(log.run, run(), "it is live");
-    let last = log.entries.iter().rev().find_map(|(_, fact)| match fact {
-        RunFact::TaskSucceeded { output, .. } => Some(output.value.clone()),
-        _ => None,
+    let last = log.entries.iter().rev().find_map(|(_, fact)| {
+        let RunFact::TaskSucceeded { output, .. } = fact else { return None };
+        Some(output.value.clone())
     });
     assert_eq!(last, Some(json!("better")));
     let row = ledger.reader().unwrap().run_row(&run()).unwrap().unwrap();

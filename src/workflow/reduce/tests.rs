@@ -95,12 +95,14 @@ fn count(rule: VoteRule, votes: &[(&str, &str)]) -> Count {
 }
 
 /// Features C10, C11: when a decision stands.
+/// A rule, who voted for what, and the decision.
+type Case<'a> = (VoteRule, &'a [(&'a str, &'a str)], Option<&'a str>);
+
 #[test]
 fn a_decision_stands_by_the_rule_of_the_plan() {
     let two_one = [("a", "yes"), ("b", "yes"), ("c", "no")];
     let even = [("a", "yes"), ("b", "yes"), ("c", "no"), ("d", "no")];
     let all = [("a", "yes"), ("b", "yes")];
-    type Case<'c> = (VoteRule, &'c [(&'c str, &'c str)], Option<&'c str>);
     let table: [Case<'_>; 11] = [
         (VoteRule::Majority, &two_one, Some("yes")),
         (VoteRule::Majority, &even, None),

@@ -1,6 +1,8 @@
 //! How a run is steered: conditions, questions, the breaker, pauses, doing again, limits of time.
 
 use super::*;
+use crate::model::ask::{ACCEPT, APPROVE, PLAN, REJECT, RETRY};
+use crate::model::pause::{FAILURES, LIMIT};
 use crate::model::{AskKind, RunOutcome};
 use crate::plan::{
     self, Comparison, Condition, Edge, Expiry, InputValue, Origin, Template, TemplatePart, Work,
@@ -569,7 +571,7 @@ fn the_last_command_runs_whatever_happened() {
             }
         }
         assert_eq!(bench.live(), "last", "{end}");
-        assert_eq!(settle::told_status(bench.run()), outcome.to_string());
+        assert_eq!(outcome::told_status(bench.run()), outcome.to_string());
         bench.fail("last", Outcome::ExitCode);
         assert_eq!(bench.run().outcome, Some(outcome));
     }
@@ -589,9 +591,9 @@ fn a_steered_run_is_what_its_facts_say() {
     for task in bench.orders.keys().cloned().collect::<Vec<_>>() {
         bench.fail(&task, Outcome::Cancelled);
     }
-    let facts = bench.facts.iter().filter_map(|fact| match fact {
-        Fact::Run { fact, .. } => Some((bench.now, fact.clone())),
-        _ => None,
+    let facts = bench.facts.iter().filter_map(|fact| {
+        let Fact::Run { fact, .. } = fact else { return None };
+        Some((bench.now, fact.clone()))
     });
     let replayed = Workflow::replay(&run_id(1), &facts.collect::<Vec<_>>()).unwrap();
     assert_eq!((replayed.state, &replayed.why), (bench.run().state, &bench.run().why));

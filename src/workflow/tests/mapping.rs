@@ -170,13 +170,11 @@ fn how_many_must_succeed_is_said_by_the_plan() {
     let share = Some(MinSuccess::Share(0.75));
     assert_eq!(run("", share, &["b"]).value("score"), json!(["a", "c", "d"]));
     let short = run("", share, &["b", "d"]);
-    let error = short.facts.iter().find_map(|fact| match fact {
-        Fact::Run { fact: RunFact::TaskFailed { task, error, .. }, .. }
-            if task.as_str() == "score" =>
-        {
-            Some(error.message.clone())
-        }
-        _ => None,
+    let error = short.facts.iter().find_map(|fact| {
+        let Fact::Run { fact: RunFact::TaskFailed { task, error, .. }, .. } = fact else {
+            return None;
+        };
+        (task.as_str() == "score").then(|| error.message.clone())
     });
     assert_eq!(
         error.unwrap(),

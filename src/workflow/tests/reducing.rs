@@ -151,9 +151,9 @@ fn a_blocking_hook_fails_its_task() {
     assert_eq!(error.message, "the hook `check` turned it down: ended as exit-code");
     assert_eq!(bench.task("a").output, None);
     assert_eq!(bench.task("end").skip, Some(SkipReason::Upstream));
-    let facts = bench.facts.iter().filter_map(|fact| match fact {
-        Fact::Run { fact, .. } => Some((bench.now, fact.clone())),
-        _ => None,
+    let facts = bench.facts.iter().filter_map(|fact| {
+        let Fact::Run { fact, .. } = fact else { return None };
+        Some((bench.now, fact.clone()))
     });
     let again = Workflow::replay(&run_id(1), &facts.collect::<Vec<_>>()).unwrap();
     assert_eq!(again.tasks, bench.run().tasks);

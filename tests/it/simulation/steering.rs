@@ -2,8 +2,9 @@
 //! waits for, and has work done again when it is over (features E10-E12, K10-K12, C17).
 
 use muxvisor::daemon::Input;
+use muxvisor::model::ask::{ACCEPT, APPROVE, PLAN, REJECT, RETRY};
 use muxvisor::model::{AskKind, RunState};
-use muxvisor::workflow::{self, Event, Run, Workflow, what_again};
+use muxvisor::workflow::{Event, Run, Workflow, what_again};
 
 use super::chance::Chance;
 use super::world::{Happening, World, run_id};
@@ -36,22 +37,27 @@ impl World {
     /// What a person does about a run that goes on.
     fn steered(&mut self, run: &Run) -> Option<Event> {
         let id = run_id();
-        let asked = run.open_questions().find(|question| question.ask.id != workflow::PLAN);
+        let asked = run.open_questions().find(|question| question.ask.id != PLAN);
         if let Some(question) = asked {
             let ask = question.ask.id.clone();
             let answer = match question.ask.kind {
                 AskKind::Failures if self.meddles.decisions > 0 => {
                     self.meddles.decisions -= 1;
-                    workflow::RETRY
+                    RETRY
                 }
-                AskKind::Failures => workflow::ACCEPT,
+                AskKind::Failures => ACCEPT,
                 // Always the same in one seed, so that crashes change nothing.
-                _ if Chance::of(self.seed, ask.as_str()).percent(80) => workflow::APPROVE,
                 AskKind::Approve
                 | AskKind::Phase
                 | AskKind::Budget
                 | AskKind::Tie
-                | AskKind::Action => workflow::REJECT,
+                | AskKind::Action => {
+                    if Chance::of(self.seed, ask.as_str()).percent(80) {
+                        APPROVE
+                    } else {
+                        REJECT
+                    }
+                }
             };
             let (answer, by) = (answer.to_owned(), "person".to_owned());
             return Some(Event::Answered { run: id, ask, answer, by });
