@@ -139,7 +139,8 @@ fn a_plan_can_be_adjusted() {
     let scene = Scene::new();
     let with = |script: &str| {
         let list = ["a", "b", "c"].map(|id| sh(id, script, "")).concat();
-        format!("{HEAD}{list}{}", sh("good", "true", ""))
+        let after = sh("after", "true", "depends_on = ['a']");
+        format!("{HEAD}{list}{}{after}", sh("good", "true", ""))
     };
     let run = submit(&scene, &with("false"));
     until(&scene, &run, "the question", |view| view["waits_for_person"] == true);
@@ -150,7 +151,7 @@ fn a_plan_can_be_adjusted() {
     assert_eq!(wrong.code, 2, "{wrong:?}");
     let edited = scene.file("edited.toml", &with("true"));
     let said = scene.read(&["decide", &run, "adjust", "--plan", path(&edited), "--json"]);
-    assert_eq!(said["again"], json!(["a", "b", "c"]), "{said}");
+    assert_eq!(said["again"], json!(["a", "b", "c", "after"]), "{said}");
     let results = results(&scene, &run);
     assert_eq!(results["status"], "completed");
     assert_eq!(task(&results, "good")["attempt_number"], 1);
