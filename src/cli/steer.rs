@@ -79,7 +79,7 @@ pub(crate) struct Retry {
     /// The run, live or over
     #[arg(value_parser = run_id)]
     run: RunId,
-    /// A task, or an item as 'task[key]'; everything that did not succeed when not given
+    /// A task, or an item as `task[key]`; everything that did not succeed when not given
     #[arg(long)]
     task: Option<String>,
     /// Also do again everything that depends on it
