@@ -162,7 +162,7 @@ impl Workflow {
         expiry: Option<&Expiry>,
         out: &mut Vec<Action>,
     ) {
-        match resolve_text(ask, &Values(&self.runs[id])) {
+        match resolve_text(ask, &Values::of_run(&self.runs[id])) {
             Ok(question) => {
                 let ask = yes_or_no(
                     task.to_string(),

@@ -12,7 +12,7 @@ use super::values::Values;
 /// # Errors
 /// When a value that one of them needs is not there; the error names who should have given it.
 pub(super) fn is_done(run: &Run, plan: &plan::Task) -> Result<bool, MissingField> {
-    let values = Values(run);
+    let values = Values::of_run(run);
     let of_phase = run.plan.phase(&plan.phase).and_then(|phase| phase.when.as_ref());
     for condition in of_phase.into_iter().chain(&plan.when) {
         if !holds(condition, &values)? {

@@ -8,7 +8,7 @@ use crate::model::{
     Fact, Moment, Outcome, Output, Parent, RunFact, RunId, RunState, Signal, SkipReason,
     Submission, TaskError, TaskId, TaskState,
 };
-use crate::plan::{Lookup, Trigger, Work, resolve_text};
+use crate::plan::{Trigger, Work, resolve_text};
 
 use super::values::Values;
 use super::{Action, Run, Workflow, conditions, sub_plan};
@@ -16,45 +16,6 @@ use super::{Action, Run, Workflow, conditions, sub_plan};
 /// So many triggers may lead to a run, one after the other; more is a circle of plans that start
 /// each other.
 const DEPTH_MAX: u32 = 8;
-
-/// What references of a trigger see: its run, and the event.
-struct OfEvent<'a> {
-    run: Values<'a>,
-    data: &'a Value,
-}
-
-impl Lookup for OfEvent<'_> {
-    fn output(&self, task: &TaskId) -> Option<Value> {
-        self.run.output(task)
-    }
-    fn status(&self, task: &TaskId) -> Option<String> {
-        self.run.status(task)
-    }
-    fn error(&self, task: &TaskId) -> Option<String> {
-        self.run.error(task)
-    }
-    fn input(&self, name: &str) -> Option<Value> {
-        self.run.input(name)
-    }
-    fn phase_outputs(&self, phase: &str) -> Option<Vec<Value>> {
-        self.run.phase_outputs(phase)
-    }
-    fn results(&self, task: &TaskId) -> Option<Vec<Value>> {
-        self.run.results(task)
-    }
-    fn failed(&self, task: &TaskId) -> Option<Vec<Value>> {
-        self.run.failed(task)
-    }
-    fn item(&self) -> Option<(Value, usize)> {
-        None
-    }
-    fn run(&self, field: &str) -> Option<String> {
-        self.run.run(field)
-    }
-    fn event(&self) -> Option<Value> {
-        Some(self.data.clone())
-    }
-}
 
 impl Run {
     /// How many triggers led to it, one after the other.
@@ -67,7 +28,7 @@ impl Run {
         let waits = |task: &&super::Task| task.state == TaskState::Waiting;
         self.task(id).filter(waits)?;
         match &self.plan.task(id)?.work {
-            Work::Wait { event, .. } => resolve_text(event, &Values(self)).ok(),
+            Work::Wait { event, .. } => resolve_text(event, &Values::of_run(self)).ok(),
             Work::Agent { .. }
             | Work::Command { .. }
             | Work::Reduce(_)
@@ -195,7 +156,7 @@ impl Workflow {
         let Some(Work::Emit { event, data }) = run.plan.task(task).map(|plan| &plan.work) else {
             return;
         };
-        let values = Values(run);
+        let values = Values::of_run(run);
         let read = resolve_text(event, &values)
             .and_then(|name| Ok((name, crate::plan::resolve_input(data, &values)?)));
         match read {
@@ -225,7 +186,7 @@ impl Workflow {
         let Some(Work::Wait { event, .. }) = run.plan.task(task).map(|plan| &plan.work) else {
             return;
         };
-        match resolve_text(event, &Values(run)) {
+        match resolve_text(event, &Values::of_run(run)) {
             Ok(_) => {
                 let fact = RunFact::TaskWaiting { task: task.clone(), run: None };
                 self.record(now, id, fact, out);
@@ -264,7 +225,7 @@ impl Workflow {
 
 /// The run that a trigger starts; none when its condition does not hold.
 fn started_by(run: &Run, trigger: &Trigger, by: &Signal) -> Result<Option<Submission>, String> {
-    let values = OfEvent { run: Values(run), data: &by.data };
+    let values = Values::by_event(run, &by.data);
     if let Some(when) = &trigger.when
         && !conditions::holds(when, &values).map_err(|missing| missing.to_string())?
     {

@@ -7,8 +7,8 @@ use super::census::Circle;
 use super::gather;
 use super::reduce::{Count, Entry, Reduced, reduce};
 use super::run::Run;
-use super::sight::Sight;
 use super::task::Task;
+use super::values::Values;
 use super::{Action, Workflow};
 use crate::model::{Ask, AskKind, Moment, Output, RunFact, RunId, TaskError, TaskId, TaskState};
 use crate::plan::{
@@ -109,19 +109,19 @@ fn failed(task: TaskId, message: String) -> RunFact {
 }
 
 fn made(run: &Run, plan: &plan::Task, work: &Reduce) -> Result<Reduced, String> {
-    let sight = Sight::of(run, plan);
-    let Material { entries, asked, from } = material(run, &work.from, &sight)?;
+    let values = Values::of(run, plan);
+    let Material { entries, asked, from } = material(run, &work.from, &values)?;
     let mut inputs = Map::new();
     for input in &plan.inputs {
-        let value = resolve_input(&input.value, &sight).map_err(|missing| missing.to_string())?;
+        let value = resolve_input(&input.value, &values).map_err(|missing| missing.to_string())?;
         inputs.insert(input.name.clone(), value);
     }
     reduce(&work.by, entries, asked, from, inputs)
 }
 
 /// Where the plan says whose outputs they are, entries carry the names of those who gave them.
-fn material(run: &Run, from: &InputValue, sight: &dyn Lookup) -> Result<Material, String> {
-    let resolved = resolve_input(from, sight).map_err(|missing| missing.to_string())?;
+fn material(run: &Run, from: &InputValue, values: &dyn Lookup) -> Result<Material, String> {
+    let resolved = resolve_input(from, values).map_err(|missing| missing.to_string())?;
     let whole =
         |entries: Vec<Entry>, asked| Ok(Material { entries, asked, from: resolved.clone() });
     match (from, from_edge(from)) {

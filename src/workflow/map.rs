@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::census::Circle;
-use super::sight::Sight;
+use super::values::Values;
 use super::{Action, Run, Workflow, gather, items};
 use crate::model::{
     AttemptId, Item, Moment, RunFact, RunId, RunState, SkipReason, StopCause, TaskError, TaskId,
@@ -50,13 +50,13 @@ fn changed<'a>(
 }
 
 fn read(run: &Run, plan: &plan::Task, for_each: &ForEach) -> Result<Vec<Item>, String> {
-    let over = resolve_input(&for_each.over, &Sight::of(run, plan));
+    let over = resolve_input(&for_each.over, &Values::of(run, plan));
     let over = over.map_err(|missing| missing.to_string())?;
     let key_of = |item: &Value, index: usize| {
         let key = for_each.key.as_ref()?;
-        let sight = Sight::on(run, item, index);
+        let values = Values::on(run, item, index);
         Some(
-            resolve_text(key, &sight)
+            resolve_text(key, &values)
                 .map_err(|missing| format!("`key` of item {index}: {missing}")),
         )
     };

@@ -39,7 +39,6 @@ mod results;
 mod retry;
 mod run;
 mod settle;
-mod sight;
 mod slots;
 mod spawn;
 mod standing;

@@ -14,7 +14,7 @@ use crate::plan::{
 use crate::policy::{Agent, Identity, Policy};
 
 use super::handing::{self, Handed};
-use super::sight::Sight;
+use super::values::Values;
 use super::{Run, failover, prompt, tools};
 
 pub(super) fn order(
@@ -23,7 +23,7 @@ pub(super) fn order(
     agent_index: usize,
     identity: Identity,
 ) -> Result<Order, TaskError> {
-    let values = Sight::of(run, plan);
+    let values = Values::of(run, plan);
     let cwd = working_directory(&run.submission.cwd, plan.cwd.as_deref());
     let mut order = match &plan.work {
         Work::Agent { .. } => {
