@@ -69,9 +69,10 @@ impl Run {
         self.asks_about_failures() && !self.cancelling && !self.all_failed()
     }
 
-    /// Whether there is work beside what failed: some that could still be started, or some that
-    /// cannot because of the failures. Without, there is nothing to stop and nothing to gain, and
-    /// the run ends with what there is; `retry` does the failed ones again.
+    /// Whether there is work beside what failed: some that could still be started, items and
+    /// workers as well, or some that cannot because of the failures. Without, there is nothing to
+    /// stop and nothing to gain, and the run ends with what there is; `retry` does the failed ones
+    /// again.
     fn is_cut_short(&self) -> bool {
         let open = [TaskState::Blocked, TaskState::Queued, TaskState::RetryWait];
         let open = open.into_iter().flat_map(|state| self.census.in_state(state));
@@ -79,9 +80,9 @@ impl Run {
         let lacks = |at: &usize| {
             self.at(*at).is_some_and(|(_, task)| task.skip == Some(SkipReason::Upstream))
         };
-        open.chain(skipped.filter(lacks))
-            .filter_map(|at| self.at(at))
-            .any(|(plan, _)| plan.stands_alone())
+        let found = open.chain(skipped.filter(lacks)).filter_map(|at| self.at(at));
+        // Hooks and the last command follow what there is, however little that is.
+        found.into_iter().any(|(plan, _)| plan.counts())
     }
 
     /// Whether everything is over and nothing of it succeeded (feature K6).

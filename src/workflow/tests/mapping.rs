@@ -386,3 +386,29 @@ fn items_are_retried_like_tasks() {
     assert_eq!((order.n, order.reason), (2, StartReason::Retry));
     assert!(order.prompt.as_deref().unwrap().contains("Previous attempt"));
 }
+
+/// Features K10, K12, Z6: items that wait for a slot are work like any other, so nothing of them is
+/// started after the third failure, and a person is asked.
+#[test]
+fn the_breaker_stops_items_that_wait() {
+    let first = "retries = 0\npriority = 5";
+    let list = [("a", first), ("b", first), ("c", first), ("d", "priority = 6"), ("score", "")];
+    let mut plan = plan(&tasks("max_parallel = 1", &list));
+    let score = plan.tasks.iter_mut().find(|task| task.id.as_str() == "score").unwrap();
+    let items = (0..8).map(Value::from).collect();
+    score.for_each = Some(Box::new(rule(InputValue::Plain(items))));
+    let mut bench = bench(&plan);
+    bench.succeed("d", json!("x"));
+    for task in ["a", "b", "c"] {
+        bench.fail(task, Outcome::ExitCode);
+    }
+    assert_eq!((bench.live().as_str(), bench.run().state), ("", RunState::Paused));
+    assert!(bench.run().asks_about_failures());
+    bench.hear(Event::Answered {
+        run: run_id(1),
+        ask: "failures-1".to_owned(),
+        answer: crate::model::ask::ACCEPT.to_owned(),
+        by: "person".to_owned(),
+    });
+    assert_eq!(bench.run().outcome, Some(RunOutcome::Partial));
+}
