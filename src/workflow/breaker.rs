@@ -1,12 +1,11 @@
 //! The breaker: after several final failures nothing more is started, and a person decides what
 //! becomes of the run (features K10–K12, ruling Z6).
 //!
-//! A failure counts once per task, not per attempt. What does not count: a task that is optional,
-//! a worker, whose lead decides, a person's own no, hooks and the last command, and items of a
-//! `for_each` task, whose parent counts for them. Failures from before the last decision do not
-//! count either: whoever decided knew of them.
-
-use std::collections::BTreeSet;
+//! A failure counts once per task, not per attempt. An item counts, and then its `for_each` task
+//! does not once more; where that task bears failures it counts instead of them. What does not
+//! count: a task that is optional, a worker, whose lead decides, a person's own no, hooks and the
+//! last command. Failures from before the last decision do not count either: whoever decided knew
+//! of them.
 
 use crate::model::ask::{ACCEPT, ADJUST, RETRY};
 use crate::model::pause::FAILURES;
@@ -15,6 +14,7 @@ use crate::model::{
 };
 use crate::plan;
 
+use super::census::Circle;
 use super::{Action, Question, Run, Task, Workflow};
 
 impl Run {
@@ -29,14 +29,17 @@ impl Run {
             .max();
         let counts = |plan: &plan::Task, task: &Task| {
             let fresh = decided.is_none_or(|decided| task.ended.is_some_and(|at| at > decided));
-            fresh && has_failed(task) && !plan.is_spared() && plan.stands_alone() && !refused(task)
+            fresh && !self.failed_by_items(plan) && !refused(task)
         };
-        let states = [TaskState::Failed, TaskState::Timeout];
-        let failed: BTreeSet<usize> =
-            states.into_iter().flat_map(|state| self.census.alone_in_state(state)).collect();
-        let failed = failed.into_iter().filter_map(|at| self.at(at));
+        let failed = self.census.failures().filter_map(|at| self.at(at));
         let failed = failed.filter(|(plan, task)| counts(plan, task));
         failed.map(|(plan, _)| plan.id.clone()).collect()
+    }
+
+    /// Whether it failed because items of it did that count themselves.
+    fn failed_by_items(&self, plan: &plan::Task) -> bool {
+        let items = || self.census.of_circle(&Circle::Items(plan.id.clone()));
+        plan.for_each.is_some() && !plan.bears_failures() && items().failed > 0
     }
 
     /// What is told of a run that goes no further (feature K11), word for word.
