@@ -1,11 +1,11 @@
 //! The breaker: after several final failures nothing more is started, and a person decides what
 //! becomes of the run (features K10–K12, ruling Z6).
 //!
-//! A failure counts once per task, not per attempt. An item counts, and then its `for_each` task
-//! does not once more; where that task bears failures it counts instead of them. What does not
-//! count: a task that is optional, a worker, whose lead decides, a person's own no, hooks and the
-//! last command. Failures from before the last decision do not count either: whoever decided knew
-//! of them.
+//! A failure counts once per task, not per attempt. A worker counts, and so does an item, and then
+//! its `for_each` task does not once more; where that task bears failures it counts instead of
+//! them. What does not count: a task that is optional, a person's own no, hooks and the last
+//! command. Failures from before the last decision do not count either: whoever decided knew of
+//! them.
 
 use crate::model::ask::{ACCEPT, ADJUST, RETRY};
 use crate::model::pause::FAILURES;
@@ -19,7 +19,7 @@ use super::{Action, Question, Run, Task, Workflow};
 
 impl Run {
     /// The tasks whose final failure counts and nobody has decided about yet.
-    fn failures(&self) -> Vec<TaskId> {
+    pub(super) fn failures(&self) -> Vec<TaskId> {
         let decided = self
             .kept
             .asks
@@ -73,10 +73,14 @@ impl Run {
     }
 
     /// Whether there is work beside what failed: some that could still be started, items and
-    /// workers as well, or some that cannot because of the failures. Without, there is nothing to
-    /// stop and nothing to gain, and the run ends with what there is; `retry` does the failed ones
-    /// again.
+    /// workers as well, a lead that may ask for more, or some that cannot be done because of the
+    /// failures. Without, there is nothing to stop and nothing to gain, and the run ends with what
+    /// there is; `retry` does the failed ones again.
     fn is_cut_short(&self) -> bool {
+        let mut live = self.census.live().filter_map(|at| self.at(at));
+        if live.any(|(plan, _)| plan.lead.is_some()) {
+            return true;
+        }
         let open = [TaskState::Blocked, TaskState::Queued, TaskState::RetryWait];
         let open = open.into_iter().flat_map(|state| self.census.in_state(state));
         let skipped = self.census.in_state(TaskState::Skipped);
@@ -141,7 +145,7 @@ impl Workflow {
     ) {
         match answer {
             RETRY => {
-                let tasks = super::again::what_failed(&self.runs[id]);
+                let tasks = super::again::what_failed(&self.runs[id], true);
                 self.do_again(now, id, &tasks, out);
             }
             ACCEPT => self.accept(now, id, out),

@@ -362,7 +362,8 @@ fn weighs(plan: &Plan, at: &BTreeMap<TaskId, usize>, task: &plan::Task) -> bool 
             let parent = at.get(of).map(|at| &plan.tasks[*at]);
             parent.is_some_and(|parent| !parent.optional && !parent.bears_failures())
         }
-        Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) => false,
+        Some(Origin::Worker { .. }) => true,
+        Some(Origin::Hook { .. } | Origin::Finish) => false,
     }
 }
 
