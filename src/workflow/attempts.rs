@@ -23,7 +23,7 @@ impl Workflow {
         if let Some(task) = self.waiting_task(id, attempt).filter(starting) {
             let found = self.runs.get(id).and_then(|run| run.task(&task)?.agent.clone());
             if let Some(agent) = found {
-                self.standings.runs(&agent);
+                self.standings.runs(now, &agent);
             }
             let attempt = attempt.clone();
             self.record(now, id, RunFact::TaskRunning { task, attempt }, out);
