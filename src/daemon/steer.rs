@@ -246,11 +246,11 @@ impl Engine {
     ) {
         let workflow = &self.core.workflow;
         let repeated = key.as_deref().is_some_and(|key| workflow.was_emitted(&event, key));
-        let before = workflow.kept_events().count();
+        let number = workflow.next_event();
         let by = self.run_that_asks(peer);
         let (name, dedup) = (event.clone(), key);
         self.decide(Input::Workflow(Event::Emitted { name, data, dedup, by }));
-        let kept = self.core.workflow.kept_events().count() > before;
+        let kept = !repeated && self.core.workflow.keeps_event(number);
         self.reply(responder, Reply::ok(&EmitReply { event, repeated, kept }));
     }
 
