@@ -9,6 +9,7 @@ use crate::model::{RunId, SkipReason, TaskId, TaskState};
 use crate::plan::{self, Origin, Plan};
 
 use super::run::Run;
+use super::stale::unseen;
 use super::task::Task;
 
 /// Why something cannot be done again, as a person is told.
@@ -38,7 +39,8 @@ pub enum NotAgain {
     Nothing,
 }
 
-/// Everything that did not succeed: what failed, what was skipped because of it, what was stopped.
+/// Everything that did not succeed: what failed, what was skipped because of it, what was stopped,
+/// and what has a gap within: a plan inside of a plan, a reader that was made without something.
 /// A task whose own condition was false stays out, unless it depends on what is done again, and so
 /// does a worker whose lead succeeded without it, unless a person is `asked` about failures.
 pub(super) fn what_failed(run: &Run, asked: bool) -> Vec<TaskId> {
@@ -52,8 +54,8 @@ pub(super) fn what_failed(run: &Run, asked: bool) -> Vec<TaskId> {
         let failed = match task.state {
             TaskState::Failed | TaskState::Timeout | TaskState::Cancelled => true,
             TaskState::Skipped => task.skip != Some(SkipReason::WhenFalse),
-            TaskState::Success
-            | TaskState::Blocked
+            TaskState::Success => !unseen(run, plan, task).is_empty(),
+            TaskState::Blocked
             | TaskState::Ready
             | TaskState::Queued
             | TaskState::Starting
