@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::desk::{Desk, run_id};
 use super::failure::{COMPLETED, usage};
 use super::reading::{Look, PlanFile, input, inputs};
-use crate::control::steer::{AnswerReply, EmitReply, RetryReply};
+use crate::control::steer::{AnswerReply, EmitReply, RetryReply, StaleView};
 use crate::control::view::RunReply;
 use crate::control::{Failure, Request, Submit};
 use crate::model::RunId;
@@ -216,7 +216,18 @@ fn again(desk: &Desk, request: &Request) -> Result<u8, Failure> {
     let run = &seen.run;
     desk.voice
         .say(&format!("{run} is {}: {what}; `muxvisor wait {run}` waits for its end", seen.state));
+    if let Some(stale) = not_again(&seen.stale) {
+        desk.voice.say(&stale);
+    }
     Ok(COMPLETED)
+}
+
+/// What stays as it was, though it was made without what is done now.
+fn not_again(stale: &[StaleView]) -> Option<String> {
+    let one = |it: &StaleView| format!("{} (read `{}` while it was not done)", it.task, it.read);
+    let names: Vec<String> = stale.iter().map(one).collect();
+    let told = format!("not done again: {}; `--with-downstream` redoes them", names.join(", "));
+    (!names.is_empty()).then_some(told)
 }
 
 /// The edited plan as it is sent; the daemon checks it, because it knows the run's inputs.
