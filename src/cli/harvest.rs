@@ -54,9 +54,16 @@ struct Summary {
     total_tasks: u64,
     successful: u64,
     failed: u64,
-    skipped: u64,
     #[serde(default)]
     retried: Option<u64>,
+    #[serde(default)]
+    gaps: Vec<Gap>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Gap {
+    task: String,
+    reason: String,
 }
 
 #[derive(Deserialize)]
@@ -116,17 +123,21 @@ impl Harvest {
 
     /// What was done, what was not, how long it took, and where to look.
     pub(crate) fn summary(&self, voice: Voice) -> String {
-        let Summary { total_tasks, successful, failed, skipped, retried } = &self.summary;
+        let Summary { total_tasks, successful, failed, retried, .. } = &self.summary;
+        let completed = self.outcome() == RunOutcome::Completed;
         let mut text = format!("{successful} of {total_tasks} tasks completed.");
         if *failed > 0 {
             text += &format!(" Failed tasks: [{}].", self.names(&["failed", "timeout"]));
         }
-        if *skipped > 0 {
-            text += &format!(" Skipped tasks: [{}].", self.names(&["skipped"]));
+        let skipped = self.skipped(completed);
+        if !skipped.is_empty() {
+            text += &format!(" Skipped tasks: [{}].", skipped.join(", "));
         }
-        if *successful > 0 && successful < total_tasks {
+        let within = self.gaps_within();
+        if !completed && *successful > 0 && (successful < total_tasks || !within.is_empty()) {
             text += " Partial results available.";
         }
+        within.iter().for_each(|gap| text += &format!("\n- {}: {}", gap.task, gap.reason));
         let again = self.tasks().filter(|task| task.attempt_number > 1).count() as u64;
         let retried = retried.unwrap_or(again);
         let (word, colour) = match self.outcome() {
@@ -140,9 +151,42 @@ impl Harvest {
         let word = voice.paint(colour, word);
         let took = span(self.duration_ms);
         format!(
-            "{text}\n{cause}{} {word} in {took}; retried: {retried}. More: muxvisor show {}",
-            self.plan_id, self.plan_id
+            "{text}\n{cause}{}{} {word} in {took}; retried: {retried}. More: muxvisor show {}",
+            self.choices(completed),
+            self.plan_id,
+            self.plan_id
         )
+    }
+
+    /// What a person can do about a run of which something is missing (feature K12); to take what
+    /// there is nothing has to be done.
+    fn choices(&self, completed: bool) -> String {
+        let run = &self.plan_id;
+        if completed {
+            return String::new();
+        }
+        format!(
+            "To go on: muxvisor retry {run} (again what did not succeed), or muxvisor retry {run} \
+             --plan FILE (with an edited plan)\n"
+        )
+    }
+
+    /// What was not done, as far as it is missing: not what a condition of the plan left out.
+    fn skipped(&self, completed: bool) -> Vec<String> {
+        let missing = |task: &&Task| match task.skip_reason.as_deref() {
+            Some("when_false") => false,
+            Some("upstream") => !completed,
+            Some(_) | None => true,
+        };
+        let skipped = self.tasks().filter(|task| task.status == "skipped").filter(missing);
+        skipped.map(Task::name).collect()
+    }
+
+    /// The gaps that are not seen from the tasks: those of a run within, and what is stale.
+    fn gaps_within(&self) -> Vec<&Gap> {
+        let lacking =
+            |gap: &Gap| self.tasks().any(|t| t.status != "success" && t.name() == gap.task);
+        self.summary.gaps.iter().filter(|gap| !lacking(gap)).collect()
     }
 
     fn names(&self, statuses: &[&str]) -> String {
@@ -249,5 +293,27 @@ mod tests {
         let tasks = harvest().tasks_text(voice());
         assert!(tasks.contains("✔ a (reader, 1.2s, 2 attempts)"), "{tasks}");
         assert!(tasks.contains("✘ b (reader, 1.2s, 2 attempts): too slow"), "{tasks}");
+    }
+
+    /// Features K12, O6: a run of which something is missing says what can be done about it, and
+    /// names gaps that no task of it shows; what a condition left out of a whole one is not told.
+    #[test]
+    fn the_summary_offers_what_can_be_done() {
+        let mut harvest = harvest();
+        harvest.summary.gaps = ["b", "s/f"]
+            .map(|task| Gap { task: task.to_owned(), reason: "exit-code: no".to_owned() })
+            .into();
+        let seen = harvest.summary(voice());
+        assert!(seen.contains("available.\n- s/f: exit-code: no\n"), "{seen}");
+        let run = "PLAN-2026-11-21-001";
+        assert!(seen.contains(&format!("muxvisor retry {run} (")), "{seen}");
+        assert!(seen.contains(&format!("muxvisor retry {run} --plan FILE")), "{seen}");
+        let task = &mut harvest.phases[0].tasks[1];
+        (task.status, task.skip_reason) = ("skipped".to_owned(), Some("when_false".to_owned()));
+        harvest.status = RunOutcome::Completed;
+        harvest.summary.failed = 0;
+        harvest.summary.gaps.clear();
+        let seen = harvest.summary(voice());
+        assert!(seen.starts_with("2 of 3 tasks completed.\nPLAN"), "{seen}");
     }
 }
