@@ -73,12 +73,12 @@ impl Run {
     }
 
     /// Whether there is work beside what failed: some that could still be started, items and
-    /// workers as well, a lead that may ask for more, or some that cannot be done because of the
-    /// failures. Without, there is nothing to stop and nothing to gain, and the run ends with what
+    /// workers as well, a lead that may ask for more, a run within, or some that cannot be done
+    /// because of the failures. Without, there is nothing to stop and nothing to gain, and the run ends with what
     /// there is; `retry` does the failed ones again.
     fn is_cut_short(&self) -> bool {
         let mut live = self.census.live().filter_map(|at| self.at(at));
-        if live.any(|(plan, _)| plan.lead.is_some()) {
+        if live.any(|(plan, _)| plan.lead.is_some()) || !self.children().is_empty() {
             return true;
         }
         let open = [TaskState::Blocked, TaskState::Queued, TaskState::RetryWait];
@@ -133,6 +133,7 @@ impl Workflow {
         self.record(now, id, RunFact::Asked(ask), out);
         let why = Some(FAILURES.to_owned());
         self.record(now, id, RunFact::Moved { state: RunState::Paused, why }, out);
+        self.pause_children(now, id, false, out);
     }
 
     /// Does what a person decided. An edited plan comes with an event of its own.

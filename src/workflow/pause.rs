@@ -61,8 +61,29 @@ impl Workflow {
                     .map(|attempt| Action::Stop { attempt, cause: StopCause::Cancelled }),
             );
         }
-        for child in run.children() {
+        self.pause_children(now, id, stop, out);
+    }
+
+    /// Starts nothing more of the runs that tasks of a run wait for.
+    pub(super) fn pause_children(
+        &mut self,
+        now: Moment,
+        id: &RunId,
+        stop: bool,
+        out: &mut Vec<Action>,
+    ) {
+        for child in self.runs[id].children() {
             self.pause(now, &child, stop, true, out);
+        }
+    }
+
+    /// Goes on with the runs within that were paused with this one.
+    pub(super) fn resume_children(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        for child in self.runs[id].children() {
+            let by_parent = self.runs.get(&child).and_then(|child| child.why.as_deref());
+            if matches!(by_parent, Some(PARENT | PARENT_STOP)) {
+                self.resume(now, &child, out);
+            }
         }
     }
 
@@ -75,12 +96,7 @@ impl Workflow {
         }
         self.record(now, id, RunFact::Moved { state: RunState::Running, why: None }, out);
         self.lift_budgets(now, id, out);
-        for child in self.runs[id].children() {
-            let by_parent = self.runs.get(&child).and_then(|child| child.why.as_deref());
-            if matches!(by_parent, Some(PARENT | PARENT_STOP)) {
-                self.resume(now, &child, out);
-            }
-        }
+        self.resume_children(now, id, out);
     }
 
     /// Pauses a run in which nothing can go on before a usage limit is over.
