@@ -322,3 +322,30 @@ fn a_person_may_do_the_work_inline() {
     needs.sort_unstable();
     assert_eq!(needs, ["wf-led-stage-1", "wf-led-stage-2"]);
 }
+
+/// Features K10, K12, C8: after three workers that failed a lead gets no more, and is told that a
+/// person has been asked; the run waits for the answer, also when the lead has ended.
+#[test]
+fn after_three_failed_workers_nobody_is_hired() {
+    let script = r#"
+for name in one two three; do
+  $mv spawn --agent able --name $name --wait "work on what is broken" >/dev/null 2>&1
+done
+$mv spawn --agent able "one more" 2>no && exit 9
+echo "<result>$(cat no)</result>""#;
+    let scene = Scene::new();
+    let path = scene.file("plan.toml", &lead(script, ""));
+    let said = scene.call(&["run", path.to_str().unwrap()]);
+    assert_eq!(said.code, 5, "{said:?}");
+    assert!(said.stderr.contains("Failed tasks: [boss/one, boss/two, boss/three]"), "{said:?}");
+    let runs = scene.read(&["runs", "--json"])["runs"].take();
+    let run = runs[0]["run"].as_str().unwrap().to_owned();
+    let ended = || scene.read(&["show", &run, "--json"])["tasks"][0]["state"] == "success";
+    wait_for("the end of the lead", ended);
+    assert_eq!(scene.call(&["decide", &run, "accept"]).code, 0);
+    scene.call(&["wait", &run]);
+    let results = scene.read(&["results", &run, "--json"])["execution_results"].take();
+    let told = task(&results, "boss")["output"].as_str().unwrap();
+    assert!(told.contains("3 tasks failed (boss/one, boss/two, boss/three)"), "{told}");
+    assert!(told.contains(&format!("muxvisor decide {run} retry|adjust|accept")), "{told}");
+}
