@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use crate::control::steer::{AnswerReply, EmitReply, RetryReply, SteeringView};
 use crate::control::{Failure, FailureKind, Peer, Reply, Responder, Submit};
-use crate::model::pause::LIMIT;
 use crate::model::{AskKind, RunId, RunState, Submission, TaskId};
 use crate::plan::{Plan, as_text};
 use crate::policy::Agent;
@@ -44,19 +43,8 @@ impl Engine {
         let Some(found) = self.core.workflow.run(&run) else {
             return self.not_live(run, responder);
         };
-        let why = found.why.as_deref();
-        let may = match found.state {
-            RunState::Running => true,
-            RunState::Paused => why == Some(LIMIT) || (stop && !found.asks_about_failures()),
-            RunState::Initializing
-            | RunState::Planning
-            | RunState::AwaitingApproval
-            | RunState::Completing
-            | RunState::Completed
-            | RunState::Failed
-            | RunState::Cancelled => false,
-        };
-        if !may {
+        if !found.can_pause(stop) {
+            let why = found.why.as_deref();
             let why = why.map_or(String::new(), |why| format!(" ({why})"));
             let message = format!("{run} is {}{why}: there is nothing to pause", found.state);
             return responder.reply(Failure::new(FailureKind::Usage, message));
