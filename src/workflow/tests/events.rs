@@ -3,7 +3,7 @@
 use super::flow::{changed, set};
 use super::*;
 use crate::model::{Parent, RunOutcome};
-use crate::plan::{Expiry, InputUse, InputValue, SubPlan, Template, Trigger, Work};
+use crate::plan::{Condition, Expiry, InputUse, InputValue, SubPlan, Template, Trigger, Work};
 
 fn waits(expiry: Option<Expiry>) -> Work {
     Work::Wait { event: Template::text("deployed"), expiry }
@@ -107,6 +107,49 @@ fn an_event_starts_a_plan() {
     assert_eq!(asked.parent, Some(Parent { run: run_id(1), task: None, depth: 1 }));
     assert_eq!(asked.plan["inputs"]["what"], "this");
     assert_eq!(bench.workflow.kept_events().count(), 0, "the trigger took it");
+}
+
+/// Feature C17: an event that a trigger looked at and does not want is settled, and the run says
+/// so; it is kept while a task is still to wait for it, and where nobody has looked.
+#[test]
+fn an_event_that_no_trigger_wants_is_settled() {
+    let bench = |wait: bool| {
+        changed(&tasks("", &[("a", ""), ("w", "depends_on = [\"a\"]")]), |plan| {
+            let when = Some(Condition::Truthy(InputValue::Plain(json!(false))));
+            plan.on.push(Trigger { event: "deployed".to_owned(), when, start: sub_plan() });
+            if wait {
+                set(plan, "w", |task| task.work = waits(None));
+            }
+        })
+    };
+    let told = |bench: &Bench| {
+        let tells = |fact: &&Fact| {
+            matches!(fact, Fact::Noted { about, text }
+                if *about == run_id(1).to_string() && text.contains("`when` of its trigger"))
+        };
+        let taken = |fact: &&Fact| matches!(fact, Fact::SignalTaken { .. });
+        let facts = || bench.facts.iter();
+        (facts().filter(tells).count(), facts().filter(taken).count())
+    };
+    let mut seen = bench(false);
+    seen.emit("deployed", json!(1), None);
+    assert_eq!((seen.workflow.kept_events().count(), told(&seen)), (0, (1, 1)));
+    assert!(seen.asked.is_empty());
+    seen.emit("other", json!(1), None);
+    assert_eq!(seen.workflow.kept_events().count(), 1, "nobody has looked at it");
+
+    let mut wanted = bench(true);
+    wanted.emit("deployed", json!(1), None);
+    assert_eq!((wanted.workflow.kept_events().count(), told(&wanted)), (1, (0, 0)));
+    wanted.succeed("a", json!("A"));
+    assert_eq!(wanted.task("w").output, Some(Output::of(json!(1))));
+
+    let mut paused = bench(false);
+    paused.hear(Event::PauseAsked { run: run_id(1), stop: false });
+    paused.emit("deployed", json!(1), None);
+    assert_eq!(paused.workflow.kept_events().count(), 1, "it has not looked");
+    paused.hear(Event::ResumeAsked { run: run_id(1) });
+    assert_eq!((paused.workflow.kept_events().count(), told(&paused)), (0, (1, 1)));
 }
 
 /// Plans that start each other by events come to an end, and the run says why.
