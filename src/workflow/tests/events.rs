@@ -216,6 +216,24 @@ fn a_plan_can_be_part_of_a_plan() {
     assert_eq!(error.message, "its run PLAN-2026-11-21-002 failed: c: ended as exit-code");
 }
 
+/// A run that begins while its parent is paused, for whatever reason, goes on with it (found by the
+/// simulation: an answer about failures left it paused for ever).
+#[test]
+fn a_run_inside_goes_on_when_its_parent_does() {
+    let list = [("p", ""), ("a", "retries = 0"), ("b", "depends_on = [\"p\"]")];
+    let mut bench = changed(&tasks("stop_after_failures = 1", &list), |plan| {
+        set(plan, "p", |task| task.work = Work::Plan(Box::new(sub_plan())));
+    });
+    let asked = bench.asked.pop().expect("a run is asked for");
+    bench.fail("a", Outcome::ExitCode);
+    assert_eq!(bench.run().state, RunState::Paused);
+    bench.hear(Event::Submitted(Box::new(Submission { run: run_id(2), ..asked })));
+    let state = |bench: &Bench, n| bench.workflow.run(&run_id(n)).unwrap().state;
+    assert_eq!(state(&bench, 2), RunState::Paused);
+    bench.answer("failures-1", crate::model::ask::RETRY);
+    assert_eq!((state(&bench, 1), state(&bench, 2)), (RunState::Running, RunState::Running));
+}
+
 /// Pausing, going on and cancelling reach the runs inside; the parent is over after them.
 #[test]
 fn what_is_said_of_a_run_holds_for_the_runs_inside() {

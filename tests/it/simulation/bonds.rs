@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use muxvisor::model::{
-    Fact, Message, Parent, RunFact, RunId, RunOutcome, Signal, Submission, TaskId,
+    Fact, Message, Owner, Parent, RunFact, RunId, RunOutcome, Signal, Submission, TaskId,
 };
 use muxvisor::plan::{Origin, Plan, Task, Work};
 use serde_json::Value;
@@ -27,7 +27,8 @@ pub(super) struct Bonds {
     wishes: BTreeSet<(RunId, String)>,
     sent: BTreeMap<RunId, u64>,
     said: BTreeSet<(RunId, TaskId, String)>,
-    last_signal: u64,
+    /// The runs whose plans were edited.
+    adjusted: BTreeSet<RunId>,
     /// The run whose plan was just edited, and what that may have done again.
     edited: Option<(RunId, BTreeSet<TaskId>)>,
     batch: Batch,
@@ -57,6 +58,13 @@ impl Bonds {
         self.parents.get(run)
     }
 
+    /// Whether a task is a worker of a run whose plan was edited.
+    pub(super) fn is_rehired(&self, owner: &Owner) -> bool {
+        let Owner::Task { run, task } = owner else { return false };
+        let worker = self.task(run, task).is_some_and(|task| task.worker_of().is_some());
+        worker && self.adjusted.contains(run)
+    }
+
     /// The leads of a run that have had a worker.
     pub(super) fn is_leading(&self, run: &RunId, task: &TaskId) -> bool {
         self.plans.get(run).is_some_and(|plan| workers(plan, task).next().is_some())
@@ -73,10 +81,9 @@ impl Bonds {
 
     pub(super) fn fact(&mut self, fact: &Fact) {
         if let Fact::Emitted(signal) = fact {
-            assert_eq!(signal.number, self.last_signal + 1, "events are numbered");
-            self.last_signal = signal.number;
             self.batch.emitted.push(signal.name.clone());
-            self.signals.insert(signal.number, signal.clone());
+            let other = self.signals.insert(signal.number, signal.clone());
+            assert_eq!(other, None, "two events have one number");
         }
         if let Fact::SignalTaken { number } = fact {
             let signal = self.signals.remove(number).filter(|signal| !signal.taken);
@@ -139,7 +146,9 @@ impl Bonds {
         let Some(parent) = &submission.parent else { return };
         assert!(parent.depth <= 8, "{run} is the {}th of a chain", parent.depth);
         if parent.task.is_none() {
-            assert!(!self.outcomes.contains_key(&parent.run), "{} is over", parent.run);
+            // It may have ended in the same turn.
+            let over = self.outcomes.contains_key(&parent.run);
+            assert!(!over || self.batch.over.contains(&parent.run), "{} is over", parent.run);
             self.batch.triggered.push((parent.run.clone(), submission.name.clone()));
         }
         self.parents.insert(run.clone(), parent.clone());
@@ -209,6 +218,7 @@ impl Bonds {
         }
         ends.retain(|(of, task), _| of != run || plan.task(task).is_some());
         self.edited = Some((run.clone(), may));
+        self.adjusted.insert(run.clone());
         self.plans.insert(run.clone(), plan);
     }
 

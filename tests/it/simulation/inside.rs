@@ -82,7 +82,7 @@ impl World {
         match &say {
             Say::Hire(n) => self.hires(&order, *n),
             Say::HireBelow => {
-                let wish = wish(task, 0, "below");
+                let wish = wish(task, "alpha".to_owned(), 0, "below");
                 let refused = self.core().workflow.run(run).expect("it lives").hire(task, &wish);
                 assert!(matches!(refused, Err(Refusal::Depth { .. })), "{task}: {refused:?}");
             }
@@ -119,7 +119,9 @@ impl World {
 
     fn hires(&mut self, order: &Order, n: u64) {
         let Owner::Task { run, task } = &order.owner else { return };
-        let wish = wish(task, n, order.attempt.as_str());
+        let agents = self.ledger.bonds.task(run, task).map(|it| it.work.agents().to_vec());
+        let agent = agents.unwrap_or_default()[0].name.clone();
+        let wish = wish(task, agent, n, order.attempt.as_str());
         match self.core().workflow.run(run).expect("it lives").hire(task, &wish) {
             Ok(Hired::New { fact, .. }) => self.said(order, vec![*fact]),
             Ok(Hired::Known(_)) | Err(Refusal::TooMany { .. } | Refusal::Ending) => {}
@@ -175,10 +177,10 @@ impl World {
     }
 }
 
-fn wish(task: &TaskId, n: u64, by: &str) -> WorkerWish {
+fn wish(task: &TaskId, agent: String, n: u64, by: &str) -> WorkerWish {
     WorkerWish {
         name: Some(format!("w{n}")),
-        who: Who::Agent("beta".to_owned()),
+        who: Who::Agent(agent),
         text: format!("A part of {task}."),
         inputs: Vec::new(),
         timeout_ms: Some(60_000),

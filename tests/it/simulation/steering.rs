@@ -4,6 +4,7 @@
 use muxvisor::daemon::Input;
 use muxvisor::model::ask::{ACCEPT, APPROVE, CONTINUE, PLAN, REJECT, RETRY};
 use muxvisor::model::{AskKind, RunState};
+use muxvisor::plan::Origin;
 use muxvisor::workflow::{Event, Run, Workflow, edit, what_again};
 use serde_json::json;
 
@@ -15,6 +16,8 @@ impl World {
     pub(super) fn person_looks(&mut self) {
         let written = self.ledger.runs.contains_key(&run_id());
         let over = written && self.ledger.live_runs().next().is_none();
+        // What was decided a moment ago may not be written yet.
+        let over = over && (self.core.is_none() || self.is_settled());
         if over && (self.meddles.retries == 0 || self.closes || self.cancels) {
             return;
         }
@@ -119,7 +122,10 @@ impl World {
             return Some(event);
         }
         let downstream = self.chance.percent(30);
-        let any = *self.chance.pick(&run.plan.tasks.iter().collect::<Vec<_>>());
+        // A hook that a person names looks once more.
+        let named =
+            run.plan.tasks.iter().filter(|task| !matches!(task.origin, Some(Origin::Hook { .. })));
+        let any = *self.chance.pick(&named.collect::<Vec<_>>());
         let named = self.chance.percent(40).then(|| any.id.to_string());
         let tasks = what_again(&run, named.as_deref(), downstream).ok()?;
         self.core().workflow.adopt(run);

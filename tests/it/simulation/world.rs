@@ -316,7 +316,14 @@ impl World {
                 }
             }
         }
-        panic!("this does not end");
+        let core = self.core.as_ref();
+        for run in core.iter().flat_map(|core| core.workflow.runs()) {
+            let open = run.tasks().filter(|(_, task)| !task.state.is_end());
+            let open: Vec<_> = open.map(|(plan, task)| (&plan.id, task.state)).collect();
+            eprintln!("{} is {} ({:?}), and these wait: {open:?}", run.id, run.state, run.why);
+        }
+        let next: Vec<_> = self.queue.iter().take(5).collect();
+        panic!("this does not end: {:?} {next:?}", self.now);
     }
 
     pub(super) fn core(&mut self) -> &mut Core {
@@ -491,6 +498,11 @@ impl World {
         assert!(self.core.is_some(), "a daemon lives at the end");
         assert_eq!(self.shims.agents(|_| true), 0, "agents live on");
         assert_eq!(ledger.unended(), [], "attempts are open");
+        for run in self.core.iter().flat_map(|core| core.workflow.runs()) {
+            let open = run.tasks().filter(|(_, task)| !task.state.is_end());
+            let open: Vec<_> = open.map(|(plan, task)| (&plan.id, task.state)).collect();
+            panic!("{} is {} ({:?}), and these wait: {open:?}", run.id, run.state, run.why);
+        }
         assert_eq!(ledger.live_runs().count(), 0, "the run is not over");
         for (run, plan) in &ledger.bonds.plans {
             for task in &plan.tasks {
