@@ -216,6 +216,17 @@ fn a_plan_can_be_part_of_a_plan() {
     assert_eq!(error.message, "its run PLAN-2026-11-21-002 failed: c: ended as exit-code");
 }
 
+/// An edit takes no task away whose run is at work: nobody would pause or end that run any more
+/// (found by the simulation).
+#[test]
+fn an_edit_leaves_no_run_without_its_task() {
+    let bench = nested();
+    let mut edited = bench.run().plan.clone();
+    edited.tasks.retain(|task| task.id.as_str() != "p");
+    let refused = edit(bench.run(), edited);
+    assert_eq!(refused, Err(NotAgain::Lives(TaskId::new("p"))));
+}
+
 /// A run that begins while its parent is paused, for whatever reason, goes on with it (found by the
 /// simulation: an answer about failures left it paused for ever).
 #[test]

@@ -46,7 +46,7 @@ fn states(bench: &Bench) -> String {
 }
 
 impl Bench {
-    fn answer(&mut self, ask: &str, answer: &str) {
+    pub(super) fn answer(&mut self, ask: &str, answer: &str) {
         self.hear(Event::Answered {
             run: run_id(1),
             ask: ask.to_owned(),
