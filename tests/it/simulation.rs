@@ -28,7 +28,7 @@ use muxvisor::workflow::Workflow;
 use world::World;
 
 /// How many seeds are played when nobody says otherwise.
-const SEEDS: u64 = 120;
+const SEEDS: u64 = 80;
 
 fn played(seed: u64, faults: bool) -> World {
     let mut world = World::new(seed, faults);
