@@ -43,6 +43,7 @@ mod slots;
 mod spawn;
 mod stale;
 mod standing;
+mod still;
 mod stopping;
 mod sub_plan;
 mod taking_up;

@@ -77,16 +77,6 @@ impl Workflow {
         }
     }
 
-    /// Goes on with the runs within that were paused with this one.
-    pub(super) fn resume_children(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
-        for child in self.runs[id].children() {
-            let by_parent = self.runs.get(&child).and_then(|child| child.why.as_deref());
-            if matches!(by_parent, Some(PARENT | PARENT_STOP)) {
-                self.resume(now, &child, out);
-            }
-        }
-    }
-
     /// Goes on where it stopped. Whoever says so of a run whose budget is used up allows it as much
     /// again.
     pub(super) fn resume(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
@@ -96,7 +86,18 @@ impl Workflow {
         }
         self.record(now, id, RunFact::Moved { state: RunState::Running, why: None }, out);
         self.lift_budgets(now, id, out);
-        self.resume_children(now, id, out);
+    }
+
+    /// Goes on with a run that was paused with its parent when that goes on, whatever made it.
+    pub(super) fn leave_with_parent(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id).filter(|run| run.state == RunState::Paused) else {
+            return;
+        };
+        let by_parent = matches!(run.why.as_deref(), Some(PARENT | PARENT_STOP));
+        let parent = run.submission.parent.as_ref().and_then(|parent| self.runs.get(&parent.run));
+        if by_parent && parent.is_some_and(|parent| parent.state == RunState::Running) {
+            self.resume(now, id, out);
+        }
     }
 
     /// Pauses a run in which nothing can go on before a usage limit is over.

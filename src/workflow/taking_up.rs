@@ -67,7 +67,6 @@ impl Workflow {
         if self.runs[id].state == RunState::Paused && (by_limit || by_failures) {
             let fact = RunFact::Moved { state: RunState::Running, why: None };
             self.record(now, id, fact, out);
-            self.resume_children(now, id, out);
         }
     }
 }
