@@ -39,11 +39,19 @@ pub enum NotAgain {
     Nothing,
 }
 
-/// Everything that did not succeed: what failed, what was skipped because of it, what was stopped,
-/// and what has a gap within: a plan inside of a plan, a reader that was made without something.
+/// Everything that has not come out as it should: what did not succeed, and what has a gap within,
+/// which is a plan inside of a plan or a reader that was made without something.
+pub(super) fn what_failed(run: &Run, asked: bool) -> Vec<TaskId> {
+    let mut roots = not_done(run, asked);
+    let gappy = run.tasks().filter(|(plan, task)| !unseen(run, plan, task).is_empty());
+    roots.extend(gappy.map(|(plan, _)| plan.id.clone()));
+    with_kin(run, roots, false)
+}
+
+/// Everything that did not succeed: what failed, what was skipped because of it, what was stopped.
 /// A task whose own condition was false stays out, unless it depends on what is done again, and so
 /// does a worker whose lead succeeded without it, unless a person is `asked` about failures.
-pub(super) fn what_failed(run: &Run, asked: bool) -> Vec<TaskId> {
+fn not_done(run: &Run, asked: bool) -> BTreeSet<TaskId> {
     let succeeded =
         |lead: &TaskId| run.task(lead).is_some_and(|task| task.state == TaskState::Success);
     let wanted = |(plan, task): (&plan::Task, &Task)| {
@@ -54,8 +62,8 @@ pub(super) fn what_failed(run: &Run, asked: bool) -> Vec<TaskId> {
         let failed = match task.state {
             TaskState::Failed | TaskState::Timeout | TaskState::Cancelled => true,
             TaskState::Skipped => task.skip != Some(SkipReason::WhenFalse),
-            TaskState::Success => !unseen(run, plan, task).is_empty(),
-            TaskState::Blocked
+            TaskState::Success
+            | TaskState::Blocked
             | TaskState::Ready
             | TaskState::Queued
             | TaskState::Starting
@@ -65,8 +73,7 @@ pub(super) fn what_failed(run: &Run, asked: bool) -> Vec<TaskId> {
         };
         failed.then(|| plan.id.clone())
     };
-    let roots = run.tasks().filter(|(plan, _)| !plan.is_last()).filter_map(wanted).collect();
-    with_kin(run, roots, false)
+    run.tasks().filter(|(plan, _)| !plan.is_last()).filter_map(wanted).collect()
 }
 
 /// What a person wants done again: a task, or everything that did not succeed.
@@ -228,8 +235,7 @@ pub fn edit(run: &Run, mut plan: Plan) -> Result<Edit, NotAgain> {
     }
     let over = |id: &TaskId| run.task(id).is_some_and(|task| task.state.is_end());
     let again = plan.tasks.iter().map(|task| task.id.clone());
-    let wanted: BTreeSet<TaskId> =
-        what_failed(run, run.asks_about_failures()).into_iter().collect();
+    let wanted: BTreeSet<TaskId> = with_kin(run, not_done(run, false), false).into_iter().collect();
     let again =
         again.filter(|id| over(id) && is_again(run, &plan, &wanted, &changed, id)).collect();
     Ok(Edit { plan, again })
