@@ -8,7 +8,7 @@ use super::moving::{Moving, about};
 use super::voice::{Colour, Voice};
 use crate::control::WatchEvent;
 use crate::control::steer::AskView;
-use crate::control::view::{RunView, TaskView};
+use crate::control::view::{CachedView, RunView, TaskView};
 use crate::model::ask::PLAN;
 use crate::model::{RunId, RunState, SkipReason, StartReason, TaskError, TaskId, TaskState};
 
@@ -64,7 +64,10 @@ impl Progress {
             WatchEvent::TaskRetrying { task, error, reason, agent, in_ms } => {
                 self.retrying(task, error, *reason, agent, *in_ms);
             }
-            WatchEvent::TaskSucceeded { task, agent, attempts, elapsed_ms } => {
+            WatchEvent::TaskSucceeded { task, cached: Some(cached), .. } => {
+                self.taken(task, cached)
+            }
+            WatchEvent::TaskSucceeded { task, agent, attempts, elapsed_ms, cached: None } => {
                 self.succeeded(task, agent, *attempts, *elapsed_ms);
             }
             WatchEvent::TaskFailed { task, agent, attempts, error, elapsed_ms, state: _ } => {
@@ -187,7 +190,10 @@ impl Progress {
             TaskState::Running => {
                 self.started(&Start { task, agent, n, since_ms: elapsed });
             }
-            TaskState::Success => self.succeeded(task, agent, n, elapsed),
+            TaskState::Success => match &view.cached {
+                Some(cached) => self.taken(task, cached),
+                None => self.succeeded(task, agent, n, elapsed),
+            },
             TaskState::Failed | TaskState::Timeout => {
                 if let Some(error) = &view.error {
                     self.failed(task, view.agent.as_deref(), n, error, elapsed);
@@ -292,6 +298,15 @@ impl Progress {
         }
     }
 
+    /// It was not done: there was a result of the same work.
+    fn taken(&mut self, task: &TaskId, cached: &CachedView) {
+        self.end(task);
+        if self.tell(task, Told::Over) {
+            let sign = self.voice.paint(Colour::Green, "✔");
+            self.say(&format!("{sign} {task} ({})", from_cache(cached)));
+        }
+    }
+
     fn failed(
         &mut self,
         task: &TaskId,
@@ -342,6 +357,10 @@ impl Progress {
             moving.count(over, self.told.len());
         }
     }
+}
+
+fn from_cache(cached: &CachedView) -> String {
+    format!("from the cache: {}, {} ago", cached.run, span(cached.age_ms))
 }
 
 fn work(agent: &str, attempts: u32, elapsed_ms: u64) -> String {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::census::Seen;
 use crate::model::{
-    AttemptId, Moment, Outcome, Output, RunId, SkipReason, StartReason, TaskError, TaskState,
+    AttemptId, CacheFound, CacheSource, Moment, Outcome, Output, RunId, SkipReason, StartReason,
+    TaskError, TaskState,
 };
 
 /// A task of a run.
@@ -41,6 +42,16 @@ pub struct Task {
     pub skip: Option<SkipReason>,
     /// The run that it waits for, if it is one.
     pub child: Option<RunId>,
+    /// What was found when its kept result was looked for; none before, and without `cache`.
+    pub looked: Option<CacheFound>,
+    /// The key of the work that was looked for then.
+    pub(super) key: Option<String>,
+    /// Whether an attempt gave its result, and not the daemon, a person or an earlier run.
+    pub(super) made: bool,
+    /// Whether its result is kept for later runs.
+    pub(super) kept: bool,
+    /// Whether it is done again after it was done or tried, so that no kept result will do.
+    pub(super) anew: bool,
     /// How long its run was paused meanwhile, which its time limits do not count.
     pub(super) paused: Duration,
     /// The places of the agents that had an attempt at it.
@@ -74,6 +85,11 @@ impl Task {
             error: None,
             skip: None,
             child: None,
+            looked: None,
+            key: None,
+            made: false,
+            kept: false,
+            anew: false,
             tried: BTreeSet::new(),
             used: 0,
             timeouts: 0,
@@ -94,6 +110,12 @@ impl Task {
             queued: self.queued,
             agent: self.agent_index,
         }
+    }
+
+    /// The attempt of an earlier run whose result it took instead of being done, and how old that
+    /// was then, in milliseconds.
+    pub fn taken(&self) -> Option<(&CacheSource, u64)> {
+        self.looked.as_ref().filter(|_| self.state == TaskState::Success)?.good()
     }
 
     /// Whether it holds a slot.

@@ -129,7 +129,13 @@ fn failed_once() -> WatchEvent {
 }
 
 fn succeeded() -> WatchEvent {
-    WatchEvent::TaskSucceeded { task: one(), agent: "reader".into(), attempts: 2, elapsed_ms: 1250 }
+    WatchEvent::TaskSucceeded {
+        task: one(),
+        agent: "reader".into(),
+        attempts: 2,
+        elapsed_ms: 1250,
+        cached: None,
+    }
 }
 
 fn begin(responder: &mut Responder, state: RunState, task: TaskState) {
