@@ -67,6 +67,7 @@ fn snapshot(state: RunState, task: TaskState) -> RunView {
         retry_in_ms: None,
         needs: Vec::new(),
         waiting: WaitingView::default(),
+        cached: None,
     };
     RunView {
         run: run(),

@@ -3,6 +3,7 @@
 mod activity;
 mod agents;
 mod architecture;
+mod cache;
 mod cli;
 mod cli_autostart;
 mod cli_follow;

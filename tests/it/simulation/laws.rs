@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::ledger::Ledger;
 use super::moods::Look;
-use super::plans::Deed;
+use super::plans::{Deed, kept_output};
 use super::ranks::Ranks;
 use super::shims::{Shim, Shims};
 
@@ -133,8 +133,14 @@ impl Laws {
                     the_budget_holds(entry.at, row, agents);
                 }
                 Fact::Run { fact: RunFact::TaskSucceeded { task, attempt, output }, .. } => {
-                    // A person's yes, or an event.
-                    let Some(attempt) = attempt.as_ref() else { continue };
+                    let work = plan.task(task).map(|task| &task.work);
+                    let Some(attempt) = attempt.as_ref() else {
+                        // A person's yes, an event, or the result of an earlier run.
+                        let kept = output.value == kept_output().value;
+                        let is_tried = work.is_some_and(|work| work.makes_attempts());
+                        assert!(kept || !is_tried, "{task} has a result from nowhere");
+                        continue;
+                    };
                     let report =
                         plan.task(task).map(|task| task.output_as) == Some(OutputAs::Report);
                     the_result_is_true(attempt, &output.value, report, shims);

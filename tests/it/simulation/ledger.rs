@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use muxvisor::daemon::Core;
 use muxvisor::model::{
-    AttemptFact, AttemptId, AttemptRow, AttemptState, Desired, Entry, Fact, GroupRow, InstanceRow,
-    InstanceState, Moment, Outcome, Output, Owner, Parking, RunFact, RunId, RunState, StartReason,
-    TaskId,
+    AttemptFact, AttemptId, AttemptRow, AttemptState, CacheFact, Desired, Entry, Fact, GroupRow,
+    InstanceRow, InstanceState, Moment, Outcome, Output, Owner, Parking, RunFact, RunId, RunState,
+    StartReason, TaskId,
 };
 use muxvisor::workflow::Workflow;
 
@@ -100,6 +100,12 @@ impl Ledger {
                 assert!(over.is_some(), "{task} is not over and is to be done again");
                 self.lost.remove(&(run.clone(), task.clone()));
             }
+            RunFact::TaskCache { task, fact: CacheFact::Kept { source, .. } } => {
+                let at = (run.clone(), task.clone());
+                assert_eq!(self.ends.get(&at), Some(&"success"), "{task} has nothing to keep");
+                let waited = self.waits.get(&at);
+                assert_eq!(waited, Some(&source.attempt), "{task} keeps somebody else's result");
+            }
             RunFact::Moved { state, .. } => {
                 if *state == RunState::Paused {
                     self.paused.insert(run.clone());
@@ -124,6 +130,7 @@ impl Ledger {
             | RunFact::TaskStalled { .. }
             | RunFact::TaskReported { .. }
             | RunFact::TaskSpent { .. }
+            | RunFact::TaskCache { .. }
             | RunFact::Messaged(_)
             | RunFact::Adjusted { .. }
             | RunFact::Reopened

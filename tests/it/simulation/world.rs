@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use muxvisor::daemon::{Core, Effect, Input, Turn};
-use muxvisor::model::{AttemptId, Entry, InstanceRow, Moment, Order, RunId};
+use muxvisor::model::{AttemptId, CacheQuestion, Entry, InstanceRow, Moment, Order, RunId};
 use muxvisor::policy::{Agent, Group};
 use muxvisor::supervisor::{self, InstanceRequest};
 use muxvisor::workflow;
@@ -44,6 +44,11 @@ pub(super) enum Happening {
     Report {
         to: u32,
         event: supervisor::Event,
+    },
+    /// The daemon of that number learns what is kept of earlier runs.
+    LookedUp {
+        to: u32,
+        asked: Vec<CacheQuestion>,
     },
     Wish(Wish),
     DaemonStarts,
