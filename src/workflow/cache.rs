@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::asking::Gate;
+use super::settle::is_ready;
 use super::{Action, Workflow, work_key};
 use crate::model::{
     CacheAnswer, CacheFact, CacheFound, CacheQuestion, CacheSource, Moment, RunFact, RunId, TaskId,
@@ -158,6 +160,15 @@ impl Workflow {
 }
 
 impl super::Run {
+    /// Whether a task that could be queued asks first whether a result is kept. It will go on by
+    /// itself.
+    pub(super) fn asks_for_kept(&self, plan: &plan::Task, task: &super::Task) -> bool {
+        let may = plan.cache_ms.is_some() && plan.for_each.is_none() && task.looked.is_none();
+        may && task.state == TaskState::Blocked
+            && is_ready(self, plan)
+            && matches!(self.gate(plan), Gate::Open)
+    }
+
     /// Whether all hooks that could turn down the result of a task have let it pass.
     fn has_passed(&self, task: &TaskId) -> bool {
         let hooks = self.census.hooks_of(task).filter_map(|at| self.at(at));

@@ -332,6 +332,33 @@ fn an_answer_is_waited_for_and_never_for_ever() {
     assert_eq!(found(&next, 2), CacheFound::Unread { why: "it burns".to_owned() });
 }
 
+/// A task that asks goes on by itself: nobody is called, and the run does not wait for a limit.
+#[test]
+fn a_task_that_asks_is_not_stuck() {
+    let text = tasks("", &[("a", "cache = \"7d\""), ("b", "")])
+        + "[[task]]\nid = \"c\"\nkind = \"approve\"\nask = \"Go on?\"\n";
+    let mut bench = Bench::new(9);
+    let (agent, until) = ("claude".to_owned(), Moment(90_000));
+    bench.hear(Event::AgentParked { agent, until });
+    bench.submit(
+        1,
+        &text.replace(
+            "kind = \"approve\"\nask = \"Go on?\"",
+            "agent = \"claude\"\ndescription = \"x\"",
+        ),
+    );
+    assert_eq!((bench.run().state, bench.lookups.len()), (RunState::Running, 1));
+    Shelf::default().serve(&mut bench);
+    assert_eq!(bench.run().state, RunState::Paused, "all wait for the limit");
+
+    let (mut bench, mut shelf) = (Bench::of(&text), Shelf::default());
+    bench.succeed("b", json!("B"));
+    assert!(!bench.run().waits_for_person());
+    shelf.serve(&mut bench);
+    bench.succeed("a", json!("A"));
+    assert!(bench.run().waits_for_person());
+}
+
 /// An answer that comes after its run was cancelled is nobody's.
 #[test]
 fn an_answer_to_nobody_is_dropped() {
