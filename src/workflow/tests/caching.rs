@@ -127,15 +127,13 @@ fn other_work_is_done() {
         let (mut bench, mut shelf) = done_once(&cached(""));
         bench.submit(2, &cached(keys));
         shelf.serve(&mut bench);
-        let parts = match found(&bench, 2) {
-            CacheFound::Changed { since, parts } => {
-                assert_eq!(since, run_id(1));
-                parts.join(" ")
-            }
-            other => {
-                assert!(other.good().is_some(), "{other:?}");
-                String::new()
-            }
+        let found = found(&bench, 2);
+        let parts = if let CacheFound::Changed { since, parts } = &found {
+            assert_eq!(*since, run_id(1));
+            parts.join(" ")
+        } else {
+            assert!(found.good().is_some(), "{found:?}");
+            String::new()
         };
         assert_eq!(parts, part, "{keys}");
         assert_eq!(bench.live(), if part.is_empty() { "" } else { "a" }, "{keys}");
@@ -308,9 +306,9 @@ fn an_answer_is_waited_for_and_never_for_ever() {
     let facts: Vec<(Moment, RunFact)> = bench
         .facts
         .iter()
-        .filter_map(|fact| match fact {
-            Fact::Run { run, fact } if *run == run_id(2) => Some((Moment(1), fact.clone())),
-            _ => None,
+        .filter_map(|fact| {
+            let Fact::Run { run, fact } = fact else { return None };
+            (*run == run_id(2)).then(|| (Moment(1), fact.clone()))
         })
         .collect();
     let mut next = Bench::new(9);
