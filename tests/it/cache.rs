@@ -24,7 +24,7 @@ const HEAD: &str = "plan = \"kept\"\ngoal = \"See what is done twice\"\napproval
 fn plan(words: &str) -> String {
     format!(
         "{HEAD}{AGENT}\n[[task]]\nid = \"count\"\nagent = \"counter\"\ndescription = \"{words}\"\n\
-         cache = \"7d\"\n\n[[task]]\nid = \"read\"\nkind = \"command\"\noutput = \"text\"\n\
+         cache = \"7d\"\n\n[[task]]\nid = \"read\"\nkind = \"command\"\noutput = \"markdown\"\n\
          run = [\"echo\", \"${{count.output}}\"]\n"
     )
 }
