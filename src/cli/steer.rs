@@ -207,7 +207,9 @@ fn again(desk: &Desk, request: &Request) -> Result<u8, Failure> {
         return Ok(COMPLETED);
     }
     let names: Vec<&str> = seen.again.iter().map(crate::model::TaskId::as_str).collect();
+    let edited = matches!(request, Request::Retry { plan: Some(_), .. });
     let what = match names.as_slice() {
+        [] if edited => "it goes on with the edited plan, and nothing is done again".to_owned(),
         [] => "nothing is done again".to_owned(),
         names => format!("{} done again", names.join(", ")),
     };

@@ -1,7 +1,7 @@
 //! What people are told about kept results: whose was taken, or why the work was done again.
 
 use crate::control::view::CachedView;
-use crate::model::{CacheFact, CacheFound, CacheSource};
+use crate::model::{CacheFact, CacheFound, CacheSource, minutes};
 use crate::workflow::Task;
 
 /// Whose result a task took instead of being done.
@@ -62,13 +62,10 @@ fn named(parts: &[String]) -> String {
 
 /// `40 s`, `12 min`, `5 h`, `8 d`; `ever` for what has no end.
 fn age(ms: u64) -> String {
-    const SECOND: u64 = 1_000;
-    const MINUTE: u64 = 60 * SECOND;
-    const HOUR: u64 = 60 * MINUTE;
+    const HOUR: u64 = 3_600_000;
     const DAY: u64 = 24 * HOUR;
     match ms {
-        _ if ms < MINUTE => format!("{} s", ms / SECOND),
-        _ if ms < HOUR => format!("{} min", ms / MINUTE),
+        _ if ms < HOUR => minutes(ms),
         _ if ms < 2 * DAY => format!("{} h", ms / HOUR),
         _ if ms >= 36_500 * DAY => "ever".to_owned(),
         _ => format!("{} d", ms / DAY),

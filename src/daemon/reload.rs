@@ -192,18 +192,13 @@ impl Engine {
         let mut lines: Vec<&str> = applied.0.iter().map(|change| change.text.as_str()).collect();
         lines.sort_unstable();
         tracing::info!("configuration read again: {} changes", lines.len());
-        lines.iter().for_each(|line| tracing::info!("configuration: {line}"));
         let waits: Vec<&str> = all.removed_agents().collect();
         let waits = waits.into_iter().filter(|name| applied.removed_agents().all(|n| n != *name));
         for name in waits {
             tracing::warn!("configuration: {}", pending_sentence(name));
         }
         if !lines.is_empty() {
-            let text = format!("read again: {}", lines.join("; "));
-            let about = "configuration".to_owned();
-            let fact = Fact::Noted { about, text };
-            let turn = Turn { facts: vec![fact], ..Turn::default() };
-            self.keep_turn(self.clock.now(), turn);
+            self.note("configuration", format!("read again: {}", lines.join("; ")));
         }
     }
 

@@ -245,11 +245,11 @@ fn task_view(
     }
 }
 
-/// The name of the `index`th agent of a task, or `command`.
+/// The name of the `index`th agent of a task; the word of its kind where it has none.
 pub(super) fn agent_of(run: &Run, task: &TaskId, index: usize) -> String {
     let plan = run.plan.task(task);
     let agent = plan.and_then(|plan| run.plan.agent_at(plan, index));
-    agent.unwrap_or("command").to_owned()
+    agent.or_else(|| Some(plan?.work.word())).unwrap_or("command").to_owned()
 }
 
 /// How many attempts a task may have in all.
