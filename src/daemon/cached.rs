@@ -101,7 +101,7 @@ mod tests {
             assert_eq!(told_of_found(&found), expected);
         }
         for (ms, expected) in
-            [(0, "0 s"), (119_000, "1 min"), (2 * day - 1, "47 h"), (u64::MAX / 2, "ever")]
+            [(0, "0 s"), (119_000, "2 min"), (2 * day - 1, "47 h"), (u64::MAX / 2, "ever")]
         {
             assert_eq!(age(ms), expected);
         }

@@ -91,6 +91,7 @@ fn prompt_of(plan: &plan::Task, agent: &Agent, values: &dyn Lookup) -> Result<St
         previous: None,
         told: &told,
         result: ResultRule::None,
+        terminal: false,
         tag: None,
     }))
 }
