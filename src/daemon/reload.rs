@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::control::view::{ConfigurationView, ReloadReply};
 use crate::control::{Failure, FailureKind, Reply, Responder};
 use crate::failpoint;
-use crate::model::{AttemptRow, Change, Fact, Holds, Moment, Owner, StopCause, Subject};
+use crate::model::{AttemptRow, Change, Holds, Moment, Owner, StopCause, Subject};
 use crate::policy::{AgentType, Changes, Config, diff};
 use crate::supervisor::{Event, InstanceRequest};
 use crate::workflow;
@@ -18,7 +18,7 @@ use super::config_watch::ConfigWatch;
 use super::engine::Engine;
 use super::last_good::LastGood;
 use super::standing::kept_windows;
-use super::{Incoming, Input, Turn, archive};
+use super::{Incoming, Input, archive};
 
 /// How long a file must have been left alone before it is read: editors and scripts save in
 /// several steps.
