@@ -73,7 +73,7 @@ impl Progress {
                 self.taken(task, cached)
             }
             WatchEvent::TaskSucceeded { task, agent, attempts, elapsed_ms, cached: None } => {
-                self.succeeded(task, agent, *attempts, *elapsed_ms);
+                self.succeeded(task, &work(agent, *attempts, *elapsed_ms));
             }
             WatchEvent::TaskFailed { task, agent, attempts, error, elapsed_ms, state: _ } => {
                 self.failed(task, agent.as_deref(), *attempts, error, *elapsed_ms);
@@ -226,8 +226,8 @@ impl Progress {
                 self.started(&Start { task, agent, n, since_ms: elapsed });
             }
             TaskState::Success => match &view.cached {
-                Some(cached) => self.taken(task, cached),
-                None => self.succeeded(task, agent, n, elapsed),
+                Some(cached) => self.succeeded(task, &from_cache(cached)),
+                None => self.succeeded(task, &work(agent, n, elapsed)),
             },
             TaskState::Failed | TaskState::Timeout => {
                 if let Some(error) = &view.error {
@@ -325,20 +325,11 @@ impl Progress {
         }
     }
 
-    fn succeeded(&mut self, task: &TaskId, agent: &str, attempts: u32, elapsed_ms: u64) {
+    fn succeeded(&mut self, task: &TaskId, how: &str) {
         self.end(task);
         if self.tell(task, Told::Over) {
             let sign = self.voice.paint(Colour::Green, "✔");
-            self.say(&format!("{sign} {task} ({})", work(agent, attempts, elapsed_ms)));
-        }
-    }
-
-    /// It was not done: there was a result of the same work.
-    fn taken(&mut self, task: &TaskId, cached: &CachedView) {
-        self.end(task);
-        if self.tell(task, Told::Over) {
-            let sign = self.voice.paint(Colour::Green, "✔");
-            self.say(&format!("{sign} {task} ({})", from_cache(cached)));
+            self.say(&format!("{sign} {task} ({how})"));
         }
     }
 
@@ -394,6 +385,7 @@ impl Progress {
     }
 }
 
+/// It was not done: there was a result of the same work.
 fn from_cache(cached: &CachedView) -> String {
     format!("from the cache: {}, {} ago", cached.run, span(cached.age_ms))
 }

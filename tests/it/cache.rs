@@ -77,7 +77,7 @@ fn a_second_run_takes_the_result_of_the_first() {
     let text = format!("{}{}", shown.out, shown.err);
     assert!(text.contains(&format!("success (from {first})")), "{text}");
     let watched = scene.ask(&["run", "plan.toml"]);
-    assert!(watched.err.contains(&format!("count (from the cache: {first}, ")), "{watched:?}");
+    assert!(watched.out.contains(&format!("count (from the cache: {first}, ")), "{watched:?}");
     let logs = scene.ask(&["logs", &format!("{second}/count")]);
     assert_eq!(logs.code, 2, "{logs:?}");
 
