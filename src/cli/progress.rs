@@ -70,7 +70,7 @@ impl Progress {
                 self.retrying(task, error, *reason, agent, *in_ms);
             }
             WatchEvent::TaskSucceeded { task, cached: Some(cached), .. } => {
-                self.taken(task, cached)
+                self.succeeded(task, &from_cache(cached));
             }
             WatchEvent::TaskSucceeded { task, agent, attempts, elapsed_ms, cached: None } => {
                 self.succeeded(task, &work(agent, *attempts, *elapsed_ms));
