@@ -11,6 +11,7 @@ use crate::model::{
 };
 use crate::workflow::{Run, document};
 
+use super::cached::cached_view;
 use super::engine::Engine;
 use super::{archive, asks, refusal, views};
 
@@ -109,6 +110,7 @@ impl Engine {
             | RunFact::TaskStarting { .. }
             | RunFact::TaskReported { .. }
             | RunFact::TaskSpent { .. }
+            | RunFact::TaskCache { .. }
             | RunFact::Messaged(_)
             | RunFact::Reopened
             | RunFact::CancelRequested => {
@@ -248,5 +250,6 @@ fn succeeded(run: &Run, task: &TaskId, now: Moment) -> Option<WatchEvent> {
         agent: state.agent.clone().unwrap_or_default(),
         attempts: state.n,
         elapsed_ms: views::elapsed_ms(state, now),
+        cached: cached_view(state),
     })
 }
