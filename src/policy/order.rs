@@ -72,7 +72,8 @@ impl Agent {
             care: self.policy.care.clone(),
             handover: None,
             files: std::collections::BTreeMap::new(),
-            model: self.model.clone(),
+            // What its program was not told is no word about what it used.
+            model: self.model.clone().filter(|_| self.passes_model()),
             usage: self.usage,
             pools: Vec::new(),
         }
@@ -100,11 +101,20 @@ impl Agent {
             || now.resources != order.resources
     }
 
-    /// The command with `{model}` filled in; what depends on the attempt's directory is filled in
-    /// at launch.
-    fn argv(&self) -> Vec<String> {
+    /// The command with `{model}` filled in, and with what a model and a list of tools add; what
+    /// depends on the attempt's directory is filled in at launch.
+    pub fn argv(&self) -> Vec<String> {
         let model = self.model.as_deref().unwrap_or_default();
-        self.command.iter().map(|word| word.replace("{model}", model)).collect()
+        let mut argv: Vec<String> =
+            self.command.iter().map(|word| word.replace("{model}", model)).collect();
+        if !model.is_empty() && !self.takes("{model}") {
+            argv.extend(self.model_args.iter().map(|word| word.replace("{model}", model)));
+        }
+        let tools = self.traits.tools.join(",");
+        if !tools.is_empty() {
+            argv.extend(self.tools_args.iter().map(|word| word.replace("{tools}", &tools)));
+        }
+        argv
     }
 }
 
