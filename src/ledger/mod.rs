@@ -18,6 +18,7 @@ mod failure;
 mod handle;
 mod load;
 mod open;
+mod past;
 mod reader;
 mod record;
 mod schema;

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, params};
 
 use crate::ledger::failure::{Error, sql};
+use crate::ledger::past;
 use crate::ledger::statement::{change, fence};
 use crate::model::RunId;
 
@@ -10,6 +11,7 @@ use crate::model::RunId;
 pub(super) fn run(db: &Connection, run: &RunId) -> Result<(), Error> {
     let id = ended(db, run)?;
     let outputs = outputs(db, id)?;
+    past::keep(db, id)?;
     let steps = [
         "DELETE FROM event WHERE subject IN (SELECT attempt_id FROM attempt WHERE run = ?1)",
         "DELETE FROM event WHERE run = ?1",
