@@ -241,11 +241,10 @@ fn task_view(
     }
 }
 
-/// The name of the `index`th agent of a task, or `command`.
+/// The name of the `index`th agent of a task, or the kind of one without agent.
 pub(super) fn agent_of(run: &Run, task: &TaskId, index: usize) -> String {
-    let plan = run.plan.task(task);
-    let agent = plan.and_then(|plan| run.plan.agent_at(plan, index));
-    agent.unwrap_or("command").to_owned()
+    let Some(plan) = run.plan.task(task) else { return "command".to_owned() };
+    run.plan.agent_at(plan, index).unwrap_or(plan.work.word()).to_owned()
 }
 
 /// How many attempts a task may have in all.
