@@ -13,6 +13,7 @@ use super::failure::{COMPLETED, stops, usage};
 use super::reading::{Look, PlanFile};
 use super::stock::{Known, all, unknown_among};
 use crate::control::{Failure, FailureKind};
+use crate::model::minutes;
 use crate::plan;
 
 /// What a new plan is made of, unless another one is named.
@@ -94,10 +95,7 @@ fn look_at(known: Known, desk: &Desk) -> Result<Listed, Failure> {
 
 fn line(listed: &Listed) -> String {
     let pattern = listed.pattern.as_deref().unwrap_or("-");
-    let took = listed.estimated_ms.map_or("?".to_owned(), |ms| match ms / 1000 {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds => format!("{} min", (seconds + 30) / 60),
-    });
+    let took = listed.estimated_ms.map_or("?".to_owned(), minutes);
     let problems = match listed.problems {
         0 => String::new(),
         _ => format!("  ({} has problems: `muxvisor plan check` shows them)", listed.from),

@@ -32,25 +32,28 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
 }
 
 fn text(seen: &CostReply) -> String {
-    let mut parts =
-        vec![table(&["run", "plan", "agents", "attempts", "took"], seen.runs.iter().map(run_row))];
+    let runs = seen.runs.iter().map(run_row);
+    let mut parts = vec![table(&["run", "plan"], &["agents", "attempts", "took"], runs)];
     if !seen.tasks.is_empty() {
-        parts.push(table(&["task", "agent", "attempts", "took"], seen.tasks.iter().map(task_row)));
+        let tasks = seen.tasks.iter().map(task_row);
+        parts.push(table(&["task", "agent"], &["attempts", "took"], tasks));
     }
-    parts.push(table(&["agent", "attempts"], seen.agents.iter().map(named_row)));
+    parts.push(table(&["agent"], &["attempts"], seen.agents.iter().map(named_row)));
     if !seen.models.is_empty() {
-        parts.push(table(&["model", "attempts"], seen.models.iter().map(named_row)));
+        parts.push(table(&["model"], &["attempts"], seen.models.iter().map(named_row)));
     }
     parts.push(told(&seen.total));
     parts.extend(seen.advice.iter().cloned());
     parts.join("\n\n")
 }
 
-/// A table whose last columns are tokens and money.
-fn table(titles: &[&str], rows: impl Iterator<Item = (Vec<String>, Used)>) -> String {
-    let titles = head(&[titles, &["in", "out", "cost"]].concat());
+/// A table whose money and tokens stand right behind the names: on a narrow terminal it is the last
+/// columns that are cut off, and these are what was asked for.
+fn table(names: &[&str], more: &[&str], rows: impl Iterator<Item = (Vec<String>, Used)>) -> String {
+    let titles = head(&[names, &["cost", "in", "out"], more].concat());
     let rows = rows.map(|(mut cells, used)| {
-        cells.extend([used.tokens_in.to_string(), used.tokens_out.to_string(), money(&used)]);
+        let told = [money(&used), used.tokens_in.to_string(), used.tokens_out.to_string()];
+        cells.splice(names.len()..names.len(), told);
         cells
     });
     columns(&std::iter::once(titles).chain(rows).collect::<Vec<_>>())
@@ -101,9 +104,26 @@ fn told(total: &Used) -> String {
     );
     if total.tokens_unpriced > 0 {
         text.push_str(&format!(
-            "\n{} tokens have no price: add their models to [prices] or prices.toml",
+            "\n{} tokens have no price: add their models to [prices] or prices.toml, and give agents \
+             that do not tell theirs a `model`",
             total.tokens_unpriced
         ));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_stands_where_a_narrow_terminal_shows_it() {
+        let used = Used { cost_usd: Some(1.5), tokens_in: 20, tokens_out: 3, ..Used::default() };
+        let row = (vec!["first".to_owned(), "codex".to_owned(), "7".to_owned()], used);
+        let text = table(&["task", "agent"], &["attempts"], std::iter::once(row));
+        let words: Vec<Vec<&str>> =
+            text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(words[0], ["TASK", "AGENT", "COST", "IN", "OUT", "ATTEMPTS"]);
+        assert_eq!(words[1], ["first", "codex", "$1.5000", "20", "3", "7"]);
+    }
 }

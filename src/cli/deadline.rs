@@ -81,6 +81,13 @@ impl Interrupt {
         while poll(&mut ready, PollTimeout::NONE).is_err() {}
         !ready[0].any().unwrap_or(false)
     }
+
+    /// Whether it came.
+    pub(crate) fn is_caught(&self) -> bool {
+        let mut ready = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        while poll(&mut ready, PollTimeout::ZERO).is_err() {}
+        ready[0].any().unwrap_or(false)
+    }
 }
 
 impl AsFd for Interrupt {

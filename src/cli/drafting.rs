@@ -12,7 +12,8 @@ use super::configuration;
 use super::deadline::Interrupt;
 use super::desk::Desk;
 use super::failure::{COMPLETED, INTERRUPTED, exit_code, stops, usage};
-use super::follow::{End, Follower, ask};
+use super::follow::{End, Follower};
+use super::prompt::confirm;
 use super::reading::{Look, PlanFile};
 use super::stock::unknown_among;
 use super::{harvest::Harvest, run};
@@ -232,7 +233,7 @@ fn keep(args: &Args, desk: &Desk, draft: &Draft, interrupt: &Interrupt) -> Resul
     desk.voice.say(&plan::show(plan));
     desk.voice.say(&format!("{file_shown} holds it; `muxvisor run {file_shown}` runs it"));
     let answerable = desk.shell.stdin_is_terminal && desk.shell.stderr_is_terminal;
-    if answerable && ask("Run it now?", interrupt) == Some(true) {
+    if answerable && confirm("Run it now?", interrupt) == Some(true) {
         return run::run(&run::Args::approved(file), desk);
     }
     Ok(code)

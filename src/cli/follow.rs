@@ -1,7 +1,10 @@
 //! Follows a run to its end, whatever becomes of the daemon meanwhile: when it is lost, it is
 //! started again, and its snapshot tells what was missed.
+//!
+//! Whoever follows at a terminal is asked what the run asks, one question after the other, while it
+//! goes on. The answer goes where those of `approve` and `decide` go, so that the first one counts,
+//! from wherever it comes.
 
-use std::io::{BufRead, Write};
 use std::os::fd::AsFd;
 
 use serde_json::Value;
@@ -9,7 +12,11 @@ use serde_json::Value;
 use super::deadline::Interrupt;
 use super::desk::Desk;
 use super::progress::Progress;
+use super::prompt::{Typed, heading, line_of, typed};
+use super::questions::{Here, Questions};
+use crate::control::steer::AskView;
 use crate::control::{Client, ClientError, Failure, FailureKind, Line, Request, Step, WatchEvent};
+use crate::model::ask::PLAN;
 use crate::model::{RunId, RunState};
 
 /// How often a connection may be lost without an event between.
@@ -36,14 +43,24 @@ pub(crate) struct Follower<'d> {
     progress: Progress,
     interrupt: Interrupt,
     losses: u32,
+    here: Here,
+    questions: Questions,
+    /// The question that the person here has seen last.
+    seen: Option<String>,
 }
 
 impl<'d> Follower<'d> {
     /// Somebody who will follow it.
     pub(crate) fn new(desk: &'d Desk, run: RunId, interrupt: Interrupt) -> Self {
         let moving = desk.shell.stderr_is_terminal && desk.shell.wants_colour();
-        let progress = Progress::new(desk.voice, moving);
-        Self { desk, run, progress, interrupt, losses: 0 }
+        let here = match desk.shell.stdin_is_terminal && desk.shell.stderr_is_terminal {
+            false => Here::Nothing,
+            true if desk.voice.json => Here::Plan,
+            true => Here::Everything,
+        };
+        let progress = Progress::new(desk.voice, moving, here);
+        let questions = Questions::default();
+        Self { desk, run, progress, interrupt, losses: 0, here, questions, seen: None }
     }
 
     /// Follows it.
@@ -76,12 +93,16 @@ impl<'d> Follower<'d> {
     /// Listens until the end, or until the daemon is lost (`None`).
     fn listen(&mut self, daemon: &Client, mut line: Line) -> Result<Option<End>, Failure> {
         loop {
-            match line.next_step(Some(self.interrupt.as_fd())) {
-                Ok(Step::Interrupted) => return Ok(Some(End::Interrupted)),
+            match self.next_step(&mut line) {
+                Ok(Step::Interrupted) => {
+                    if let Some(end) = self.attend(daemon)? {
+                        return Ok(Some(end));
+                    }
+                }
                 Ok(Step::Done(_)) => return Ok(None),
                 Ok(Step::Event(event)) => {
                     self.losses = 0;
-                    if let Some(end) = self.take(daemon, *event)? {
+                    if let Some(end) = self.take(*event) {
                         return Ok(Some(end));
                     }
                 }
@@ -95,18 +116,35 @@ impl<'d> Follower<'d> {
         }
     }
 
-    fn take(&mut self, daemon: &Client, event: WatchEvent) -> Result<Option<End>, Failure> {
+    /// Waits for what happens, for Ctrl-C, and for an answer while something is asked.
+    fn next_step(&self, line: &mut Line) -> Result<Step, ClientError> {
+        let keyboard = std::io::stdin();
+        let mut others = vec![self.interrupt.as_fd()];
+        others.extend(self.current().map(|_| keyboard.as_fd()));
+        line.next_step_or(&others)
+    }
+
+    fn take(&mut self, event: WatchEvent) -> Option<End> {
         self.progress.show(&event);
+        self.questions.hear(&event);
+        let end = self.end_of(event);
+        if end.is_none() {
+            self.ask();
+        }
+        end
+    }
+
+    /// Whether the watching ends with it.
+    fn end_of(&self, event: WatchEvent) -> Option<End> {
         match event {
-            WatchEvent::Ended { results, outcome: _ } => Ok(Some(End::Over { results })),
-            WatchEvent::Snapshot { run } if run.state == RunState::AwaitingApproval => {
-                self.approve(daemon)
+            WatchEvent::Ended { results, outcome: _ } => Some(End::Over { results }),
+            WatchEvent::RunMoved { state: RunState::AwaitingApproval, .. }
+            | WatchEvent::PersonWanted => self.wants_person(),
+            WatchEvent::Snapshot { run }
+                if run.state == RunState::AwaitingApproval || run.steering.waits_for_person =>
+            {
+                self.wants_person()
             }
-            WatchEvent::RunMoved { state: RunState::AwaitingApproval, .. } => self.approve(daemon),
-            WatchEvent::Snapshot { run } if run.steering.waits_for_person => {
-                Ok(self.wants_person())
-            }
-            WatchEvent::PersonWanted => Ok(self.wants_person()),
             WatchEvent::Snapshot { .. }
             | WatchEvent::Asked { .. }
             | WatchEvent::Answered { .. }
@@ -123,76 +161,78 @@ impl<'d> Follower<'d> {
             | WatchEvent::TaskRetrying { .. }
             | WatchEvent::TaskSucceeded { .. }
             | WatchEvent::TaskFailed { .. }
-            | WatchEvent::TaskSkipped { .. } => Ok(None),
+            | WatchEvent::TaskSkipped { .. } => None,
         }
     }
 
     /// Where nobody sits at a terminal the watching ends here; a person can answer from another
     /// one, and is told how.
     fn wants_person(&self) -> Option<End> {
-        let shell = &self.desk.shell;
-        (!shell.stdin_is_terminal || !shell.stderr_is_terminal).then_some(End::Waiting)
+        (self.here == Here::Nothing).then_some(End::Waiting)
     }
 
-    /// Asks the person at this terminal and hands the answer on (features A10, A11).
-    fn approve(&mut self, daemon: &Client) -> Result<Option<End>, Failure> {
-        let shell = &self.desk.shell;
-        if !shell.stdin_is_terminal || !shell.stderr_is_terminal {
-            return Ok(Some(End::Waiting));
+    /// The question that the person here is asked.
+    fn current(&self) -> Option<&AskView> {
+        self.questions.current().filter(|ask| match self.here {
+            Here::Nothing => false,
+            Here::Plan => ask.id == PLAN,
+            Here::Everything => true,
+        })
+    }
+
+    /// Asks what is to be asked next, and takes back what is not asked any more.
+    fn ask(&mut self) {
+        let current = self.current().cloned();
+        let id = current.as_ref().map(|ask| &ask.id);
+        if id != self.seen.as_ref() {
+            self.progress.withdraw();
+            self.seen = id.cloned();
+            let told = current.iter().find(|ask| ask.id != PLAN);
+            told.into_iter().for_each(|ask| self.progress.asks(&heading(ask)));
         }
-        self.progress.clear();
-        let Some(yes) = ask("Run this plan?", &self.interrupt) else {
+        current.iter().for_each(|ask| self.progress.prompt(line_of(ask)));
+    }
+
+    /// Ctrl-C, or something that the person here typed (features A10, A11, K12).
+    fn attend(&mut self, daemon: &Client) -> Result<Option<End>, Failure> {
+        if self.interrupt.is_caught() {
+            self.progress.withdraw();
+            let told = self.questions.open().filter(|_| self.here == Here::Everything);
+            told.for_each(|ask| self.left_open(ask));
             return Ok(Some(End::Interrupted));
-        };
-        let request = Request::Approve { run: self.run.clone(), reject: !yes };
-        match daemon.ask(&request) {
-            // Somebody else was faster; the events tell what came of it.
-            Ok(_) | Err(ClientError::Refused(_)) => Ok(None),
-            Err(error) => Err(error.into()),
         }
-    }
-}
-
-/// Asks a question until the answer is yes or no; an empty one is no, Ctrl-C is none.
-pub(crate) fn ask(question: &str, interrupt: &Interrupt) -> Option<bool> {
-    let mut screen = std::io::stderr();
-    let stdin = std::io::stdin();
-    loop {
-        let _ = write!(screen, "{question} [y/N] ").and_then(|()| screen.flush());
-        if !interrupt.readable_before(stdin.as_fd()) {
-            let _ = writeln!(screen);
-            return None;
-        }
-        let mut line = String::new();
-        // At the end of the input nobody can be asked again.
-        let ended = stdin.lock().read_line(&mut line).map_or(true, |count| count == 0);
-        match answer(&line) {
-            Some(yes) => return Some(yes),
-            None if ended => return Some(false),
-            None => {
-                let _ = writeln!(screen, "  please answer y or n; Ctrl-C leaves it waiting");
+        let Some(ask) = self.current().cloned() else { return Ok(None) };
+        let typed = typed(&ask);
+        self.progress.withdraw();
+        match typed {
+            Typed::Answer(answer) => self.answer(daemon, &ask, answer)?,
+            Typed::Later => {
+                self.questions.leave(&ask.id);
+                self.left_open(&ask);
             }
+            Typed::Unclear(what) => self.progress.note(&what),
         }
+        self.ask();
+        Ok(None)
     }
-}
 
-/// What a line says; nothing, when it is neither yes nor no.
-fn answer(line: &str) -> Option<bool> {
-    match line.trim().to_lowercase().as_str() {
-        "y" | "yes" => Some(true),
-        "" | "n" | "no" => Some(false),
-        _ => None,
+    /// Hands an answer on; what came of it, the events tell.
+    fn answer(&mut self, daemon: &Client, ask: &AskView, answer: String) -> Result<(), Failure> {
+        let target = format!("{}/{}", self.run, ask.id);
+        match daemon.ask(&Request::Answer { target, answer }) {
+            Ok(_) => {}
+            // Somebody else was faster.
+            Err(ClientError::Refused(failure)) => {
+                self.progress.note(&format!("  {}", failure.message));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.questions.remove(&ask.id);
+        Ok(())
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A slip of the hand must not cancel a run (features A10, A11).
-    #[test]
-    fn only_yes_and_no_are_answers() {
-        let seen = ["y\n", " YES\n", "\n", "No\n", "perhaps\n", "yep\n"].map(answer);
-        assert_eq!(seen, [Some(true), Some(true), Some(false), Some(false), None, None]);
+    fn left_open(&self, ask: &AskView) {
+        let what = if ask.id == PLAN { "the plan" } else { &ask.id };
+        self.progress.note(&format!("  {what} is left open; this answers it: {}", ask.how));
     }
 }

@@ -14,6 +14,9 @@ use super::failure::{unreadable, usage};
 use crate::control::{ClientError, Failure, FailureKind, Inside, Request};
 use crate::document::parse_duration;
 
+/// What to do where sockets are refused.
+pub(crate) const SANDBOXED: &str = "a sandbox keeps this command from sockets; give the agent one that allows them, or let its \
+     output be its result";
 /// How long a daemon that is gone is waited for: somebody's next command starts it.
 const GONE_MAX: Duration = Duration::from_secs(600);
 /// How often it is looked for without a notice.
@@ -32,8 +35,8 @@ pub(crate) fn ask<T: DeserializeOwned>(desk: &Desk, inside: Inside) -> Result<T,
     let notice = Notice::on(socket.parent().unwrap_or(&socket));
     loop {
         match client.ask_for(&request) {
-            Err(ClientError::Lost(_) | ClientError::Unreachable { .. })
-                if is_inside(desk) && !deadline.passed() =>
+            Err(error @ (ClientError::Lost(_) | ClientError::Unreachable { .. }))
+                if is_inside(desk) && !is_forbidden(&error) && !deadline.passed() =>
             {
                 notice.wait(EVERY);
             }
@@ -62,10 +65,20 @@ fn is_inside(desk: &Desk) -> bool {
     desk.shell.get("MUXVISOR_TOKEN").is_some()
 }
 
+/// Whether no daemon could ever be asked from here, so that waiting for one would be in vain.
+fn is_forbidden(error: &ClientError) -> bool {
+    let ClientError::Unreachable { source, .. } = error else { return false };
+    source.kind() == io::ErrorKind::PermissionDenied
+}
+
 fn unreachable(error: &ClientError) -> Failure {
-    Failure::new(FailureKind::Unreachable, error.to_string()).hint(
-        "this works inside an agent that muxvisor runs, whose daemon any command outside starts",
-    )
+    let hint = match is_forbidden(error) {
+        true => SANDBOXED,
+        false => {
+            "this works inside an agent that muxvisor runs, whose daemon any command outside starts"
+        }
+    };
+    Failure::new(FailureKind::Unreachable, error.to_string()).hint(hint)
 }
 
 /// How long the next answer may take, in milliseconds; nothing when it is not waited for.
@@ -125,4 +138,25 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
         return Err("its name has letters, digits, `-` and `_`".to_owned());
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sandbox never goes away, so the next daemon is not waited for in it.
+    #[test]
+    fn a_sandbox_is_not_waited_for() {
+        let of = |code: i32| ClientError::Unreachable {
+            path: "/h/run/daemon.sock".into(),
+            source: io::Error::from_raw_os_error(code),
+        };
+        for (code, forbidden) in [(1, true), (13, true), (2, false), (111, false)] {
+            let error = of(code);
+            assert_eq!(is_forbidden(&error), forbidden, "{error}");
+            let told = unreachable(&error).hint.unwrap_or_default();
+            assert_eq!(told.contains("sandbox"), forbidden, "{told}");
+        }
+        assert!(!is_forbidden(&ClientError::Lost(io::Error::from_raw_os_error(1))));
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::columns::span;
 use crate::model::TaskId;
@@ -58,6 +58,20 @@ impl Moving {
             lines.add(ProgressBar::new_spinner().with_style(style("  {msg}, {elapsed}")))
         });
         total.set_message(format!("{over} of {all} tasks are over"));
+    }
+
+    /// Leaves the end of the terminal to somebody who types.
+    pub(super) fn rest(&self) {
+        // What ticks on would draw over what is typed.
+        self.tasks.values().for_each(ProgressBar::disable_steady_tick);
+        let _ = self.lines.clear();
+        self.lines.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
+    /// Moves again.
+    pub(super) fn go_on(&self) {
+        self.lines.set_draw_target(ProgressDrawTarget::stderr());
+        self.tasks.values().for_each(|line| line.enable_steady_tick(EVERY));
     }
 
     /// Takes all away.

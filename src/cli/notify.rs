@@ -1,10 +1,12 @@
 //! `notify`: an agent, or a hook of it, says how it is. Needs no daemon: the agent's shim listens.
 
+use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
 use super::desk::Desk;
 use super::failure::{COMPLETED, usage};
+use super::inside::SANDBOXED;
 use crate::control::{Failure, FailureKind};
 use crate::model::BlockKind;
 
@@ -30,15 +32,20 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
         usage("nobody to notify: NOTIFY_SOCKET is not set")
             .hint("`muxvisor notify` works inside an agent that muxvisor started")
     })?;
-    send(socket, &message).map_err(|error| {
-        let message = format!("failed to notify {}: {error}", socket.display());
-        Failure::new(FailureKind::Unreachable, message)
-            .hint("the agent that this is a part of has ended, or never had a listening shim")
-    })?;
+    send(socket, &message).map_err(|error| unheard(socket, &error))?;
     Ok(COMPLETED)
 }
 
-fn send(socket: &Path, message: &str) -> std::io::Result<()> {
+fn unheard(socket: &Path, error: &io::Error) -> Failure {
+    let message = format!("failed to notify {}: {error}", socket.display());
+    let hint = match error.kind() == io::ErrorKind::PermissionDenied {
+        true => SANDBOXED,
+        false => "the agent that this is a part of has ended, or never had a listening shim",
+    };
+    Failure::new(FailureKind::Unreachable, message).hint(hint)
+}
+
+fn send(socket: &Path, message: &str) -> io::Result<()> {
     UnixDatagram::unbound()?.send_to(message.as_bytes(), socket).map(drop)
 }
 
@@ -91,6 +98,15 @@ mod tests {
         assert_eq!(said(&["ready"], None).unwrap_err(), "`ready` is not NAME=VALUE");
         assert!(said(&["=1"], None).is_err());
         assert!(said(&[&format!("STATUS={}", "x".repeat(4096))], None).is_err());
+    }
+
+    #[test]
+    fn whoever_is_not_heard_is_told_why() {
+        let told = |code| {
+            let error = io::Error::from_raw_os_error(code);
+            unheard(Path::new("/h/run/s/a.notify"), &error).hint.unwrap_or_default()
+        };
+        assert!(told(1).contains("sandbox") && told(2).contains("has ended"));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use super::columns::span;
 use super::moving::{Moving, about};
+use super::prompt::{Prompt, heading};
+use super::questions::Here;
 use super::voice::{Colour, Voice};
 use crate::control::WatchEvent;
 use crate::control::steer::AskView;
@@ -33,6 +35,8 @@ pub(crate) struct Progress {
     told: BTreeMap<TaskId, Told>,
     expected: BTreeMap<TaskId, u64>,
     moving: Option<Moving>,
+    here: Here,
+    prompt: Option<Prompt>,
 }
 
 /// A task that started.
@@ -44,10 +48,11 @@ struct Start<'e> {
 }
 
 impl Progress {
-    /// A show; `on_terminal` when somebody sees standard error.
-    pub(crate) fn new(voice: Voice, on_terminal: bool) -> Self {
+    /// A show; `on_terminal` when somebody sees standard error, `here` what that person is asked.
+    pub(crate) fn new(voice: Voice, on_terminal: bool, here: Here) -> Self {
         let moving = on_terminal.then(Moving::default);
-        Self { voice, told: BTreeMap::new(), expected: BTreeMap::new(), moving }
+        let (told, expected) = (BTreeMap::new(), BTreeMap::new());
+        Self { voice, told, expected, moving, here, prompt: None }
     }
 
     /// Shows what happened.
@@ -117,8 +122,9 @@ impl Progress {
         self.say(&format!("{} {task} is to be done again", self.voice.paint(Colour::Dim, "↺")));
     }
 
-    /// Takes the moving lines away.
+    /// Takes the moving lines away, and the line at which a person types.
     pub(crate) fn clear(&mut self) {
+        self.withdraw();
         if let Some(moving) = &mut self.moving {
             moving.clear();
         }
@@ -126,9 +132,45 @@ impl Progress {
 
     /// Says a line that stays, above the moving ones.
     pub(crate) fn say(&self, line: &str) {
+        match (&self.prompt, &self.moving) {
+            (Some(prompt), _) => {
+                prompt.hide();
+                self.voice.say(line);
+                prompt.show();
+            }
+            (None, Some(moving)) => moving.suspend(|| self.voice.say(line)),
+            (None, None) => self.voice.say(line),
+        }
+    }
+
+    /// Says something to the person at this terminal, where standard output may be something else.
+    pub(crate) fn note(&self, line: &str) {
         match &self.moving {
-            Some(moving) => moving.suspend(|| self.voice.say(line)),
-            None => self.voice.say(line),
+            Some(moving) => moving.suspend(|| self.voice.note(line)),
+            None => self.voice.note(line),
+        }
+    }
+
+    /// Says what that person is asked.
+    pub(crate) fn asks(&self, heading: &str) {
+        self.note(&format!("{} {heading}", self.voice.paint(Colour::Yellow, "?")));
+    }
+
+    /// Shows the line at which a person types, unless it is there. Nothing moves meanwhile.
+    pub(crate) fn prompt(&mut self, text: String) {
+        if self.prompt.is_none() {
+            self.moving.iter().for_each(Moving::rest);
+            let prompt = Prompt::new(text, self.moving.is_some());
+            prompt.show();
+            self.prompt = Some(prompt);
+        }
+    }
+
+    /// Takes that line away.
+    pub(crate) fn withdraw(&mut self) {
+        if let Some(prompt) = self.prompt.take() {
+            prompt.hide();
+            self.moving.iter().for_each(Moving::go_on);
         }
     }
 
@@ -141,8 +183,7 @@ impl Progress {
         if run.state == RunState::Paused {
             self.moved(run.state, run.why.as_deref());
         }
-        let asks = run.steering.asks.iter().filter(|ask| ask.id != PLAN);
-        asks.for_each(|ask| self.asked(ask));
+        run.steering.asks.iter().for_each(|ask| self.asked(ask));
     }
 
     /// How a long run goes (feature L11).
@@ -156,17 +197,11 @@ impl Progress {
         self.say(&format!("  after {after}: {over} of {all} tasks are over{work}"));
     }
 
-    /// What a person is asked, and how to answer. The question about the plan is asked right here.
+    /// What a person is asked, and how to answer; unless the asking happens right here.
     fn asked(&self, ask: &AskView) {
-        if ask.id == PLAN {
-            return;
+        if ask.id != PLAN && self.here != Here::Everything {
+            self.say(&format!("{} {}", self.voice.paint(Colour::Yellow, "?"), heading(ask)));
         }
-        let sign = self.voice.paint(Colour::Yellow, "?");
-        let until = match (ask.expires_in_ms, &ask.on_expire) {
-            (Some(ms), Some(answer)) => format!(" (in {} the answer is {answer})", span(ms)),
-            (_, _) => String::new(),
-        };
-        self.say(&format!("{sign} {}{until}\n    {}", ask.question, ask.how));
     }
 
     fn waits(&mut self, task: &TaskId, child: Option<&RunId>, event: Option<&str>) {

@@ -201,6 +201,14 @@ impl Line {
     /// # Errors
     /// When the connection is lost, or the answer is an error.
     pub fn next_step(&mut self, interrupt: Option<BorrowedFd<'_>>) -> Result<Step, ClientError> {
+        self.next_step_or(interrupt.as_slice())
+    }
+
+    /// The same with several that may interrupt it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn next_step_or(&mut self, interrupts: &[BorrowedFd<'_>]) -> Result<Step, ClientError> {
         loop {
             if let Some(content) = self.decoder.next_frame()? {
                 return match frame::decode(&content)? {
@@ -209,21 +217,20 @@ impl Line {
                     Reply::Event(event) => Ok(Step::Event(event)),
                 };
             }
-            if interrupt.is_some_and(|fd| self.interrupted_by(fd)) {
+            if !interrupts.is_empty() && self.interrupted_by(interrupts) {
                 return Ok(Step::Interrupted);
             }
             self.read_more()?;
         }
     }
 
-    fn interrupted_by(&self, interrupt: BorrowedFd<'_>) -> bool {
-        let mut ready = [
-            PollFd::new(interrupt, PollFlags::POLLIN),
-            PollFd::new(self.stream.as_fd(), PollFlags::POLLIN),
-        ];
-        // A signal that has nothing to do with `interrupt` ends the poll too.
+    fn interrupted_by(&self, interrupts: &[BorrowedFd<'_>]) -> bool {
+        let watched = interrupts.iter().copied().chain([self.stream.as_fd()]);
+        let mut ready: Vec<PollFd<'_>> =
+            watched.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        // A signal that has nothing to do with them ends the poll too.
         while poll(&mut ready, PollTimeout::NONE) == Err(Errno::EINTR) {}
-        ready[0].any().unwrap_or(false)
+        ready[..interrupts.len()].iter().any(|fd| fd.any().unwrap_or(false))
     }
 
     fn read_more(&mut self) -> Result<(), ClientError> {

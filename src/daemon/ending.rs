@@ -43,10 +43,19 @@ pub(super) fn read(dir: &Path, order: &Order, exit: Option<Exit>) -> (Ending, Ve
     // The result is in the ledger too; this copy is for people and other programs.
     let _ = leave_result(dir, &extract);
     let end = end_of(&log).unwrap_or_default();
-    let tail = tail(&end, TAIL_LINES);
+    // The complaint of one that failed may stand beside its answer.
+    let ended_well = exit.as_ref().is_some_and(|exit| exit.code == Some(0));
+    let tail = last_words(&end, answer.as_deref().filter(|_| ended_well));
     let screen = transcript::tail(since_cleared(&end), TAIL_LINES);
     let ending = Ending { exit, extract, tail, log, screen, read_at: clock::wall_time() };
     (ending, spent)
+}
+
+/// The last lines, for people and for the next attempt: what a program said, if it wrapped that in
+/// output for machines, and else what it printed.
+fn last_words(end: &[u8], answer: Option<&str>) -> String {
+    let said = answer.filter(|answer| !answer.trim().is_empty());
+    tail(said.map_or(end, str::as_bytes), TAIL_LINES)
 }
 
 /// What it used, and its answer if its output is for machines, as far as it wrote that down.
@@ -298,6 +307,16 @@ mod tests {
         ];
         for (bytes, seen) in table {
             assert_eq!(transcript::tail(since_cleared(bytes), TAIL_LINES), seen);
+        }
+    }
+
+    /// Feature K2: the next attempt reads what the one before said, not what wraps it.
+    #[test]
+    fn last_words_are_those_of_the_answer() {
+        let log = b"{\"result\":\"a\\nb\"}".as_slice();
+        assert_eq!(last_words(log, Some("a\nb\n")), "a\nb");
+        for nothing in [None, Some(" \n")] {
+            assert_eq!(last_words(log, nothing), "{\"result\":\"a\\nb\"}");
         }
     }
 

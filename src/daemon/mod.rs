@@ -56,6 +56,7 @@ mod start;
 mod status;
 mod steer;
 mod submit;
+mod summaries;
 mod update;
 mod views;
 mod waiter;

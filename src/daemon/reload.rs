@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::control::view::{ConfigurationView, ReloadReply};
 use crate::control::{Failure, FailureKind, Reply, Responder};
 use crate::failpoint;
-use crate::model::{AttemptRow, Change, Fact, Holds, Moment, Owner, StopCause, Subject};
+use crate::model::{AttemptRow, Change, Holds, Moment, Owner, StopCause, Subject};
 use crate::policy::{AgentType, Changes, Config, diff};
 use crate::supervisor::{Event, InstanceRequest};
 use crate::workflow;
@@ -18,7 +18,7 @@ use super::config_watch::ConfigWatch;
 use super::engine::Engine;
 use super::last_good::LastGood;
 use super::standing::kept_windows;
-use super::{Incoming, Input, Turn, archive};
+use super::{Incoming, Input, archive};
 
 /// How long a file must have been left alone before it is read: editors and scripts save in
 /// several steps.
@@ -192,18 +192,13 @@ impl Engine {
         let mut lines: Vec<&str> = applied.0.iter().map(|change| change.text.as_str()).collect();
         lines.sort_unstable();
         tracing::info!("configuration read again: {} changes", lines.len());
-        lines.iter().for_each(|line| tracing::info!("configuration: {line}"));
         let waits: Vec<&str> = all.removed_agents().collect();
         let waits = waits.into_iter().filter(|name| applied.removed_agents().all(|n| n != *name));
         for name in waits {
             tracing::warn!("configuration: {}", pending_sentence(name));
         }
         if !lines.is_empty() {
-            let text = format!("read again: {}", lines.join("; "));
-            let about = "configuration".to_owned();
-            let fact = Fact::Noted { about, text };
-            let turn = Turn { facts: vec![fact], ..Turn::default() };
-            self.keep_turn(self.clock.now(), turn);
+            self.note("configuration", format!("read again: {}", lines.join("; ")));
         }
     }
 

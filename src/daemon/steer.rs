@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::control::steer::{AnswerReply, EmitReply, RetryReply, SteeringView};
 use crate::control::{Failure, FailureKind, Peer, Reply, Responder, Submit};
-use crate::model::pause::LIMIT;
 use crate::model::{AskKind, RunId, RunState, Submission, TaskId};
 use crate::plan::{Plan, as_text};
+use crate::policy::Agent;
 use crate::supervisor::{self, InstanceRequest};
 use crate::workflow::{self, Event, Question, Run, edit, what_again};
 
@@ -43,19 +43,8 @@ impl Engine {
         let Some(found) = self.core.workflow.run(&run) else {
             return self.not_live(run, responder);
         };
-        let why = found.why.as_deref();
-        let may = match found.state {
-            RunState::Running => true,
-            RunState::Paused => why == Some(LIMIT) || (stop && !found.asks_about_failures()),
-            RunState::Initializing
-            | RunState::Planning
-            | RunState::AwaitingApproval
-            | RunState::Completing
-            | RunState::Completed
-            | RunState::Failed
-            | RunState::Cancelled => false,
-        };
-        if !may {
+        if !found.can_pause(stop) {
+            let why = found.why.as_deref();
             let why = why.map_or(String::new(), |why| format!(" ({why})"));
             let message = format!("{run} is {}{why}: there is nothing to pause", found.state);
             return responder.reply(Failure::new(FailureKind::Usage, message));
@@ -195,8 +184,10 @@ impl Engine {
                         format!("`muxvisor pause {id}` first, or cancel it and run the new plan");
                     return Err(Failure::new(FailureKind::Usage, message).hint(hint));
                 }
+                self.stays_a_demo(&run, &submit)?;
                 let text = submit.text.clone();
                 let plan = self.edited(&run, *submit)?;
+                is_the_same(&run, &plan)?;
                 let edit = edit(&run, plan).map_err(usage)?;
                 let event = Event::Adjusted { run: id.clone(), text, edit: Box::new(edit.clone()) };
                 (edit.again, event)
@@ -206,6 +197,21 @@ impl Engine {
             self.core.workflow.adopt(run);
         }
         Ok((id, tasks, event))
+    }
+
+    /// Agents that cost money do not take over from demo agents because somebody forgot a word.
+    fn stays_a_demo(&self, run: &Run, submit: &Submit) -> Result<(), Failure> {
+        let demo = self.settings.config.agents.get("demo");
+        let stands_in = |agent: &Agent| {
+            agent.name != "demo" && demo.is_some_and(|demo| demo.command == agent.command)
+        };
+        if submit.demo || !run.plan.agents.values().any(stands_in) {
+            return Ok(());
+        }
+        let message = format!("{} was run with demo agents; nothing was changed", run.id);
+        let file = submit.path.display();
+        Err(Failure::new(FailureKind::Usage, message)
+            .hint(format!("say `--demo` again, or run the plan itself: muxvisor run {file}")))
     }
 
     /// Checks an edited plan like at submit. Inputs that are not given keep their values.
@@ -266,6 +272,17 @@ impl Engine {
     }
 }
 
+/// Another plan in place of a run's would drop all that the run has.
+fn is_the_same(run: &Run, plan: &Plan) -> Result<(), Failure> {
+    if plan.name == run.plan.name {
+        return Ok(());
+    }
+    let (old, new) = (&run.plan.name, &plan.name);
+    let message = format!("{} runs the plan `{old}`, not `{new}`; nothing was changed", run.id);
+    Err(Failure::new(FailureKind::Usage, message)
+        .hint(format!("an edited plan keeps its name: plan = \"{old}\"")))
+}
+
 /// What is said when nothing open is meant: that it was answered already, or that nobody asks.
 fn not_asked(
     runs: &[&Run],
@@ -292,7 +309,14 @@ fn not_asked(
             let told = last.map_or(String::new(), |(question, (answer, by))| {
                 format!("; `{}` was answered already: {answer}, by {by}", question.ask.id)
             });
-            format!("{} is {}, it does not wait for an answer{told}", run.id, run.state)
+            let open: Vec<String> =
+                run.open_questions().map(|it| format!("`{}`", it.ask.id)).collect();
+            match name.filter(|_| !open.is_empty()) {
+                Some(name) => format!("{} asks no `{name}`, but {}", run.id, open.join(", ")),
+                None => {
+                    format!("{} is {}, it does not wait for an answer{told}", run.id, run.state)
+                }
+            }
         }
         (None, _) => format!("no run asks anything called `{target}`"),
     };

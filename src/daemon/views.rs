@@ -241,10 +241,11 @@ fn task_view(
     }
 }
 
-/// The name of the `index`th agent of a task, or the kind of one without agent.
+/// The name of the `index`th agent of a task; the word of its kind where it has none.
 pub(super) fn agent_of(run: &Run, task: &TaskId, index: usize) -> String {
-    let Some(plan) = run.plan.task(task) else { return "command".to_owned() };
-    run.plan.agent_at(plan, index).unwrap_or(plan.work.word()).to_owned()
+    let plan = run.plan.task(task);
+    let agent = plan.and_then(|plan| run.plan.agent_at(plan, index));
+    agent.or_else(|| Some(plan?.work.word())).unwrap_or("command").to_owned()
 }
 
 /// How many attempts a task may have in all.

@@ -8,7 +8,8 @@ use crate::control::view::{Counter, Decision, HealthView, NextAction, WhyReply};
 use crate::control::{Reply, Responder};
 use crate::ledger::{Reader, RunLog};
 use crate::model::{
-    AttemptFact, AttemptId, Entry, Fact, Moment, Parking, RunFact, RunId, TaskId, TaskState, ms,
+    AttemptFact, AttemptId, Entry, Fact, Moment, Parking, RunFact, RunId, TaskId, TaskState,
+    minutes, ms,
 };
 use crate::plan;
 use crate::workflow::{Run, Task, Workflow};
@@ -241,11 +242,6 @@ fn waits_for(run: &Run, plan: &plan::Task, task: &Task, now: Now) -> Option<Stri
         return Some(format!("waits for {child}"));
     }
     run.awaited_event(&plan.id).map(|event| format!("waits for the event `{event}`"))
-}
-
-/// `12 min`, or seconds for what is shorter.
-fn minutes(ms: u64) -> String {
-    if ms < 60_000 { format!("{} s", ms / 1000) } else { format!("{} min", ms / 60_000) }
 }
 
 /// How a task stands with the agents that may take over.

@@ -49,6 +49,15 @@ pub struct RunSummary {
     pub tasks: Vec<(TaskState, u32)>,
 }
 
+/// How far the facts of a run go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunMark {
+    /// Its id.
+    pub run: RunId,
+    /// The number of its last fact; a run to which anything happened has another one.
+    pub last: i64,
+}
+
 impl Reader {
     /// Opens the file for reading only.
     ///
@@ -74,6 +83,25 @@ impl Reader {
     /// When the ledger cannot be read.
     pub fn run_rows(&self, active: bool) -> Result<Vec<RunSummary>, Error> {
         self.runs_where(active, None)
+    }
+
+    /// The newest runs, newest first, and how far their facts go.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn newest_runs(&self, count: usize) -> Result<Vec<RunMark>, Error> {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let text = format!("{RUN_MARK} ORDER BY id DESC LIMIT ?1");
+        load::all(&self.db(), &text, [count], run_mark)
+    }
+
+    /// How far the facts of one run go.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn run_mark(&self, run: &RunId) -> Result<Option<RunMark>, Error> {
+        let text = format!("{RUN_MARK} WHERE run_id = ?1");
+        Ok(load::all(&self.db(), &text, [run.as_str()], run_mark)?.into_iter().next())
     }
 
     /// One run.
@@ -272,6 +300,14 @@ impl Reader {
     fn db(&self) -> MutexGuard<'_, Connection> {
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Columns of [`run_mark`].
+const RUN_MARK: &str =
+    "SELECT run_id, (SELECT coalesce(max(seq), 0) FROM event WHERE event.run = run.id) FROM run";
+
+fn run_mark(row: &rusqlite::Row<'_>) -> Result<RunMark, Error> {
+    Ok(RunMark { run: RunId::new(load::column::<String>(row, 0)?), last: load::column(row, 1)? })
 }
 
 fn task_counts(db: &Connection, run: i64) -> Result<Vec<(TaskState, u32)>, Error> {

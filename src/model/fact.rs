@@ -54,7 +54,7 @@ pub enum Fact {
     },
     /// Somebody emitted an event. It is kept until a task takes it.
     Emitted(Signal),
-    /// A task or trigger took an event that was kept.
+    /// A task or trigger took an event that was kept, or none wanted it whose it could be.
     SignalTaken {
         /// Its number.
         number: u64,

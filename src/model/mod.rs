@@ -39,7 +39,7 @@ pub use finding::{Finding, Severity};
 pub use id::{AttemptId, IdError, Mint, RunId, TaskId, Token, window_label};
 pub use instance::{Activity, Desired, Handed, InstanceRow, InstanceState};
 pub use key::{KEYS, is_key};
-pub use moment::{Moment, ms};
+pub use moment::{Moment, minutes, ms};
 pub(crate) use outcome::words;
 pub use outcome::{ErrorKind, Outcome, signal_name, signal_number};
 pub use process_stat::ProcessStat;

@@ -28,6 +28,14 @@ pub fn ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A rough span as people say it: whole minutes, seconds for what is shorter.
+pub fn minutes(ms: u64) -> String {
+    match ms.div_ceil(1000) {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds => format!("{} min", (seconds + 30) / 60),
+    }
+}
+
 impl Add<Duration> for Moment {
     type Output = Moment;
 

@@ -5,6 +5,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use crate::model::minutes;
+
 use super::{Partition, Plan, Task, Work};
 
 /// An estimate.
@@ -68,18 +70,10 @@ impl Estimate {
 impl std::fmt::Display for Estimate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Estimate::About(ms) => f.write_str(&span(*ms)),
-            Estimate::AtMost(ms) => write!(f, "~{} at most", span(*ms)),
+            Estimate::About(ms) => f.write_str(&minutes(*ms)),
+            Estimate::AtMost(ms) => write!(f, "~{} at most", minutes(*ms)),
             Estimate::Unknown => f.write_str("unknown"),
         }
-    }
-}
-
-/// Minutes, as the plans of people have them; seconds for what is shorter.
-fn span(ms: u64) -> String {
-    match ms.div_ceil(1000) {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds => format!("{} min", (seconds + 30) / 60),
     }
 }
 
@@ -141,9 +135,9 @@ mod tests {
 
     #[test]
     fn spans_are_told_in_minutes() {
-        assert_eq!(span(300_000), "5 min");
-        assert_eq!(span(90_000), "2 min");
-        assert_eq!(span(2_500), "3 s");
+        assert_eq!(minutes(300_000), "5 min");
+        assert_eq!(minutes(90_000), "2 min");
+        assert_eq!(minutes(2_500), "3 s");
         assert_eq!(Estimate::AtMost(900_000).to_string(), "~15 min at most");
     }
 }

@@ -100,6 +100,9 @@ fn panel(draft: &Draft, place: Span, findings: &Findings<'_>) {
             0 => "a panel needs two experts with an `expert_role`, and this one has none",
             _ => "a panel needs two different `expert_role`s, and this one has one",
         };
-        findings.error("E07", place, message);
+        let roles = draft.tasks.iter().filter(|task| !task.expert && task.settings.role.is_some());
+        let help = (roles.count() > 0)
+            .then_some("`role` alone makes no expert of a task; write `expert_role` instead");
+        findings.error("E07", place, message).maybe_help(help.map(str::to_owned));
     }
 }

@@ -106,6 +106,11 @@ fn of_word(word: &str) -> Result<Value, BadShape> {
     if words.iter().any(|word| word.is_empty()) {
         return Err(bad(format!("`{word}` has an empty choice")));
     }
+    if words.iter().any(|word| word.starts_with(['"', '\'']) || word.ends_with(['"', '\''])) {
+        return Err(bad(format!(
+            "the quotes in `{word}` would be a part of its words; leave them out"
+        )));
+    }
     if let Some(name) = words.iter().find(|word| of_type(word).is_some()) {
         return Err(bad(format!("`{word}` is a choice of words, but `{name}` is a type")));
     }

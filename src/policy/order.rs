@@ -105,15 +105,21 @@ impl Agent {
     /// depends on the attempt's directory is filled in at launch.
     pub fn argv(&self) -> Vec<String> {
         let model = self.model.as_deref().unwrap_or_default();
-        let mut argv: Vec<String> =
-            self.command.iter().map(|word| word.replace("{model}", model)).collect();
+        let fill = |words: &[String], name: &str, value: &str| -> Vec<String> {
+            words.iter().map(|word| word.replace(name, value)).collect()
+        };
+        let mut argv = fill(&self.command, "{model}", model);
+        let mut added = Vec::new();
         if !model.is_empty() && !self.takes("{model}") {
-            argv.extend(self.model_args.iter().map(|word| word.replace("{model}", model)));
+            added = fill(&self.model_args, "{model}", model);
         }
         let tools = self.traits.tools.join(",");
         if !tools.is_empty() {
-            argv.extend(self.tools_args.iter().map(|word| word.replace("{tools}", &tools)));
+            added.extend(fill(&self.tools_args, "{tools}", &tools));
         }
+        // What stands behind `--` are no options.
+        let end = argv.iter().position(|word| word == "--").unwrap_or(argv.len());
+        argv.splice(end..end, added);
         argv
     }
 }

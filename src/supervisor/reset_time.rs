@@ -6,7 +6,7 @@
 
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::fmt::rfc2822;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use jiff::{Span, Timestamp, ToSpan as _};
 
 use crate::model::WallTime;
@@ -60,15 +60,15 @@ fn date(text: &str, said: WallTime) -> Option<i64> {
     }
     let local = text.parse::<DateTime>().ok();
     let local = local.or_else(|| Some(text.parse::<Date>().ok()?.to_datetime(Time::midnight())));
-    in_zone(local?, offset_of(said)?)
+    in_zone(local?, &zone_of(said)?)
 }
 
-fn offset_of(said: WallTime) -> Option<Offset> {
-    Offset::from_seconds(said.offset_s).ok()
+fn zone_of(said: WallTime) -> Option<TimeZone> {
+    Offset::from_seconds(said.offset_s).ok().map(TimeZone::fixed)
 }
 
-fn in_zone(local: DateTime, offset: Offset) -> Option<i64> {
-    offset.to_timestamp(local).ok().map(Timestamp::as_millisecond)
+fn in_zone(local: DateTime, zone: &TimeZone) -> Option<i64> {
+    zone.to_timestamp(local).ok().map(Timestamp::as_millisecond)
 }
 
 /// `12 minutes`, `in 1h23m45s`, `2 days 3 hours`.
@@ -115,17 +115,17 @@ struct Said {
     year: Option<i16>,
     weekday: Option<Weekday>,
     tomorrow: bool,
-    offset: Option<Offset>,
+    zone: Option<TimeZone>,
 }
 
 /// `9:44am (UTC)`, `3pm`, `15:30`, `Nov 25, 2026 9:45 AM`, `Mon 12:00 AM`, `tomorrow at 9am`.
 fn clock(text: &str, said: WallTime) -> Option<i64> {
     let words = read_words(text)?;
-    let offset = words.offset.or(offset_of(said))?;
+    let zone = words.zone.or_else(|| zone_of(said))?;
     let now = Timestamp::from_millisecond(said.ms).ok()?;
-    let today = now.to_zoned(TimeZone::fixed(offset)).date();
+    let today = zone.to_datetime(now).date();
     let late = |ms: i64| ms < said.ms.saturating_sub(GRACE_MS);
-    let at = |date: Date, time: Time| in_zone(date.to_datetime(time), offset);
+    let at = |date: Date, time: Time| in_zone(date.to_datetime(time), &zone);
     if let (Some(month), Some(day)) = (words.month, words.day) {
         let time = words.time.unwrap_or(Time::midnight());
         let year = words.year.unwrap_or(today.year());
@@ -164,8 +164,8 @@ fn read_words(text: &str) -> Option<Said> {
             said.weekday = Weekday::from_monday_zero_offset(day).ok();
         } else if *word == "tomorrow" {
             said.tomorrow = true;
-        } else if let Some(offset) = zone(word) {
-            said.offset = Some(offset);
+        } else if let Some(zone) = zone(word) {
+            said.zone = Some(zone);
         } else if let Ok(number) = ordinal(word).parse::<i16>() {
             match number {
                 1..=31 if said.day.is_none() => said.day = i8::try_from(number).ok(),
@@ -221,9 +221,14 @@ fn time_of_day(word: &str, next: &str) -> Option<Time> {
     Time::new(hour, minute, second, 0).ok().filter(|_| parts.next().is_none())
 }
 
-/// A zone as agents write it. Names of places are the machine's own zone, which is what the
-/// programs that print them use.
-fn zone(word: &str) -> Option<Offset> {
+/// A zone as agents write it: an abbreviation, hours, or a place (`america/new_york`), whose rules
+/// are compiled in, so that the answer is the same on every machine.
+fn zone(word: &str) -> Option<TimeZone> {
+    let place = || TimeZoneDatabase::bundled().get(word).ok().filter(|_| word.contains('/'));
+    fixed_zone(word).map(TimeZone::fixed).or_else(place)
+}
+
+fn fixed_zone(word: &str) -> Option<Offset> {
     let hours = match word {
         "utc" | "gmt" | "z" => 0,
         "est" | "cdt" => -5,
@@ -278,7 +283,10 @@ mod tests {
             ("9:44am", "2026-11-21T07:44:00Z"),
             ("3pm", "2026-11-21T13:00:00Z"),
             ("3 p.m.", "2026-11-21T13:00:00Z"),
-            ("3pm (Europe/Berlin)", "2026-11-21T13:00:00Z"),
+            ("3pm (Europe/Berlin)", "2026-11-21T14:00:00Z"),
+            ("1am (America/New_York)", "2026-11-22T06:00:00Z"),
+            ("Jul 1, 3pm (America/New_York)", "2026-07-01T19:00:00Z"),
+            ("3pm (Middle-earth/Shire)", "2026-11-21T13:00:00Z"),
             ("12am", "2026-11-21T22:00:00Z"),
             ("12:05 pm", "2026-11-21T10:05:00Z"),
             ("15:30", "2026-11-21T13:30:00Z"),

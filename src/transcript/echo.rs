@@ -9,6 +9,7 @@
 //! time, wrapped and inside a frame. There the surroundings are lost, and a result that says
 //! nothing but what the prompt's own tags with that id say is an echo too.
 
+use super::json_text::JsonText;
 use super::tag::{Piece, Tags};
 
 /// How many characters on either side are compared; white space does not count.
@@ -40,8 +41,7 @@ impl Echo {
         let bytes = prompt.as_bytes();
         let tags = opening_tags(prompt);
         let templates = (tags.iter().filter(|tag| tag_id.is_some() && tag.id.as_deref() == tag_id))
-            .filter_map(|tag| prompt[tag.end..].split_once("</result"))
-            .map(|(template, _)| template.to_owned());
+            .flat_map(|tag| templates(&prompt[tag.end..]));
         let surroundings = tags.iter().map(|tag| Surroundings {
             before: last(&bytes[tag.start.saturating_sub(WINDOW)..tag.start]),
             after: first(&bytes[tag.end..]),
@@ -64,6 +64,16 @@ impl Echo {
         let surplus = (self.recent.len() + kept.len()).saturating_sub(WINDOW);
         self.recent.drain(..surplus.min(self.recent.len()));
         self.recent.extend_from_slice(kept);
+    }
+
+    /// What it knows of the stream.
+    pub(super) fn recent(&self) -> &[u8] {
+        &self.recent
+    }
+
+    /// Knows only that of the stream: what came later passes again.
+    pub(super) fn go_back_to(&mut self, recent: Vec<u8>) {
+        self.recent = recent;
     }
 
     /// Which of the prompt's tags a tag could be that stands here.
@@ -122,6 +132,25 @@ fn opening_tags(prompt: &str) -> Vec<PromptTag> {
     let mut tags = Tags::default();
     tags.feed(prompt.as_bytes(), &mut note);
     tags.finish(&mut note);
+    found
+}
+
+/// What a tag of the prompt holds: all up to the next closing tag, and when that stands inside a
+/// JSON string, the whole value as well.
+fn templates(behind: &str) -> Vec<String> {
+    let mut json = JsonText::START;
+    let mut from = 0;
+    let mut found = Vec::new();
+    for (at, _) in behind.match_indices("</result") {
+        json.read(&behind.as_bytes()[from..at]);
+        from = at;
+        if found.is_empty() || json.is_whole() {
+            found.push(behind[..at].to_owned());
+        }
+        if !json.is_in_string() {
+            break;
+        }
+    }
     found
 }
 

@@ -10,6 +10,7 @@
 mod echo;
 mod escapes;
 mod handover;
+mod json_text;
 mod plain;
 mod scan;
 mod tag;

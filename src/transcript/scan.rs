@@ -6,12 +6,22 @@
 //! * an opening tag that prose only mentions is never closed, and the pair behind it counts;
 //! * a pair that is followed by another one was a draft;
 //! * an opening tag that nothing closes makes the output malformed only when there is no pair.
+//!
+//! A tag inside a JSON string is text. That needs proof: what stands between an opening tag and a
+//! closing one outside of strings is one whole JSON value, bare or in a fence. Until then the tags
+//! in its strings are put off; when it turns out to be no JSON (a quote too many, a line that
+//! breaks inside a string, the end), it is read again from the first of them, and they count. So
+//! a mistake in something that looks like JSON loses no pair that is there without this rule.
+//!
+//! Reading again takes linear time: of two readings, one begun inside a string of the other, every
+//! tag stands outside of the strings of one and ends it.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::echo::Echo;
 use super::escapes::Stripper;
+use super::json_text::JsonText;
 use super::tag::{Piece, Tags};
 use crate::model::{Extract, ResultSource};
 
@@ -60,6 +70,8 @@ impl Scanner {
                 tag_id: settings.tag_id.map(str::to_owned),
                 echo: Echo::new(settings.prompt.unwrap_or_default(), settings.tag_id),
                 open: VecDeque::new(),
+                json: JsonText::BROKEN,
+                quoted: None,
                 too_large: 0,
                 buffer: Vec::new(),
                 base: 0,
@@ -84,7 +96,7 @@ impl Scanner {
         self.pairs.verdict()
     }
 
-    /// How many bytes it keeps: at most three times the limit, and some.
+    /// How many bytes it keeps: at most four times the limit, and some.
     pub fn buffered(&self) -> usize {
         let found = match &self.pairs.found {
             Found::Kept(content) => content.capacity(),
@@ -115,6 +127,14 @@ struct Open {
     echoes: Vec<usize>,
 }
 
+/// The first tag that was taken for a part of a JSON string.
+#[derive(Clone, Debug)]
+struct Quoted {
+    at: usize,
+    /// What the echo knew there.
+    recent: Vec<u8>,
+}
+
 #[derive(Clone, Debug)]
 struct Pairs {
     limit_bytes: usize,
@@ -122,6 +142,9 @@ struct Pairs {
     echo: Echo,
     /// The outermost first.
     open: VecDeque<Open>,
+    /// What the innermost holds so far. No other can be JSON: it holds a tag.
+    json: JsonText,
+    quoted: Option<Quoted>,
     /// How many opening tags, outside of those, have more than the limit behind them.
     too_large: usize,
     /// The stream from the outermost opening tag on; positions in the stream start at `base`.
@@ -133,10 +156,48 @@ struct Pairs {
 impl Pairs {
     fn piece(&mut self, piece: &Piece<'_>) {
         match piece {
-            Piece::Text(text) => self.keep(text),
+            Piece::Text(text) => {
+                self.json.read(text);
+                self.keep(text);
+                if self.json.is_broken() {
+                    self.read_again();
+                }
+            }
+            Piece::Open { written, .. } | Piece::Close { written } if self.is_quoted(written) => {
+                self.put_off(written);
+            }
+            Piece::Close { written } if self.json.is_whole() => self.closed(written),
+            Piece::Open { .. } | Piece::Close { .. } if self.quoted.is_some() => {
+                self.read_again();
+                self.piece(piece);
+            }
             Piece::Open { written, id } => self.opened(written, *id),
             Piece::Close { written } => self.closed(written),
         }
+    }
+
+    /// Whether a tag begins and ends inside the same JSON string.
+    fn is_quoted(&self, written: &[u8]) -> bool {
+        let mut behind = self.json;
+        behind.read(written);
+        self.json.is_in_string() && behind.is_in_string()
+    }
+
+    fn put_off(&mut self, written: &[u8]) {
+        let at = self.end();
+        self.quoted.get_or_insert_with(|| Quoted { at, recent: self.echo.recent().to_vec() });
+        self.keep(written);
+    }
+
+    /// The innermost holds no JSON, so the tags that were put off count after all.
+    fn read_again(&mut self) {
+        self.json = JsonText::BROKEN;
+        let Some(quoted) = self.quoted.take() else { return };
+        let text = self.buffer.split_off(quoted.at - self.base);
+        self.echo.go_back_to(quoted.recent);
+        let mut tags = Tags::default();
+        tags.feed(&text, &mut |piece| self.piece(&piece));
+        tags.finish(&mut |piece| self.piece(&piece));
     }
 
     /// Where the stream has got to.
@@ -160,11 +221,14 @@ impl Pairs {
         self.keep(written);
         if counts || !self.open.is_empty() {
             self.open.push_back(Open { at: self.end(), counts, echoes });
+            self.json = JsonText::START;
             self.enforce_limits();
         }
     }
 
     fn closed(&mut self, written: &[u8]) {
+        self.json = JsonText::BROKEN;
+        self.quoted = None;
         if let Some(open) = self.open.pop_back() {
             let content = &self.buffer[open.at - self.base..];
             if self.is_real(&open) && !self.echo.repeats(content) {
@@ -185,7 +249,15 @@ impl Pairs {
         open.counts && !self.echo.is_echo(&open.echoes, content)
     }
 
+    /// While tags are put off the outer ones may be too large: those tags could close them.
     fn enforce_limits(&mut self) {
+        if self.quoted.is_some() {
+            let innermost = self.open.back().map_or(self.base, |open| open.at);
+            if self.end() - innermost > self.limit_bytes {
+                self.read_again();
+            }
+            return;
+        }
         while let Some(outermost) = self.open.front() {
             let fits = self.end() - outermost.at <= self.limit_bytes;
             if fits && self.open.len() <= DEPTH_MAX {
@@ -218,6 +290,9 @@ impl Pairs {
     }
 
     fn verdict(mut self) -> Extract {
+        while self.quoted.is_some() {
+            self.read_again();
+        }
         let unclosed = self.too_large > 0 || self.open.iter().any(|open| self.is_real(open));
         if let Found::Buffered(_) = self.found {
             self.forget_before(self.end());

@@ -1,5 +1,7 @@
 //! The fixed rules of design §5, each as an agent might break them.
 
+mod quoted;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -361,6 +363,12 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
         "P",
         "_",
         "id=",
+        "{",
+        "}",
+        "\"",
+        ":",
+        ",",
+        "[\"",
     ]);
     let piece = prop_oneof![
         4 => words.prop_map(|word| word.as_bytes().to_vec()),

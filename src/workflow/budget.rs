@@ -172,7 +172,9 @@ impl Run {
         #[expect(clippy::cast_precision_loss, reason = "amounts of money that people have")]
         let over_cost = budget.cost_usd.zip(used.cost_microusd).and_then(|(most, used)| {
             let (used, most) = (used as f64 / 1e6, most + cost as f64 / 1e6);
-            (used >= most).then(|| format!("{used:.2} of {most:.2} dollars"))
+            // Less than a dollar is told in smaller parts, or 0.0123 of 0.01 would look the same.
+            let digits = if most < 1.0 { 4 } else { 2 };
+            (used >= most).then(|| format!("{used:.digits$} of {most:.digits$} dollars"))
         });
         let over: Vec<String> = over_tokens.into_iter().chain(over_cost).collect();
         // Who had it go on without an answer has answered.

@@ -42,6 +42,7 @@ mod settle;
 mod slots;
 mod spawn;
 mod standing;
+mod still;
 mod stopping;
 mod sub_plan;
 mod taking_up;

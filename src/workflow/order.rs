@@ -121,6 +121,7 @@ fn agent_prompt(
         previous: state.error.as_ref().map(|error| (state.n, error)),
         told: &tools::told(run, plan),
         result: order.result,
+        terminal: order.terminal,
         tag: typed.then(|| order.token.tag()),
     }))
 }

@@ -10,6 +10,26 @@ use crate::plan::{self, Work};
 
 use super::{Action, Run, Task, Workflow, failover};
 
+impl Run {
+    /// Whether a person may pause it. A run that is paused already can still be stopped, unless it
+    /// asks what to do; one that waits for a usage limit can be kept from going on by itself.
+    pub fn can_pause(&self, stop: bool) -> bool {
+        match self.state {
+            RunState::Running => true,
+            RunState::Paused => {
+                self.why.as_deref() == Some(LIMIT) || (stop && !self.asks_about_failures())
+            }
+            RunState::Initializing
+            | RunState::Planning
+            | RunState::AwaitingApproval
+            | RunState::Completing
+            | RunState::Completed
+            | RunState::Failed
+            | RunState::Cancelled => false,
+        }
+    }
+}
+
 impl Workflow {
     /// Starts nothing more, and stops what runs if that is wanted.
     pub(super) fn pause(
@@ -21,20 +41,8 @@ impl Workflow {
         out: &mut Vec<Action>,
     ) {
         let Some(run) = self.runs.get(id) else { return };
-        let again = stop && !stops(run.why.as_deref()) && !run.asks_about_failures();
-        let by_limit = run.why.as_deref() == Some(LIMIT);
-        let may = match run.state {
-            RunState::Running => !run.winding_down(),
-            RunState::Paused => again || by_limit,
-            RunState::Initializing
-            | RunState::Planning
-            | RunState::AwaitingApproval
-            | RunState::Completing
-            | RunState::Completed
-            | RunState::Failed
-            | RunState::Cancelled => false,
-        };
-        if !may {
+        let is_so = run.winding_down() || stops(run.why.as_deref());
+        if is_so || !run.can_pause(stop) {
             return;
         }
         let why = match (by_parent, stop) {
@@ -67,11 +75,17 @@ impl Workflow {
         }
         self.record(now, id, RunFact::Moved { state: RunState::Running, why: None }, out);
         self.lift_budgets(now, id, out);
-        for child in self.runs[id].children() {
-            let by_parent = self.runs.get(&child).and_then(|child| child.why.as_deref());
-            if matches!(by_parent, Some(PARENT | PARENT_STOP)) {
-                self.resume(now, &child, out);
-            }
+    }
+
+    /// Goes on with a run that was paused with its parent when that goes on, whatever made it.
+    pub(super) fn leave_with_parent(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id).filter(|run| run.state == RunState::Paused) else {
+            return;
+        };
+        let by_parent = matches!(run.why.as_deref(), Some(PARENT | PARENT_STOP));
+        let parent = run.submission.parent.as_ref().and_then(|parent| self.runs.get(&parent.run));
+        if by_parent && parent.is_some_and(|parent| parent.state == RunState::Running) {
+            self.resume(now, id, out);
         }
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Parts<'a> {
     pub(super) told: &'a Told,
     /// How the result is to be handed back.
     pub(super) result: ResultRule,
+    /// Whether the agent has a terminal, where it waits for a person when its work is done.
+    pub(super) terminal: bool,
     /// The letters of the result tag, for prompts that are typed and thus echoed.
     pub(super) tag: Option<&'a str>,
 }
@@ -120,6 +122,16 @@ fn output_format(parts: &Parts<'_>) -> String {
 
 fn interface(parts: &Parts<'_>) -> String {
     match parts.result {
+        // On a terminal nobody reads what is only printed, and the agent would wait for ever.
+        ResultRule::Tag if parts.terminal => {
+            let id = parts.tag.map_or_else(String::new, |tag| format!(" id=\"{tag}\""));
+            format!(
+                "When you are done, hand the result in with `muxvisor submit FILE` \
+                 (`$MUXVISOR_PROGRAM` is that program where it is not found). That ends your \
+                 session. Only if you cannot, print it once, between `<result{id}>` and \
+                 `</result>`, and end the session yourself."
+            )
+        }
         ResultRule::Tag => {
             let id = parts.tag.map_or_else(String::new, |tag| format!(" id=\"{tag}\""));
             format!(

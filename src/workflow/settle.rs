@@ -46,6 +46,7 @@ impl Workflow {
         self.gather(now, id, out);
         self.stop_late(now, id, out);
         self.leave_limit(now, id, out);
+        self.leave_with_parent(now, id, out);
         self.look_at_children(now, id, out);
         self.look_at_clocks(now, id, out);
         self.follow_hooks(now, id, out);

@@ -1,7 +1,6 @@
 //! One task of a run: where it stands, and what came of it. What moves it is in `moves.rs`.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use super::census::Seen;
 use crate::model::{
@@ -41,8 +40,6 @@ pub struct Task {
     pub skip: Option<SkipReason>,
     /// The run that it waits for, if it is one.
     pub child: Option<RunId>,
-    /// How long its run was paused meanwhile, which its time limits do not count.
-    pub(super) paused: Duration,
     /// The places of the agents that had an attempt at it.
     pub(super) tried: BTreeSet<usize>,
     /// Failures that count against the retries of the present agent.
@@ -66,7 +63,6 @@ impl Task {
             reason: StartReason::First,
             not_before: None,
             since: None,
-            paused: Duration::ZERO,
             queued: None,
             started: None,
             ended: None,

@@ -31,10 +31,13 @@ pub(super) fn told(run: &Run, plan: &plan::Task) -> Told {
 }
 
 fn verbs(run: &Run, plan: &plan::Task) -> Vec<String> {
-    [spawn(run, plan), messages(run, plan), notes(run, plan), actions(plan)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let verbs = [spawn(run, plan), messages(run, plan), notes(run, plan), actions(plan)];
+    let mut verbs: Vec<String> = verbs.into_iter().flatten().collect();
+    // Some programs run commands in a login shell, which has a `PATH` of its own.
+    if !verbs.is_empty() {
+        verbs.push("Where `muxvisor` is not found, call `$MUXVISOR_PROGRAM`.".to_owned());
+    }
+    verbs
 }
 
 fn spawn(run: &Run, plan: &plan::Task) -> Option<String> {

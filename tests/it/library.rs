@@ -93,6 +93,30 @@ fn a_plan_is_run_by_its_name() {
     assert!(said.code == 2 && said.err.contains("did you mean `deal-review`?"), "{said:?}");
 }
 
+/// Agents that cost money do not take over from demo agents because a word was forgotten.
+#[test]
+fn a_demo_stays_one_when_its_plan_is_edited() {
+    let scene = Scene::new();
+    let plan = |text: &str| {
+        let text = format!(
+            "plan = \"p\"\ngoal = \"g\"\napproval = \"none\"\n[agent.real]\ncommand = [\"false\"]\n\
+             [[task]]\nid = \"a\"\nagent = \"real\"\nretries = 0\ndescription = \"{text}\"\n"
+        );
+        scene.file("plan.toml", &text).to_str().expect("text").to_owned()
+    };
+    let file = plan("Do it.");
+    let mut command = scene.command(&["run", &file, "--demo", "--json"]);
+    command.env("MUXVISOR_DEMO_PACE", "0");
+    assert_eq!(scene.begin_command(command).end().code, 0);
+    let run = scene.read(&["runs", "--json"])["runs"][0]["run"].as_str().expect("one").to_owned();
+    let file = plan("Do it well.");
+    let retry = ["retry", run.as_str(), "--plan", file.as_str()];
+    let said = scene.ask(&retry);
+    assert!(said.code == 2 && said.err.contains("say `--demo` again"), "{said:?}");
+    assert_eq!(scene.ask(&[retry.as_slice(), &["--demo"]].concat()).code, 0);
+    assert_eq!(scene.call(&["wait", &run]).code, 0);
+}
+
 /// Features A1–A5 and A10: an agent drafts a plan, which is checked, kept and shown, and not run.
 #[test]
 fn a_plan_is_drafted_and_not_run() {

@@ -3,6 +3,7 @@
 mod activity;
 mod agents;
 mod architecture;
+mod asking;
 mod cli;
 mod cli_autostart;
 mod cli_follow;
@@ -29,6 +30,7 @@ mod library;
 mod manners;
 mod maps;
 mod mistakes;
+mod person;
 mod plans;
 mod plans_compiled;
 mod plans_of_any_kind;

@@ -66,6 +66,16 @@ fn results_are_found_where_they_stand_and_nowhere_else() {
             "echo '<result>a <result>b</result> c</result>'",
             json!("a <result>b</result> c"),
         ),
+        (
+            "quoted",
+            "echo '<result>{\"note\": \"write </result> at the end\"}</result>'",
+            json!("{\"note\": \"write </result> at the end\"}"),
+        ),
+        (
+            "quoted-badly",
+            "echo '<result>{\"a\": \"open </result> as \"said\": <result>{\"b\": 1}</result>'",
+            json!("{\"b\": 1}"),
+        ),
         ("bytes", r"printf '<result>a\377b\303\251</result>'", json!("a\u{fffd}bé")),
         ("error-stream", "echo '<result>aside</result>' >&2", json!("aside")),
         ("unclosed", "echo '<result>I was cut'", json!("malformed")),

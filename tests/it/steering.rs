@@ -149,6 +149,9 @@ fn a_plan_can_be_adjusted() {
     let wrong = scene.file("wrong.toml", "plan = 3");
     let wrong = scene.call(&["decide", &run, "adjust", "--plan", path(&wrong)]);
     assert_eq!(wrong.code, 2, "{wrong:?}");
+    let other = scene.file("other.toml", &with("true").replacen("plan = ", "plan = 'other' #", 1));
+    let other = scene.call(&["decide", &run, "adjust", "--plan", path(&other)]);
+    assert!(other.code == 2 && other.stderr.contains("not `other`"), "{other:?}");
     let edited = scene.file("edited.toml", &with("true"));
     let said = scene.read(&["decide", &run, "adjust", "--plan", path(&edited), "--json"]);
     assert_eq!(said["again"], json!(["a", "b", "c", "after"]), "{said}");
@@ -177,6 +180,9 @@ fn tasks_are_approved_by_name() {
     let several = scene.call(&["approve", &run]);
     assert_eq!(several.code, 2, "{several:?}");
     assert!(several.stderr.contains("2 questions are open"), "{several:?}");
+    let wrong = scene.call(&["approve", &format!("{run}/frist")]);
+    assert!(wrong.stderr.contains("asks no `frist`, but `first`, `second`"), "{wrong:?}");
+    assert_eq!(show(&scene, &run)["tasks"][0]["agent"], "approve", "its kind, as nobody does it");
     let why = scene.call(&["why", &format!("{run}/first")]);
     assert!(
         why.stdout.contains("waits for a person: Ship it?")

@@ -118,6 +118,17 @@ fn a_budget_that_is_used_up_asks() {
     assert_eq!(bench.asks().len(), 2);
 }
 
+/// Less than a dollar is told so that what was used and what was allowed differ.
+#[test]
+fn a_small_budget_is_told_in_small_parts() {
+    let cost = Budget { cost_usd: Some(0.002), tokens: None, on_exceed: OnExceed::Pause };
+    let mut bench = bench(&with_budget(cost));
+    bench.spend("a", used(1_000, 102));
+    bench.succeed("a", json!("x"));
+    let question = &bench.asks()[0].question;
+    assert!(question.contains("0.0020 of 0.0020 dollars"), "{question}");
+}
+
 /// Features K7, K12: each `continue` allows as much again from what was used by then, however much
 /// that was; so does going on. `accept` ends the run with what there is, also when it is taken up
 /// again.

@@ -77,6 +77,18 @@ fn a_typed_prompt_names_the_tag_of_its_attempt() {
     assert!(prompt(&bench, "a").contains(&tag), "{}", prompt(&bench, "a"));
 }
 
+/// An agent on a terminal stays when it has printed its result, so it is told to hand it in first.
+#[test]
+fn an_agent_on_a_terminal_is_told_to_hand_in_its_result() {
+    let text = "plan = \"p\"\ngoal = \"g\"\n[agent.tui]\ncommand = [\"tui\", \"{prompt}\"]\nmode = \"tui\"\n\
+        [[task]]\nid = \"a\"\nagent = \"tui\"\ndescription = \"x\"\n";
+    let prompt = prompt(&Bench::of(text), "a");
+    let (submit, tag) = (prompt.find("`muxvisor submit FILE`"), prompt.find("`<result>`"));
+    assert!(submit.is_some() && submit < tag, "{prompt}");
+    assert!(prompt.contains("ends your session"), "{prompt}");
+    assert!(prompt.contains("$MUXVISOR_PROGRAM"), "a login shell may have another PATH: {prompt}");
+}
+
 /// The last lines are kept, at most forty, and never in the middle of a character.
 #[test]
 fn a_long_tail_is_cut_at_its_beginning() {
@@ -101,6 +113,7 @@ fn a_long_tail_is_cut_at_its_beginning() {
         handover: None,
         told: &super::super::tools::Told::default(),
         result: crate::model::ResultRule::Tag,
+        terminal: false,
         tag: None,
     };
     let prompt = super::super::prompt::render(&parts);

@@ -5,6 +5,8 @@ const WORDS: &[&[u8]] = &[
     b"<result>",
     b"</result>",
     b"<result id=\"k7f3\">",
+    b"<result>{\"a\": \"",
+    b"\"}</result>",
     b"<",
     b">",
     b"\x1b[31m",

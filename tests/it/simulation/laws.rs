@@ -6,7 +6,7 @@ use muxvisor::model::{
     AttemptFact, AttemptId, AttemptRow, Desired, Entry, Extract, Fact, InstanceRow, InstanceState,
     Moment, Order, Outcome, Owner, ResultRule, RunFact, StartReason, StopCause,
 };
-use muxvisor::plan::{OutputAs, Plan};
+use muxvisor::plan::OutputAs;
 use muxvisor::policy::{Agent, Group};
 use muxvisor::supervisor::InstanceRequest;
 use serde_json::Value;
@@ -112,7 +112,6 @@ impl Laws {
         shims: &Shims,
         agents: &BTreeMap<String, Agent>,
         groups: &[Group],
-        plan: &Plan,
     ) {
         for entry in entries {
             self.ranks.look(entry, groups);
@@ -132,11 +131,11 @@ impl Laws {
                     }
                     the_budget_holds(entry.at, row, agents);
                 }
-                Fact::Run { fact: RunFact::TaskSucceeded { task, attempt, output }, .. } => {
+                Fact::Run { run, fact: RunFact::TaskSucceeded { task, attempt, output } } => {
                     // A person's yes, or an event.
                     let Some(attempt) = attempt.as_ref() else { continue };
-                    let report =
-                        plan.task(task).map(|task| task.output_as) == Some(OutputAs::Report);
+                    let known = ledger.bonds.task(run, task);
+                    let report = known.map(|task| task.output_as) == Some(OutputAs::Report);
                     the_result_is_true(attempt, &output.value, report, shims);
                 }
                 Fact::Attempt { attempt, fact: AttemptFact::Stopping { cause } } => {
