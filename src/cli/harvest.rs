@@ -190,12 +190,19 @@ impl Harvest {
     }
 
     fn names(&self, statuses: &[&str]) -> String {
-        let names: Vec<String> = self
-            .tasks()
-            .filter(|task| statuses.contains(&task.status.as_str()))
-            .map(Task::name)
-            .collect();
-        names.join(", ")
+        let all: Vec<&Task> =
+            self.tasks().filter(|task| statuses.contains(&task.status.as_str())).collect();
+        let whole = |id: &str| all.iter().any(|task| task.item_key.is_none() && task.task_id == id);
+        let items = |id: &str| {
+            all.iter().filter(|task| task.item_key.is_some() && task.task_id == id).count()
+        };
+        // Items whose task is named stand behind it as a number.
+        let named = all.iter().filter(|task| task.item_key.is_none() || !whole(&task.task_id));
+        let name = |task: &&&Task| match (&task.item_key, items(&task.task_id)) {
+            (None, count @ 1..) => format!("{} ({count} of its items)", task.name()),
+            (None, 0) | (Some(_), _) => task.name(),
+        };
+        named.map(|task| name(&task)).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -209,12 +216,17 @@ impl Task {
     }
 
     fn line(&self, voice: Voice) -> String {
-        let agent = self.plugin_used.as_deref().unwrap_or("command");
+        // What has no attempts is done by the daemon, a person or an event.
+        let by = match (&self.plugin_used, self.attempt_number) {
+            (Some(agent), _) => format!("{agent}, "),
+            (None, 1..) => "command, ".to_owned(),
+            (None, 0) => String::new(),
+        };
         let tries = match self.attempt_number {
             0 | 1 => String::new(),
             n => format!(", {n} attempts"),
         };
-        let work = format!("({agent}, {}{tries})", span(self.duration_ms));
+        let work = format!("({by}{}{tries})", span(self.duration_ms));
         let why = self.error.as_ref().map_or("", |error| error.message.as_str());
         match self.status.as_str() {
             "success" => format!("{} {} {work}", voice.paint(Colour::Green, "✔"), self.name()),
@@ -276,6 +288,29 @@ mod tests {
         // Feature K21: what there is, when nothing of that came.
         assert_eq!(result(&["b"]), result(&["a", "c"]));
         assert!(result(&["a", "b"]).unwrap().starts_with("## a"), "one of two is named");
+    }
+
+    /// Features K20, O7: a map that failed is told once, with how many of its items did; what had no
+    /// attempt was no command.
+    #[test]
+    fn a_failed_map_is_named_once() {
+        let task = |key: Value, n: u32| {
+            json!({"task_id": "work", "item_key": key, "status": "failed", "plugin_used": null,
+                   "attempt_number": n, "duration_ms": 1250, "output": null,
+                   "error": {"kind": "exit", "message": "no"}})
+        };
+        let tasks = [task(Value::Null, 0), task(json!("a"), 1), task(json!("b"), 1)];
+        let document = json!({"execution_results": {
+            "plan_id": "PLAN-2026-11-21-001", "status": "failed", "duration_ms": 1,
+            "phases": [{"phase_id": "p", "status": "failed", "tasks": tasks}],
+            "summary": {"total_tasks": 3, "successful": 0, "failed": 3, "skipped": 0},
+        }});
+        let harvest = Harvest::of(&document).unwrap();
+        let seen = harvest.summary(voice());
+        assert!(seen.contains("Failed tasks: [work (2 of its items)]."), "{seen}");
+        let tasks = harvest.tasks_text(voice());
+        assert!(tasks.contains("✘ work (1.2s): no"), "{tasks}");
+        assert!(tasks.contains("✘ work[a] (command, 1.2s): no"), "{tasks}");
     }
 
     /// Features O6, K11 and K20.

@@ -49,6 +49,8 @@ impl Workflow {
         if let Some(agent) = run.task(&task).and_then(|task| task.agent.as_deref()) {
             self.standings.ended(now, agent, outcome);
         }
+        self.note_unknown_usage(id, &task, &report, out);
+        let run = self.runs.get(id).expect("its task was found");
         let fact = if outcome == Outcome::Success {
             let output = Output::of(output_value(run, &task, &report));
             RunFact::TaskSucceeded { task, attempt: Some(report.attempt), output }

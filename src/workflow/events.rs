@@ -270,7 +270,7 @@ impl Workflow {
             return;
         };
         let fact = if expiry.then == "skip" {
-            RunFact::TaskSkipped { task: task.clone(), reason: SkipReason::Upstream }
+            RunFact::TaskSkipped { task: task.clone(), reason: SkipReason::Expired }
         } else {
             let seconds = expiry.after_ms / 1000;
             let message = format!("the event `{event}` did not come in {seconds} s");

@@ -116,6 +116,8 @@ pub struct Workflow {
     /// Budgets that were told to be used up, by run and task. Lost with the daemon, which then
     /// tells once more.
     warned: BTreeSet<(RunId, Option<TaskId>)>,
+    /// Agents whose use a budget does not count, which was told of their runs. Lost likewise.
+    mute: BTreeSet<(RunId, String)>,
 }
 
 /// A run that cannot be taken up again.
@@ -149,6 +151,7 @@ impl Workflow {
             wake: None,
             lookups: cache::Lookups::default(),
             warned: BTreeSet::new(),
+            mute: BTreeSet::new(),
         }
     }
 

@@ -63,6 +63,8 @@ fn a_wait_for_an_event_can_expire() {
         assert_eq!(bench.workflow.next_deadline(), Some(Moment(6_000)));
         bench.pass(5_000);
         assert_eq!(bench.task("a").state, state);
+        let why = (then == "skip").then_some(SkipReason::Expired);
+        assert_eq!(bench.task("a").skip, why, "nothing above it is missing");
     }
 }
 
