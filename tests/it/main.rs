@@ -44,6 +44,7 @@ mod scene;
 mod schema;
 mod shim;
 mod shipped;
+mod shipped_shapes;
 mod simulation;
 mod soak;
 mod stage;
