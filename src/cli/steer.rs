@@ -10,7 +10,7 @@ use super::reading::{Look, PlanFile, input, inputs};
 use crate::control::steer::{AnswerReply, EmitReply, RetryReply};
 use crate::control::view::RunReply;
 use crate::control::{Failure, Request, Submit};
-use crate::model::RunId;
+use crate::model::{RunId, RunState};
 
 /// What to pause.
 #[derive(Debug, clap::Args)]
@@ -206,17 +206,26 @@ fn again(desk: &Desk, request: &Request) -> Result<u8, Failure> {
         desk.voice.document(&seen)?;
         return Ok(COMPLETED);
     }
-    let names: Vec<&str> = seen.again.iter().map(crate::model::TaskId::as_str).collect();
     let edited = matches!(request, Request::Retry { plan: Some(_), .. });
+    desk.voice.say(&told_again(&seen, edited));
+    Ok(COMPLETED)
+}
+
+/// What is done again, and what a person may do about it next.
+fn told_again(seen: &RetryReply, edited: bool) -> String {
+    let names: Vec<&str> = seen.again.iter().map(crate::model::TaskId::as_str).collect();
     let what = match names.as_slice() {
         [] if edited => "it goes on with the edited plan, and nothing is done again".to_owned(),
         [] => "nothing is done again".to_owned(),
         names => format!("{} done again", names.join(", ")),
     };
-    let run = &seen.run;
-    desk.voice
-        .say(&format!("{run} is {}: {what}; `muxvisor wait {run}` waits for its end", seen.state));
-    Ok(COMPLETED)
+    let RetryReply { run, state, .. } = seen;
+    let next = match (*state == RunState::Paused, state.is_end()) {
+        (true, _) => format!("`muxvisor resume {run}` goes on"),
+        (_, true) => format!("`muxvisor show {run}` says how it went"),
+        (_, false) => format!("`muxvisor wait {run}` waits for its end"),
+    };
+    format!("{run} is {state}: {what}; {next}")
 }
 
 /// The edited plan as it is sent; the daemon checks it, because it knows the run's inputs.
@@ -257,4 +266,25 @@ pub(crate) fn emit(args: &Emit, desk: &Desk) -> Result<u8, Failure> {
         (false, false) => format!("{} is emitted", seen.event),
     });
     Ok(COMPLETED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_next_fits_the_state() {
+        let told = |state, edited| {
+            let run = RunId::parse("PLAN-2026-11-21-001").unwrap();
+            told_again(&RetryReply { run, state, again: Vec::new() }, edited)
+        };
+        assert!(told(RunState::Paused, true).contains("with the edited plan"));
+        for (state, next) in [
+            (RunState::Paused, "`muxvisor resume PLAN-2026-11-21-001` goes on"),
+            (RunState::Running, "`muxvisor wait PLAN-2026-11-21-001` waits for its end"),
+            (RunState::Failed, "`muxvisor show PLAN-2026-11-21-001` says how it went"),
+        ] {
+            assert!(told(state, false).ends_with(next), "{}", told(state, false));
+        }
+    }
 }
