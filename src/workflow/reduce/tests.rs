@@ -22,7 +22,7 @@ fn concat(sort_by: Option<&str>) -> Reducer {
     Reducer::Concat { sort_by: sort_by.map(str::to_owned) }
 }
 
-/// Feature C12: lists are joined, other values are entries, and the order is stable.
+/// Features C12, L7: lists are joined, other values are entries, and the order is stable.
 #[test]
 fn concat_joins_lists_and_sorts_by_a_field() {
     let parts = json!([[{ "n": 2, "s": 1 }], [], { "n": 1 }, [{ "n": 3 }, { "n": 2, "s": 2 }]]);

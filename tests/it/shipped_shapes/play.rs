@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 
 use muxvisor::model::{
-    AttemptEnd, Mint, Moment, Order, Outcome, Owner, ResultSource, RunFact, RunId, TaskId, Fact,
+    AttemptEnd, Fact, Mint, Moment, Order, Outcome, Owner, ResultSource, RunFact, RunId, TaskId,
 };
 use muxvisor::plan::{OutputAs, Plan, Work};
 use muxvisor::workflow::{Action, Event, Workflow};
@@ -116,10 +116,7 @@ impl Player<'_> {
     fn name(&mut self, task: &TaskId) -> String {
         let Some((map, _)) = task.as_str().split_once('[') else { return task.to_string() };
         let before = self.names.values().filter(|it| it.starts_with(&format!("{map}["))).count();
-        self.names
-            .entry(task.to_string())
-            .or_insert_with(|| format!("{map}[{before}]"))
-            .clone()
+        self.names.entry(task.to_string()).or_insert_with(|| format!("{map}[{before}]")).clone()
     }
 
     fn start(&mut self, order: Order) {
@@ -221,7 +218,11 @@ fn sample(schema: &Value, path: &str, task: &str) -> Value {
     if let Some(fields) = schema["properties"].as_object() {
         let each = fields.iter().map(|(name, of)| {
             // What is in a list is known by its own field; what is in a table by the way to it.
-            let inner = if path.ends_with("[]") { format!("{task}.{name}") } else { format!("{path}.{name}") };
+            let inner = if path.ends_with("[]") {
+                format!("{task}.{name}")
+            } else {
+                format!("{path}.{name}")
+            };
             (name.clone(), sample(of, &inner, task))
         });
         return Value::Object(each.collect::<Map<_, _>>());

@@ -13,7 +13,8 @@ pub(super) fn of(plan: &Plan) -> String {
         None => writeln!(out, ": {} at once", plan.max_parallel),
     };
     for phase in &plan.phases {
-        let _ = write!(out, "phase {} {:?}, {}", phase.id, phase.mode, phase.on_partial_failure.word());
+        let _ =
+            write!(out, "phase {} {:?}, {}", phase.id, phase.mode, phase.on_partial_failure.word());
         if !phase.depends_on.is_empty() {
             let _ = write!(out, ", after {}", phase.depends_on.join(", "));
         }
@@ -23,8 +24,11 @@ pub(super) fn of(plan: &Plan) -> String {
         let tasks: Vec<&str> = phase.tasks.iter().map(|id| id.as_str()).collect();
         let _ = writeln!(out, ": {}", tasks.join(" "));
     }
+    let shown = muxvisor::plan::show_json(plan)["subtasks"].take();
     for task in &plan.tasks {
-        describe(&mut out, task);
+        let of = |it: &&Value| it["id"] == task.id.as_str();
+        let when = shown.as_array().and_then(|all| all.iter().find(of)?["when"].as_str());
+        describe(&mut out, task, when);
     }
     for trigger in &plan.on {
         let _ = writeln!(out, "on {} starts {}", trigger.event, file(&trigger.start.path));
@@ -32,7 +36,7 @@ pub(super) fn of(plan: &Plan) -> String {
     out
 }
 
-fn describe(out: &mut String, task: &Task) {
+fn describe(out: &mut String, task: &Task, when: Option<&str>) {
     let _ = writeln!(out, "\ntask {}: {}", task.id, who(task));
     let mut line = |what: &str, text: &str| {
         let _ = writeln!(out, "  {what} {text}");
@@ -40,12 +44,15 @@ fn describe(out: &mut String, task: &Task) {
     if let Some(role) = &task.role {
         line("as", role);
     }
-    if let Some(condition) = &task.when {
-        line("when", &json(condition));
+    if let Some(condition) = when {
+        line("when", condition);
     }
     if let Some(items) = &task.for_each {
         let over = value(&items.over);
-        line("for each of", &format!("{over}, {:?}, at least {:?}", items.partition, items.min_success));
+        line(
+            "for each of",
+            &format!("{over}, {:?}, at least {:?}", items.partition, items.min_success),
+        );
     }
     if let Some(lead) = &task.lead {
         line("leads", &lead.max_workers.to_string());
