@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::health::{Ask, Ticket};
-use crate::model::{AttemptId, Fact, Moment, Order, Owner, Submission};
+use crate::model::{AttemptId, CacheQuestion, Fact, Moment, Order, Owner, Submission};
 use crate::supervisor::{self, Answer, News, Supervisor};
 use crate::workflow::{self, Workflow};
 
@@ -17,6 +17,9 @@ pub struct Turn {
     pub effects: Vec<Effect>,
     /// Runs to be given an id and handed in, in the same commit.
     pub submits: Vec<Submission>,
+    /// The texts of the notes among the facts that tell of trouble; the others tell of what is
+    /// normal.
+    pub troubles: Vec<String>,
     /// What became of a person's request.
     pub answer: Option<Answer>,
     /// What became of a request about several instances, for each of them.
@@ -57,6 +60,8 @@ pub enum Effect {
     },
     /// Find out how long an attempt has printed nothing.
     AskQuiet(AttemptId),
+    /// Find out whether results of some work are kept.
+    LookUp(Vec<CacheQuestion>),
     /// Close a window unless somebody is looking at it.
     CloseWindow {
         /// Which.
@@ -77,7 +82,8 @@ impl Effect {
             | Effect::TypePrompt { .. }
             | Effect::Sample { .. }
             | Effect::Press { .. }
-            | Effect::AskQuiet(_) => false,
+            | Effect::AskQuiet(_)
+            | Effect::LookUp(_) => false,
         }
     }
 }
@@ -127,6 +133,7 @@ impl Core {
         let mut turn = self.turn(now, Input::Supervisor(supervisor::Event::DeadlineReached));
         let more = self.turn(now, Input::Workflow(workflow::Event::DeadlineReached));
         turn.facts.extend(more.facts);
+        turn.troubles.extend(more.troubles);
         turn.effects.extend(more.effects);
         turn.submits.extend(more.submits);
         turn
@@ -140,7 +147,13 @@ impl Core {
 
 fn supervisor_asks(action: supervisor::Action, turn: &mut Turn, waiting: &mut VecDeque<Input>) {
     match action {
-        supervisor::Action::Record(fact) => turn.facts.push(fact),
+        supervisor::Action::Record(fact) => {
+            // What the supervisor notes of attempts is trouble; runs note what they decide.
+            if let Fact::Noted { text, .. } = &fact {
+                turn.troubles.push(text.clone());
+            }
+            turn.facts.push(fact);
+        }
         supervisor::Action::Launch(order) => turn.effects.push(Effect::Launch(order)),
         supervisor::Action::Stop { attempt } => turn.effects.push(Effect::Stop(attempt)),
         supervisor::Action::Kill { attempt } => turn.effects.push(Effect::Kill(attempt)),
@@ -167,6 +180,7 @@ fn workflow_asks(action: workflow::Action, turn: &mut Turn, waiting: &mut VecDeq
     let event = match action {
         workflow::Action::Record(fact) => return turn.facts.push(fact),
         workflow::Action::Submit(submission) => return turn.submits.push(*submission),
+        workflow::Action::LookUp(asked) => return turn.effects.push(Effect::LookUp(asked)),
         workflow::Action::Order(order) => supervisor::Event::Ordered(order),
         workflow::Action::Stop { attempt, cause } => {
             supervisor::Event::StopAsked { attempt, cause }
@@ -190,4 +204,47 @@ fn heard(news: News) -> Option<Input> {
         | News::Ended { owner: Owner::Instance { .. }, .. } => return None,
     };
     Some(Input::Workflow(event))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AttemptEnd, AttemptId, Mint, Outcome, RunId};
+
+    /// What runs note of themselves is normal; what is noted of attempts is trouble.
+    #[test]
+    fn only_trouble_is_called_trouble() {
+        let settings = supervisor::Settings { keep_success: None, keep_failure: None };
+        let nothing = supervisor::Remembered::default();
+        let mint = Mint::new([1; 32]);
+        let supervisor = Supervisor::recover(Moment(0), settings, nothing, mint).unwrap();
+        let workflow = Workflow::new(1, Mint::new([2; 32]));
+        let mut core = Core { supervisor, workflow };
+        let attempt = AttemptId::new("nobody");
+        let ending = crate::model::Ending {
+            exit: None,
+            extract: crate::model::Extract::Missing,
+            tail: String::new(),
+            log: "log".into(),
+            screen: String::new(),
+            read_at: crate::model::WallTime { ms: 0, offset_s: 0 },
+        };
+        let gone = supervisor::Event::Gone { attempt: attempt.clone(), ending: Box::new(ending) };
+        let turn = core.turn(Moment(1), Input::Supervisor(gone));
+        assert_eq!((turn.facts.len(), turn.troubles.len()), (1, 1));
+        let (run, at) = (RunId::of_day("2026-11-21", 1), Moment(1));
+        let outcome = Outcome::Lost;
+        let end = AttemptEnd {
+            outcome,
+            message: String::new(),
+            code: None,
+            signal: None,
+            source: None,
+            at,
+        };
+        let (then, value, tail, log) = (None, None, String::new(), "log".into());
+        let ended = workflow::Event::AttemptEnded { run, attempt, end, then, value, tail, log };
+        let turn = core.turn(Moment(1), Input::Workflow(ended));
+        assert_eq!((turn.facts.len(), turn.troubles.len()), (1, 0));
+    }
 }

@@ -15,6 +15,7 @@ use crate::ledger::{Ledger, Reader};
 use crate::model::{AttemptId, Entry, Fact, Moment, RunId, ServerMark, ms};
 use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
+use crate::workflow;
 
 use super::asker::Asker;
 use super::door::Door;
@@ -22,6 +23,7 @@ use super::ears::{Ears, Outage};
 use super::log::LogFile;
 use super::notices::Notices;
 use super::standing::Standing;
+use super::summaries::Summaries;
 use super::waiter::Waiter;
 use super::windows::Windows;
 use super::{Core, Effect, Error, Inbox, Incoming, Input, Settings, Turn, scope};
@@ -60,6 +62,8 @@ pub(super) struct Engine {
     /// What agents were denied and is written down.
     pub(super) refusals: BTreeSet<(Option<AttemptId>, &'static str)>,
     pub(super) standing: Standing,
+    /// The items of runs that are over.
+    pub(super) summaries: Arc<Summaries>,
     /// Decided and not yet committed.
     pub(super) pending: Pending,
     /// While the ledger cannot be written.
@@ -174,6 +178,9 @@ impl Engine {
             Incoming::ConfigTouched => self.config_touched(),
             Incoming::Cleanup(cleanup) => self.clean(*cleanup),
             Incoming::Removal => self.file_removed(),
+            Incoming::LookedUp(answers) => {
+                self.decide(Input::Workflow(workflow::Event::LookedUp(answers)));
+            }
             Incoming::Fault(text) => tracing::error!("{text}"),
         }
     }
@@ -189,7 +196,11 @@ impl Engine {
         let wall_ms = self.clock.wall_ms();
         for fact in turn.facts {
             if let Fact::Noted { about, text } = &fact {
-                tracing::warn!("{about}: {text}");
+                if turn.troubles.contains(text) {
+                    tracing::warn!("{about}: {text}");
+                } else {
+                    tracing::info!("{about}: {text}");
+                }
             }
             self.pending.entries.push(Entry { at: now, wall_ms, fact });
         }
@@ -201,8 +212,15 @@ impl Engine {
         self.hand_in(turn.submits);
     }
 
-    /// Writes down something that changes nothing.
+    /// Writes down some trouble that changes nothing.
     pub(super) fn note(&mut self, about: &str, text: String) {
+        let troubles = vec![text.clone()];
+        let fact = Fact::Noted { about: about.to_owned(), text };
+        self.keep_turn(self.clock.now(), Turn { facts: vec![fact], troubles, ..Turn::default() });
+    }
+
+    /// Writes down something normal that changes nothing.
+    pub(super) fn remark(&mut self, about: &str, text: String) {
         let fact = Fact::Noted { about: about.to_owned(), text };
         self.keep_turn(self.clock.now(), Turn { facts: vec![fact], ..Turn::default() });
     }

@@ -1,24 +1,25 @@
 //! Work items: tasks as those see them who look after the work (features N1-N14, rulings Z4, Z15).
 //! Views are made from runs, live ones from memory and others from the ledger.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::control::inside::NotedReply;
 use crate::control::items::{HookReply, ItemView, ItemsReply, ItemsStats, Ticket};
 use crate::control::{Failure, FailureKind, ItemsAsk, Reply, Responder};
-use crate::ledger::Reader;
 use crate::model::{
-    Order, Outcome, Output, ReportKind, RunFact, RunId, TaskError, TaskId, TaskState, WorkReport,
-    ms,
+    Order, Outcome, Output, ReportKind, RunFact, TaskError, TaskId, TaskState, WorkReport, ms,
 };
 use crate::plan::{self, Origin, Work};
 use crate::transcript::value_of;
-use crate::workflow::{self, Run, Task, Workflow};
+use crate::workflow::{self, Run, Task};
 
 use super::archive::Now;
 use super::asker::Speaker;
 use super::engine::Engine;
 use super::refusal::{internal, unknown_target};
+use super::summaries::{Runs, Summary};
 use super::views::shorten;
 use super::{Input, skill};
 
@@ -36,8 +37,9 @@ impl Engine {
             };
         }
         let live: Vec<Run> = self.core.workflow.runs().cloned().collect();
+        let kept = Arc::clone(&self.summaries);
         self.ask_ledger(responder, move |reader, now| {
-            answer(&Runs { live, reader, now }, &ask).unwrap_or_else(Reply::from)
+            answer(&Runs { live, reader, kept: &kept, now }, &ask).unwrap_or_else(Reply::from)
         });
     }
 
@@ -97,7 +99,7 @@ impl Engine {
                 RunFact::TaskFailed { task: task.clone(), attempt: None, error }
             }
         };
-        self.note(run_id.as_str(), format!("item {task} was ended by a person"));
+        self.remark(run_id.as_str(), format!("item {task} was ended by a person"));
         let event = workflow::Event::Said { run: run_id.clone(), facts: vec![fact] };
         self.decide(Input::Workflow(event));
         let now = Now { moment: self.clock.now(), wall_ms: self.clock.wall_ms() };
@@ -173,54 +175,35 @@ fn no_hook(task: &TaskId) -> Failure {
         .hint("`muxvisor hook` runs as the hook of a task: [[task.hook]] run = \"sanity-check\"")
 }
 
-/// Where items come from.
-struct Runs<'a> {
-    live: Vec<Run>,
-    reader: &'a Reader,
-    now: Now,
-}
-
-impl Runs<'_> {
-    /// The newest runs first; only one when it is named.
-    fn all(&self, only: Option<&RunId>) -> Result<Vec<Run>, Failure> {
-        let rows = self.reader.run_rows(false).map_err(internal)?;
-        let wanted = rows.into_iter().map(|row| row.run).filter(|id| only.is_none_or(|o| o == id));
-        let found: Vec<Run> = wanted.take(RUNS_MAX).filter_map(|id| self.run(&id)).collect();
-        match only {
-            Some(only) if found.is_empty() => Err(unknown_target(only.as_str())),
-            Some(_) | None => Ok(found),
-        }
-    }
-
-    fn run(&self, id: &RunId) -> Option<Run> {
-        if let Some(live) = self.live.iter().find(|run| run.id == *id) {
-            return Some(live.clone());
-        }
-        let log = self.reader.run_log(id).ok()??;
-        Workflow::replay(id, &log.entries).ok()
-    }
-}
-
 fn answer(runs: &Runs<'_>, ask: &ItemsAsk) -> Result<Reply, Failure> {
     match ask {
         ItemsAsk::List { run, status, hooks, since_ms } => {
-            let mut items = Vec::new();
-            for run in runs.all(run.as_ref())? {
-                items.extend(run.tasks().map(|(plan, task)| item(&run, plan, task, runs.now)));
-            }
-            items.retain(|item: &ItemView| {
+            let wanted = |item: &&ItemView| {
                 let wanted = status.as_ref().is_none_or(|word| item.status == *word);
                 let new =
                     since_ms.is_none_or(|since| item.started_at_ms.is_some_and(|at| at >= since));
                 wanted && new && item.hook_of.is_some() == *hooks
-            });
+            };
+            let mut items = Vec::new();
+            let mut add =
+                |seen: Arc<Summary>| items.extend(seen.items.iter().filter(wanted).cloned());
+            match run {
+                None => runs.newest(RUNS_MAX).map_err(internal)?.for_each(add),
+                Some(run) => match runs.one(run).map_err(internal)? {
+                    Some(seen) => add(seen),
+                    None => return Err(unknown_target(run.as_str())),
+                },
+            }
             Ok(Reply::ok(&ItemsReply { items }))
         }
         ItemsAsk::Show { id } => {
-            let all = runs.all(None)?;
-            let found = all.iter().find_map(|run| {
-                let task = find(run, id)?;
-                run.plan.task(&task).zip(run.task(&task)).map(|(p, t)| item(run, p, t, runs.now))
+            let mut newest = runs.newest(RUNS_MAX).map_err(internal)?;
+            let found = newest.find_map(|seen| {
+                let id = id
+                    .strip_prefix(seen.run.as_str())
+                    .and_then(|rest| rest.strip_prefix('/'))
+                    .unwrap_or(id);
+                seen.items.iter().find(|item| item.task.as_str() == id || item.id == id).cloned()
             });
             found.map(|item| Reply::ok(&item)).ok_or_else(|| {
                 Failure::new(FailureKind::Usage, format!("there is no item `{id}`"))
@@ -234,17 +217,16 @@ fn answer(runs: &Runs<'_>, ask: &ItemsAsk) -> Result<Reply, Failure> {
 
 fn stats(runs: &Runs<'_>) -> Result<ItemsStats, Failure> {
     let mut stats = ItemsStats::default();
-    for run in runs.all(None)? {
-        *stats.runs.entry(run.state.to_string()).or_default() += 1;
-        for (plan, task) in run.tasks() {
-            let view = item(&run, plan, task, runs.now);
+    for seen in runs.newest(RUNS_MAX).map_err(internal)? {
+        *stats.runs.entry(seen.state.to_string()).or_default() += 1;
+        for view in &seen.items {
             let counts = if view.hook_of.is_some() { &mut stats.hooks } else { &mut stats.items };
             *counts.entry(view.status.clone()).or_default() += 1;
             let tickets = view.findings.iter().filter(|found| found.data.get("ticket").is_some());
             stats.tickets.extend(tickets.map(|found| Ticket {
                 item: view.id.clone(),
-                run: run.id.clone(),
-                task: plan.id.clone(),
+                run: seen.run.clone(),
+                task: view.task.clone(),
                 text: found.text.clone(),
                 data: found.data.clone(),
             }));
@@ -295,7 +277,7 @@ pub(super) const fn status(state: TaskState) -> &'static str {
     }
 }
 
-fn item(run: &Run, plan: &plan::Task, task: &Task, now: Now) -> ItemView {
+pub(super) fn item(run: &Run, plan: &plan::Task, task: &Task, now: Now) -> ItemView {
     let wall = |at: crate::model::Moment| {
         now.wall_ms - i64::try_from(ms(now.moment.since(at))).unwrap_or(0)
     };

@@ -47,7 +47,7 @@ impl Engine {
     pub(super) fn tmux_connected(&mut self, result: Result<Connected, tmux::Error>) {
         match result {
             Ok((tmux, notices)) => {
-                self.note("tmux", format!("connected to server {}", tmux.server().pid));
+                self.remark("tmux", format!("connected to server {}", tmux.server().pid));
                 self.windows.down = None;
                 self.windows.told.clear();
                 self.windows.wanted.clear();
@@ -100,7 +100,7 @@ impl Engine {
         let Some(outage) = self.windows.last.as_mut().filter(|outage| !outage.over) else { return };
         outage.over = true;
         let (given, lost) = (outage.given_back, outage.lost);
-        self.note("tmux", format!("{given} of {lost} windows were given back"));
+        self.remark("tmux", format!("{given} of {lost} windows were given back"));
     }
 
     /// What people are shown of the server.

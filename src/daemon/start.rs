@@ -76,13 +76,11 @@ pub(super) async fn serve(settings: Settings) -> Result<(), Error> {
     core.workflow.remember(&past(reader.lately()?));
     last.attempts = core.supervisor.attempts().cloned().collect();
     let (calls_in, calls) = mpsc::channel(CALLS_WAITING_MAX);
+    let (config, kept) = (settings.config_source.first(), settings.kept.clone());
     let mut engine = Engine {
         started_wall_ms: clock.wall_ms(),
-        standing: Standing::new(
-            settings.config_source.first(),
-            settings.kept.clone(),
-            clock.wall_ms(),
-        ),
+        summaries: Arc::default(),
+        standing: Standing::new(config, kept, clock.wall_ms()),
         reader,
         settings,
         core,

@@ -16,6 +16,7 @@
 
 mod failure;
 mod handle;
+mod kept;
 mod load;
 mod open;
 mod reader;
@@ -30,5 +31,5 @@ mod writer;
 pub use failure::Error;
 pub use handle::Ledger;
 pub use load::{AttemptRecord, Memory, RunLog};
-pub use reader::{Reader, RunSummary};
+pub use reader::{Reader, RunMark, RunSummary};
 pub use spending::{Lately, SpentRow, WorkRow};

@@ -7,10 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, params};
 
 use super::failure::{Error, sql};
+use super::kept;
 use super::load::{self, AttemptRecord, RunLog};
 use super::open;
 use super::spending::{self, Lately, SpentRow, WorkRow};
-use crate::model::{AttemptId, Entry, RunId, RunOutcome, RunState, TaskId, TaskState};
+use crate::model::{
+    AttemptId, CacheAnswer, CacheQuestion, Entry, Moment, RunId, RunOutcome, RunState, TaskId,
+    TaskState,
+};
 
 /// A connection that only reads. Several threads may share it; they take turns.
 #[derive(Debug)]
@@ -48,6 +52,15 @@ pub struct RunSummary {
     pub tasks: Vec<(TaskState, u32)>,
 }
 
+/// How far the facts of a run go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunMark {
+    /// Its id.
+    pub run: RunId,
+    /// The number of its last fact; a run to which anything happened has another one.
+    pub last: i64,
+}
+
 impl Reader {
     /// Opens the file for reading only.
     ///
@@ -73,6 +86,25 @@ impl Reader {
     /// When the ledger cannot be read.
     pub fn run_rows(&self, active: bool) -> Result<Vec<RunSummary>, Error> {
         self.runs_where(active, None)
+    }
+
+    /// The newest runs, newest first, and how far their facts go.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn newest_runs(&self, count: usize) -> Result<Vec<RunMark>, Error> {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let text = format!("{RUN_MARK} ORDER BY id DESC LIMIT ?1");
+        load::all(&self.db(), &text, [count], run_mark)
+    }
+
+    /// How far the facts of one run go.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn run_mark(&self, run: &RunId) -> Result<Option<RunMark>, Error> {
+        let text = format!("{RUN_MARK} WHERE run_id = ?1");
+        Ok(load::all(&self.db(), &text, [run.as_str()], run_mark)?.into_iter().next())
     }
 
     /// One run.
@@ -164,6 +196,22 @@ impl Reader {
                     WHERE ended_ms < ?1 AND state IN ('completed', 'failed', 'cancelled')
                     ORDER BY ended_ms DESC";
         load::all(&self.db(), text, [wall_ms], |row| load::column::<String>(row, 0).map(RunId::new))
+    }
+
+    /// Whether the result of some work is kept, and what its task was to do the last time.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn look_up(&self, question: CacheQuestion) -> Result<CacheAnswer, Error> {
+        kept::look_up(&self.db(), question)
+    }
+
+    /// How many kept results are too old to be taken.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn expired(&self, now: Moment) -> Result<u32, Error> {
+        kept::expired(&self.db(), now)
     }
 
     /// The attempts of a run, oldest first.
@@ -271,6 +319,14 @@ impl Reader {
     fn db(&self) -> MutexGuard<'_, Connection> {
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Columns of [`run_mark`].
+const RUN_MARK: &str =
+    "SELECT run_id, (SELECT coalesce(max(seq), 0) FROM event WHERE event.run = run.id) FROM run";
+
+fn run_mark(row: &rusqlite::Row<'_>) -> Result<RunMark, Error> {
+    Ok(RunMark { run: RunId::new(load::column::<String>(row, 0)?), last: load::column(row, 1)? })
 }
 
 fn task_counts(db: &Connection, run: i64) -> Result<Vec<(TaskState, u32)>, Error> {

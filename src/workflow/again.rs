@@ -204,7 +204,10 @@ pub fn edit(run: &Run, mut plan: Plan) -> Result<Edit, NotAgain> {
         }
     }
     let changed = |id: &TaskId| !plan.task(id).is_some_and(&same);
-    let lives = run.tasks().find(|(old, task)| task.is_live() && changed(&old.id));
+    // The run of a task that waits for it is at work too, and nobody would take its result.
+    let at_work =
+        |task: &Task| task.is_live() || task.state == TaskState::Waiting && task.child.is_some();
+    let lives = run.tasks().find(|(old, task)| at_work(task) && changed(&old.id));
     if let Some((lives, _)) = lives {
         return Err(NotAgain::Lives(lives.id.clone()));
     }

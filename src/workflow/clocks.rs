@@ -1,6 +1,6 @@
 //! Times that a run waits for: the ends of questions and waits, and of the limits of tasks beside
 //! those of one attempt; and when a task is late (feature K13). All of them are data, so they hold
-//! over restarts and pauses.
+//! over restarts; which of them stand still in a pause is said in `still.rs`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use crate::model::{
 };
 use crate::plan::{self, Expiry, Work};
 
+use super::still::Heeds;
 use super::{Action, Run, Task, Workflow};
 
 /// A task is late when it has taken this many times as long as expected.
@@ -72,13 +73,16 @@ impl Run {
         let attempt = task.attempt.as_ref().filter(|_| task.is_live());
         let is_late = attempt.is_some_and(|attempt| self.kept.stalled.contains_key(attempt));
         let expected = plan.expected_ms.map(|ms| ms.saturating_mul(LATE));
-        if let Some(at) = since(expected, task.since)
+        let counted = |ms: Option<u64>, from: Option<Moment>| {
+            self.still.due(Heeds::All, from?, Duration::from_millis(ms?))
+        };
+        if let Some(at) = counted(expected, task.since)
             && task.state == TaskState::Running
             && !is_late
         {
             found.push((at, Due::Late(plan.id.clone())));
         }
-        if let Some(at) = since(plan.queue_timeout_ms, task.since)
+        if let Some(at) = counted(plan.queue_timeout_ms, task.since)
             && task.state == TaskState::Queued
             && works
         {
@@ -86,7 +90,7 @@ impl Run {
         }
         let is_told = attempt.is_some_and(told);
         let begun = task.started.is_some() && !task.state.is_end() && !is_told;
-        if let Some(at) = since(plan.total_timeout_ms, task.started).map(|at| at + task.paused)
+        if let Some(at) = counted(plan.total_timeout_ms, task.started)
             && begun
             && works
         {
@@ -96,9 +100,10 @@ impl Run {
 
     /// Whether all the time that a task has for all of its attempts is used up.
     pub(super) fn is_out_of_time(&self, now: Moment, plan: &plan::Task) -> bool {
-        let started = self.task(&plan.id).and_then(|task| Some(task.started? + task.paused));
+        let started = self.task(&plan.id).and_then(|task| task.started);
         let total = plan.total_timeout_ms.map(Duration::from_millis);
-        started.zip(total).is_some_and(|(started, total)| started + total <= now)
+        let due = started.zip(total).and_then(|(at, total)| self.still.due(Heeds::All, at, total));
+        due.is_some_and(|due| due <= now)
     }
 }
 

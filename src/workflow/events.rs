@@ -1,6 +1,7 @@
 //! Events (feature C17): somebody emits them, tasks of kind `wait` take them, triggers start plans
 //! by them. An event is kept until somebody takes it, so it may come before whoever waits for it;
-//! all who wait when it comes take it together.
+//! all who wait when it comes take it together. One that triggers have seen and whose conditions
+//! it does not fulfil is settled too, unless somebody who is there may want it later.
 
 use serde_json::Value;
 
@@ -8,10 +9,19 @@ use crate::model::{
     Fact, Moment, Outcome, Output, Parent, RunFact, RunId, RunState, Signal, SkipReason,
     Submission, TaskError, TaskId, TaskState,
 };
-use crate::plan::{Trigger, Work, resolve_text};
+use crate::plan::{self, Trigger, Work, resolve_text};
 
 use super::values::Values;
 use super::{Action, Run, Workflow, conditions, sub_plan};
+
+/// What came of an event that was offered to all runs.
+#[derive(Debug, Default)]
+struct Heard {
+    /// Whether a task or a trigger took it.
+    taken: bool,
+    /// The runs with a trigger that looked at it and did not want it.
+    unwanted: Vec<RunId>,
+}
 
 /// So many triggers may lead to a run, one after the other; more is a circle of plans that start
 /// each other.
@@ -36,6 +46,28 @@ impl Run {
             | Work::Emit { .. }
             | Work::Plan(_) => None,
         }
+    }
+
+    /// Whether its triggers start plans just now.
+    fn heeds_triggers(&self) -> bool {
+        self.state == RunState::Running && !self.winding_down()
+    }
+
+    /// Whether a task that is not over is to wait for an event of that name, or of one that is not
+    /// known yet.
+    fn will_wait_for(&self, name: &str) -> bool {
+        let waits = |plan: &plan::Task| match &plan.work {
+            Work::Wait { event, .. } => {
+                resolve_text(event, &Values::of(self, plan)).map_or(true, |event| event == name)
+            }
+            Work::Agent { .. }
+            | Work::Command { .. }
+            | Work::Reduce(_)
+            | Work::Approve { .. }
+            | Work::Emit { .. }
+            | Work::Plan(_) => false,
+        };
+        !self.winding_down() && self.tasks().any(|(plan, task)| !task.state.is_end() && waits(plan))
     }
 }
 
@@ -79,9 +111,18 @@ impl Workflow {
     pub(super) fn deliver(&mut self, now: Moment, out: &mut Vec<Action>) {
         let kept: Vec<Signal> = self.kept_events().cloned().collect();
         for signal in kept {
-            let taken = self.hand_over(now, &signal, out);
-            if !taken {
-                continue;
+            let heard = self.hand_over(now, &signal, out);
+            if !heard.taken {
+                if heard.unwanted.is_empty() || self.may_be_wanted(&signal.name) {
+                    continue;
+                }
+                for run in &heard.unwanted {
+                    let text = format!(
+                        "the event `{}` was seen and started nothing: `when` of its trigger does not hold",
+                        signal.name
+                    );
+                    out.push(Action::Record(Fact::Noted { about: run.to_string(), text }));
+                }
             }
             let number = signal.number;
             out.push(Action::Record(Fact::SignalTaken { number }));
@@ -97,9 +138,18 @@ impl Workflow {
         }
     }
 
-    fn hand_over(&mut self, now: Moment, signal: &Signal, out: &mut Vec<Action>) -> bool {
+    /// Whether somebody who is there may still want such an event: a task that does not wait for
+    /// it yet, or a trigger of a run that starts nothing just now.
+    fn may_be_wanted(&self, name: &str) -> bool {
+        self.runs.values().filter(|run| !run.state.is_end() && !run.cancelling).any(|run| {
+            let triggers = run.plan.on.iter().any(|trigger| trigger.event == name);
+            run.will_wait_for(name) || triggers && !run.heeds_triggers() && !run.winding_down()
+        })
+    }
+
+    fn hand_over(&mut self, now: Moment, signal: &Signal, out: &mut Vec<Action>) -> Heard {
         let ids: Vec<RunId> = self.runs.keys().cloned().collect();
-        let mut taken = false;
+        let mut heard = Heard::default();
         for id in ids {
             let run = &self.runs[&id];
             if run.state.is_end() || run.state == RunState::AwaitingApproval || run.cancelling {
@@ -113,35 +163,33 @@ impl Workflow {
                 let output = Output::of(signal.data.clone());
                 let fact = RunFact::TaskSucceeded { task, attempt: None, output };
                 self.record(now, &id, fact, out);
-                taken = true;
+                heard.taken = true;
             }
-            taken |= self.trigger(&id, signal, out);
+            self.trigger(&id, signal, &mut heard, out);
         }
-        taken
+        heard
     }
 
     /// Starts the plans that a live run starts by this event.
-    fn trigger(&mut self, id: &RunId, signal: &Signal, out: &mut Vec<Action>) -> bool {
+    fn trigger(&self, id: &RunId, signal: &Signal, heard: &mut Heard, out: &mut Vec<Action>) {
         let run = &self.runs[id];
-        if run.state != RunState::Running || run.winding_down() {
-            return false;
+        if !run.heeds_triggers() {
+            return;
         }
-        let mut taken = false;
         for trigger in run.plan.on.iter().filter(|trigger| trigger.event == signal.name) {
             match started_by(run, trigger, signal) {
-                Ok(None) => {}
+                Ok(None) => heard.unwanted.push(id.clone()),
                 Ok(Some(submission)) => {
                     out.push(Action::Submit(Box::new(submission)));
-                    taken = true;
+                    heard.taken = true;
                 }
                 Err(why) => {
                     let text = format!("the event `{}` started nothing: {why}", signal.name);
                     out.push(Action::Record(Fact::Noted { about: id.to_string(), text }));
-                    taken = true;
+                    heard.taken = true;
                 }
             }
         }
-        taken
     }
 
     /// Emits the event of a task of kind `emit`; its data are the task's output.

@@ -3,14 +3,15 @@
 
 use serde_json::{Map, Value};
 
-use super::census::Circle;
 use super::gather;
 use super::reduce::{Count, Entry, Reduced, reduce};
 use super::run::Run;
 use super::task::Task;
 use super::values::Values;
 use super::{Action, Workflow};
-use crate::model::{Ask, AskKind, Moment, Output, RunFact, RunId, TaskError, TaskId, TaskState};
+use crate::model::{
+    Ask, AskKind, Moment, Output, RunFact, RunId, SkipReason, TaskError, TaskId, TaskState,
+};
 use crate::plan::{
     self, Edge, InputValue, Lookup, OnTie, Reduce, Reducer, Template, TemplatePart, Work,
     resolve_input,
@@ -19,8 +20,8 @@ use crate::plan::{
 /// What a task of kind `reduce` is made of.
 struct Material {
     entries: Vec<Entry>,
-    /// How many were asked for one.
-    asked: usize,
+    /// Who was asked for one and gave none.
+    silent: Vec<String>,
     /// The same as the plan sees it.
     from: Value,
 }
@@ -110,43 +111,31 @@ fn failed(task: TaskId, message: String) -> RunFact {
 
 fn made(run: &Run, plan: &plan::Task, work: &Reduce) -> Result<Reduced, String> {
     let values = Values::of(run, plan);
-    let Material { entries, asked, from } = material(run, &work.from, &values)?;
+    let Material { entries, silent, from } = material(run, &work.from, &values)?;
     let mut inputs = Map::new();
     for input in &plan.inputs {
         let value = resolve_input(&input.value, &values).map_err(|missing| missing.to_string())?;
         inputs.insert(input.name.clone(), value);
     }
-    reduce(&work.by, entries, asked, from, inputs)
+    reduce(&work.by, entries, silent, from, inputs)
 }
 
 /// Where the plan says whose outputs they are, entries carry the names of those who gave them.
 fn material(run: &Run, from: &InputValue, values: &dyn Lookup) -> Result<Material, String> {
     let resolved = resolve_input(from, values).map_err(|missing| missing.to_string())?;
-    let whole =
-        |entries: Vec<Entry>, asked| Ok(Material { entries, asked, from: resolved.clone() });
+    let whole = |entries, silent| Ok(Material { entries, silent, from: resolved.clone() });
     match (from, from_edge(from)) {
         (_, Some(Edge::PhaseOutputs { phase })) => {
-            let voters: Vec<(&plan::Task, &Task)> = run
-                .tasks()
-                .filter(|(plan, _)| plan.phase == *phase && plan.stands_alone())
-                .collect();
-            let entry = |(plan, task): &(&plan::Task, &Task)| {
-                let value = task.output.as_ref()?.value.clone();
-                Some(Entry { name: plan.id.to_string(), value })
-            };
-            whole(voters.iter().filter_map(entry).collect(), voters.len())
+            let of_phase = |plan: &plan::Task| plan.phase == *phase && plan.stands_alone();
+            let voters = run.tasks().filter(|(plan, task)| of_phase(plan) && was_asked(task));
+            let (entries, silent) = heard(voters.map(|(plan, task)| (plan.id.as_str(), task)));
+            whole(entries, silent)
         }
         (_, Some(Edge::Output { task, path }))
             if path.is_empty() && run.maps.contains_key(task) =>
         {
-            let asked = run.census.of_circle(&Circle::Items(task.clone())).all;
-            let given =
-                gather::items(run, task).filter(|(_, item)| item.state == TaskState::Success);
-            let entry = |(key, item): (&str, &Task)| {
-                let value = item.output.as_ref()?.value.clone();
-                Some(Entry { name: key.to_owned(), value })
-            };
-            whole(given.filter_map(entry).collect(), asked)
+            let (entries, silent) = heard(gather::items(run, task));
+            whole(entries, silent)
         }
         (InputValue::List(list), _) => {
             let mut entries = Entry::all_of(resolved.clone());
@@ -155,15 +144,29 @@ fn material(run: &Run, from: &InputValue, values: &dyn Lookup) -> Result<Materia
                     entry.name = task.to_string();
                 }
             }
-            let asked = entries.len();
-            whole(entries, asked)
+            whole(entries, Vec::new())
         }
-        _ => {
-            let entries = Entry::all_of(resolved.clone());
-            let asked = entries.len();
-            whole(entries, asked)
+        _ => whole(Entry::all_of(resolved.clone()), Vec::new()),
+    }
+}
+
+/// Whether a task of a phase was asked at all: one whose condition was false was not.
+fn was_asked(task: &Task) -> bool {
+    task.skip != Some(SkipReason::WhenFalse)
+}
+
+/// What several gave, by name, and who of them gave nothing: failed, was left out, or stopped.
+fn heard<'a>(of: impl Iterator<Item = (&'a str, &'a Task)>) -> (Vec<Entry>, Vec<String>) {
+    let (mut entries, mut silent) = (Vec::new(), Vec::new());
+    for (name, task) in of {
+        match task.output.as_ref().filter(|_| task.state == TaskState::Success) {
+            Some(output) => {
+                entries.push(Entry { name: name.to_owned(), value: output.value.clone() });
+            }
+            None => silent.push(name.to_owned()),
         }
     }
+    (entries, silent)
 }
 
 /// What a value refers to that is nothing but one reference.

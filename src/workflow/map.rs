@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::census::Circle;
+use super::still::Heeds;
 use super::values::Values;
 use super::{Action, Run, Workflow, gather, items};
 use crate::model::{
@@ -84,6 +85,7 @@ impl Run {
     }
 
     /// The circles with a limit in time that are not over: since when it counts, and until when.
+    /// Those whose clocks stand still are left out.
     fn timed(&self) -> impl Iterator<Item = (Circle, Moment, Moment)> {
         let maps = self.waiting_maps().filter_map(|(plan, for_each, since)| {
             Some((Circle::Items(plan.id.clone()), since, for_each.gather_timeout_ms?))
@@ -100,7 +102,10 @@ impl Run {
         maps.chain(ended)
             .chain(phases)
             .filter(|(circle, ..)| self.census.of_circle(circle).open > 0)
-            .map(|(circle, since, ms)| (circle, since, since + Duration::from_millis(ms)))
+            .filter_map(|(circle, since, ms)| {
+                let until = self.still.due(Heeds::Wanted, since, Duration::from_millis(ms))?;
+                Some((circle, since, until))
+            })
     }
 
     /// The tasks of a circle that are not over; hooks and items of a phase's tasks among them.
@@ -190,7 +195,8 @@ impl Workflow {
 
     /// When the next circle of a run is late.
     pub(super) fn next_late(&self) -> Option<Moment> {
-        let runs = self.runs.values().filter(|run| run.state == RunState::Running);
+        let works = |run: &&Run| matches!(run.state, RunState::Running | RunState::Paused);
+        let runs = self.runs.values().filter(works);
         let next = |run: &Run| {
             run.timed()
                 .filter(|(circle, since, _)| {

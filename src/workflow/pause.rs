@@ -75,11 +75,17 @@ impl Workflow {
         }
         self.record(now, id, RunFact::Moved { state: RunState::Running, why: None }, out);
         self.lift_budgets(now, id, out);
-        for child in self.runs[id].children() {
-            let by_parent = self.runs.get(&child).and_then(|child| child.why.as_deref());
-            if matches!(by_parent, Some(PARENT | PARENT_STOP)) {
-                self.resume(now, &child, out);
-            }
+    }
+
+    /// Goes on with a run that was paused with its parent when that goes on, whatever made it.
+    pub(super) fn leave_with_parent(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id).filter(|run| run.state == RunState::Paused) else {
+            return;
+        };
+        let by_parent = matches!(run.why.as_deref(), Some(PARENT | PARENT_STOP));
+        let parent = run.submission.parent.as_ref().and_then(|parent| self.runs.get(&parent.run));
+        if by_parent && parent.is_some_and(|parent| parent.state == RunState::Running) {
+            self.resume(now, id, out);
         }
     }
 
@@ -121,6 +127,9 @@ impl Workflow {
     fn held_by(&self, now: Moment, run: &Run) -> Option<Vec<String>> {
         let mut agents = Vec::new();
         for (plan, task) in run.tasks() {
+            if run.asks_for_kept(plan, task) {
+                return None;
+            }
             match task.state {
                 TaskState::Queued | TaskState::RetryWait => {
                     agents.push(self.held_back(now, run, plan, task)?);

@@ -16,10 +16,11 @@ use super::census::{Census, look};
 use super::gauge::Gauge;
 use super::items::Mapped;
 use super::kept::Kept;
+use super::still::Still;
 use super::task::Task;
 use crate::model::{
-    AskKind, AttemptId, Moment, RunFact, RunId, RunOutcome, RunState, Submission, TaskId,
-    TaskState, ask, pause,
+    AskKind, AttemptId, Moment, RunFact, RunId, RunOutcome, RunState, Submission, TaskId, ask,
+    pause,
 };
 use crate::plan::Plan;
 
@@ -65,8 +66,8 @@ pub struct Run {
     pub(super) began: BTreeMap<String, Moment>,
     /// The attempts that a pause stopped, which are made again.
     pub(super) halted: BTreeSet<AttemptId>,
-    /// Since when it is paused.
-    pub(super) paused: Option<Moment>,
+    /// When it was paused, for the clocks that stand still then.
+    pub(super) still: Still,
     /// What earlier runs of its plan learned (feature N11); not a fact of the run.
     pub(super) lessons: Option<String>,
 }
@@ -115,7 +116,7 @@ impl Run {
             maps: BTreeMap::new(),
             began: BTreeMap::new(),
             halted: BTreeSet::new(),
-            paused: None,
+            still: Still::default(),
             lessons: None,
         })
     }
@@ -235,6 +236,7 @@ impl Run {
             | RunFact::TaskCancelled { task, .. }
             | RunFact::TaskWaiting { task, .. }
             | RunFact::TaskRequeued { task, .. }
+            | RunFact::TaskCache { task, .. }
             | RunFact::TaskReset { task } => {
                 let Some(found) = self.tasks.get_mut(task) else {
                     return Err(self.illegal(task.as_str(), "not in the plan", fact));
@@ -303,23 +305,17 @@ impl Run {
         Ok(())
     }
 
-    /// Counts the time of pauses, and notes whom a pause stops.
+    /// Notes the time of pauses, and whom a pause stops.
     fn pauses(&mut self, at: Moment, to: RunState, why: Option<&str>) {
         if to == RunState::Paused {
-            self.paused.get_or_insert(at);
+            self.still.pause(at, why);
             if pause::stops(why) {
                 let live = self.tasks.values().filter(|task| task.is_live());
                 self.halted.extend(live.filter_map(|task| task.attempt.clone()));
             }
             return;
         }
-        let Some(since) = self.paused.take() else { return };
-        for task in self.tasks.values_mut().filter(|task| !task.state.is_end()) {
-            task.paused += at.since(since.max(task.started.unwrap_or(since)));
-            if task.state == TaskState::Queued {
-                task.since = Some(at);
-            }
-        }
+        self.still.go_on(at);
     }
 
     /// Whether an answer says that what is not done is left out.

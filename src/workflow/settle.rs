@@ -46,6 +46,7 @@ impl Workflow {
         self.gather(now, id, out);
         self.stop_late(now, id, out);
         self.leave_limit(now, id, out);
+        self.leave_with_parent(now, id, out);
         self.look_at_children(now, id, out);
         self.look_at_clocks(now, id, out);
         self.follow_hooks(now, id, out);
@@ -153,6 +154,11 @@ impl Workflow {
     ) {
         self.record(now, id, RunFact::TaskFailed { task, attempt: None, error }, out);
     }
+}
+
+/// Whether everything that a task needs is there.
+pub(super) fn is_ready(run: &Run, plan: &plan::Task) -> bool {
+    readiness(run, plan) == Readiness::Ready
 }
 
 /// A hard dependency must have succeeded; a soft one must only be over. Nothing is given up

@@ -1,11 +1,11 @@
 //! One task of a run: where it stands, and what came of it. What moves it is in `moves.rs`.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use super::census::Seen;
 use crate::model::{
-    AttemptId, Moment, Outcome, Output, RunId, SkipReason, StartReason, TaskError, TaskState,
+    AttemptId, CacheFound, CacheSource, Moment, Outcome, Output, RunId, SkipReason, StartReason,
+    TaskError, TaskState,
 };
 
 /// A task of a run.
@@ -41,8 +41,16 @@ pub struct Task {
     pub skip: Option<SkipReason>,
     /// The run that it waits for, if it is one.
     pub child: Option<RunId>,
-    /// How long its run was paused meanwhile, which its time limits do not count.
-    pub(super) paused: Duration,
+    /// What was found when its kept result was looked for; none before, and without `cache`.
+    pub looked: Option<CacheFound>,
+    /// The key of the work that was looked for then.
+    pub(super) key: Option<String>,
+    /// Whether an attempt gave its result, and not the daemon, a person or an earlier run.
+    pub(super) made: bool,
+    /// Whether its result is kept for later runs.
+    pub(super) kept: bool,
+    /// Whether it is done again after it was done or tried, so that no kept result will do.
+    pub(super) anew: bool,
     /// The places of the agents that had an attempt at it.
     pub(super) tried: BTreeSet<usize>,
     /// Failures that count against the retries of the present agent.
@@ -66,7 +74,6 @@ impl Task {
             reason: StartReason::First,
             not_before: None,
             since: None,
-            paused: Duration::ZERO,
             queued: None,
             started: None,
             ended: None,
@@ -74,6 +81,11 @@ impl Task {
             error: None,
             skip: None,
             child: None,
+            looked: None,
+            key: None,
+            made: false,
+            kept: false,
+            anew: false,
             tried: BTreeSet::new(),
             used: 0,
             timeouts: 0,
@@ -94,6 +106,12 @@ impl Task {
             queued: self.queued,
             agent: self.agent_index,
         }
+    }
+
+    /// The attempt of an earlier run whose result it took instead of being done, and how old that
+    /// was then, in milliseconds.
+    pub fn taken(&self) -> Option<(&CacheSource, u64)> {
+        self.looked.as_ref().filter(|_| self.state == TaskState::Success)?.good()
     }
 
     /// Whether it holds a slot.

@@ -29,10 +29,23 @@ pub(crate) fn agents(text: &str) -> BTreeMap<String, Agent> {
 
 /// A plan, checked against these agents.
 pub(crate) fn plan(text: &str, agents: &BTreeMap<String, Agent>) -> Plan {
+    plan_among(text, agents, &BTreeMap::new())
+}
+
+/// A plan beside these files, by their names.
+pub(crate) fn plan_among(
+    text: &str,
+    agents: &BTreeMap<String, Agent>,
+    files: &BTreeMap<String, String>,
+) -> Plan {
+    let read_file = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        files.get(name).cloned().ok_or_else(|| "there is no such file here".to_owned())
+    };
     let surroundings = Surroundings {
         agents,
         inputs: &BTreeMap::new(),
-        read_file: &|_| Err("there are no files here".to_owned()),
+        read_file: &read_file,
         has_program: &|_| true,
         missing_program: Severity::Error,
         missing_input: Severity::Error,

@@ -3,9 +3,12 @@
 //!
 //! `MUXVISOR_SEED=N` plays one seed, `MUXVISOR_SEEDS=M` so many, `MUXVISOR_STEPS=M` so long; see `scripts/simulate`.
 
+mod bonds;
 mod chance;
+mod compose;
 mod faults;
 mod happenings;
+mod inside;
 mod laws;
 mod ledger;
 mod moods;
@@ -13,6 +16,7 @@ mod people;
 mod plans;
 mod ranks;
 mod shims;
+mod starts;
 mod steering;
 mod world;
 
@@ -24,7 +28,7 @@ use muxvisor::workflow::Workflow;
 use world::World;
 
 /// How many seeds are played when nobody says otherwise.
-const SEEDS: u64 = 120;
+const SEEDS: u64 = 80;
 
 fn played(seed: u64, faults: bool) -> World {
     let mut world = World::new(seed, faults);
@@ -43,6 +47,8 @@ fn story(world: &World) -> Vec<String> {
         format!("{} {} n={} {:?} {output:?} {error:?}", plan.id, task.state, task.n, task.skip)
     };
     let mut lines: Vec<String> = run.tasks().map(task).collect();
+    // Workers stand in the order in which they were asked for.
+    lines.sort();
     lines.push(format!("{:?} {:?}", run.outcome, run.root_cause));
     lines
 }

@@ -24,15 +24,15 @@ pub(super) enum Reduced {
     Votes(Count),
 }
 
-/// Makes one value of the entries. `asked` is how many were asked for one, `from` is what they
-/// are made of as the plan sees it, `inputs` is what the task is given beside it.
+/// Makes one value of the entries. `silent` are those who were asked for one and gave none, `from`
+/// is what they are made of as the plan sees it, `inputs` is what the task is given beside it.
 ///
 /// # Errors
 /// One sentence that says which entry does not fit, or what is wrong with the template.
 pub(super) fn reduce(
     by: &Reducer,
     entries: Vec<Entry>,
-    asked: usize,
+    silent: Vec<String>,
     from: Value,
     inputs: Map<String, Value>,
 ) -> Result<Reduced, String> {
@@ -45,7 +45,7 @@ pub(super) fn reduce(
             let rows = join::concat(entries, sort_by.as_deref());
             Ok(Reduced::Value(Value::String(table::markdown(&rows, columns))))
         }
-        Reducer::Vote(vote) => Ok(Reduced::Votes(vote::count(vote, entries, asked))),
+        Reducer::Vote(vote) => Ok(Reduced::Votes(vote::count(vote, entries, silent))),
         Reducer::Template { text } => {
             template::fill(text, from, &entries, inputs).map(Value::String).map(Reduced::Value)
         }

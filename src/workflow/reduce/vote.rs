@@ -14,7 +14,7 @@ use crate::plan::{Vote, VoteRule, as_text};
 struct Ballot {
     /// The voter.
     voter: String,
-    /// The vote; none for a voter whose answer has no such field.
+    /// The vote; none for a voter whose answer has no such field, or who gave no answer.
     vote: Option<Value>,
     weight: f64,
     vetoes: bool,
@@ -31,11 +31,14 @@ pub(in crate::workflow) struct Count {
     weighted: bool,
 }
 
-/// Counts the votes. `asked` is how many voters there were, those who gave nothing included.
-pub(super) fn count(vote: &Vote, entries: Vec<Entry>, asked: usize) -> Count {
+/// Counts the votes. Who was asked and gave nothing, `silent`, has abstained, and a quorum counts
+/// it too.
+pub(super) fn count(vote: &Vote, entries: Vec<Entry>, silent: Vec<String>) -> Count {
     let weighted = vote.rule == VoteRule::Weighted;
     let mut ballots: Vec<Ballot> =
         entries.into_iter().map(|entry| ballot(vote, entry, weighted)).collect();
+    let none = |voter| Ballot { voter, vote: None, weight: 1.0, vetoes: false };
+    ballots.extend(silent.into_iter().map(none));
     // Sums of weights depend on their order.
     ballots.sort_by(|a, b| a.voter.cmp(&b.voter));
     let mut choices: BTreeMap<String, (Value, f64)> = BTreeMap::new();
@@ -46,7 +49,7 @@ pub(super) fn count(vote: &Vote, entries: Vec<Entry>, asked: usize) -> Count {
         }
     }
     let mut count = Count { ballots, choices, decision: None, weighted };
-    count.decision = count.leader().filter(|leader| count.stands(vote.rule, leader, asked));
+    count.decision = count.leader().filter(|leader| count.stands(vote.rule, leader));
     count
 }
 
@@ -74,7 +77,7 @@ impl Count {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a count of voters")]
-    fn stands(&self, rule: VoteRule, leader: &str, asked: usize) -> bool {
+    fn stands(&self, rule: VoteRule, leader: &str) -> bool {
         let votes = self.choices.get(leader).map_or(0.0, |(_, votes)| *votes);
         let cast = self.cast();
         match rule {
@@ -83,7 +86,7 @@ impl Count {
             }
             VoteRule::Unanimous => is_same(votes, cast),
             VoteRule::Quorum(share) => {
-                let needed = share * asked.max(self.ballots.len()) as f64;
+                let needed = share * self.ballots.len() as f64;
                 votes > needed || is_same(votes, needed)
             }
         }

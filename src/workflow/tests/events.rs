@@ -3,7 +3,7 @@
 use super::flow::{changed, set};
 use super::*;
 use crate::model::{Parent, RunOutcome};
-use crate::plan::{Expiry, InputUse, InputValue, SubPlan, Template, Trigger, Work};
+use crate::plan::{Condition, Expiry, InputUse, InputValue, SubPlan, Template, Trigger, Work};
 
 fn waits(expiry: Option<Expiry>) -> Work {
     Work::Wait { event: Template::text("deployed"), expiry }
@@ -109,6 +109,49 @@ fn an_event_starts_a_plan() {
     assert_eq!(bench.workflow.kept_events().count(), 0, "the trigger took it");
 }
 
+/// Feature C17: an event that a trigger looked at and does not want is settled, and the run says
+/// so; it is kept while a task is still to wait for it, and where nobody has looked.
+#[test]
+fn an_event_that_no_trigger_wants_is_settled() {
+    let bench = |wait: bool| {
+        changed(&tasks("", &[("a", ""), ("w", "depends_on = [\"a\"]")]), |plan| {
+            let when = Some(Condition::Truthy(InputValue::Plain(json!(false))));
+            plan.on.push(Trigger { event: "deployed".to_owned(), when, start: sub_plan() });
+            if wait {
+                set(plan, "w", |task| task.work = waits(None));
+            }
+        })
+    };
+    let told = |bench: &Bench| {
+        let tells = |fact: &&Fact| {
+            matches!(fact, Fact::Noted { about, text }
+                if *about == run_id(1).to_string() && text.contains("`when` of its trigger"))
+        };
+        let taken = |fact: &&Fact| matches!(fact, Fact::SignalTaken { .. });
+        let facts = || bench.facts.iter();
+        (facts().filter(tells).count(), facts().filter(taken).count())
+    };
+    let mut seen = bench(false);
+    seen.emit("deployed", json!(1), None);
+    assert_eq!((seen.workflow.kept_events().count(), told(&seen)), (0, (1, 1)));
+    assert!(seen.asked.is_empty());
+    seen.emit("other", json!(1), None);
+    assert_eq!(seen.workflow.kept_events().count(), 1, "nobody has looked at it");
+
+    let mut wanted = bench(true);
+    wanted.emit("deployed", json!(1), None);
+    assert_eq!((wanted.workflow.kept_events().count(), told(&wanted)), (1, (0, 0)));
+    wanted.succeed("a", json!("A"));
+    assert_eq!(wanted.task("w").output, Some(Output::of(json!(1))));
+
+    let mut paused = bench(false);
+    paused.hear(Event::PauseAsked { run: run_id(1), stop: false });
+    paused.emit("deployed", json!(1), None);
+    assert_eq!(paused.workflow.kept_events().count(), 1, "it has not looked");
+    paused.hear(Event::ResumeAsked { run: run_id(1) });
+    assert_eq!((paused.workflow.kept_events().count(), told(&paused)), (0, (1, 1)));
+}
+
 /// Plans that start each other by events come to an end, and the run says why.
 #[test]
 fn a_circle_of_triggers_ends() {
@@ -171,6 +214,35 @@ fn a_plan_can_be_part_of_a_plan() {
     bench.fail("c", Outcome::ExitCode);
     let error = bench.task("p").error.as_ref().unwrap();
     assert_eq!(error.message, "its run PLAN-2026-11-21-002 failed: c: ended as exit-code");
+}
+
+/// An edit takes no task away whose run is at work: nobody would pause or end that run any more
+/// (found by the simulation).
+#[test]
+fn an_edit_leaves_no_run_without_its_task() {
+    let bench = nested();
+    let mut edited = bench.run().plan.clone();
+    edited.tasks.retain(|task| task.id.as_str() != "p");
+    let refused = edit(bench.run(), edited);
+    assert_eq!(refused, Err(NotAgain::Lives(TaskId::new("p"))));
+}
+
+/// A run that begins while its parent is paused, for whatever reason, goes on with it (found by the
+/// simulation: an answer about failures left it paused for ever).
+#[test]
+fn a_run_inside_goes_on_when_its_parent_does() {
+    let list = [("p", ""), ("a", "retries = 0"), ("b", "depends_on = [\"p\"]")];
+    let mut bench = changed(&tasks("stop_after_failures = 1", &list), |plan| {
+        set(plan, "p", |task| task.work = Work::Plan(Box::new(sub_plan())));
+    });
+    let asked = bench.asked.pop().expect("a run is asked for");
+    bench.fail("a", Outcome::ExitCode);
+    assert_eq!(bench.run().state, RunState::Paused);
+    bench.hear(Event::Submitted(Box::new(Submission { run: run_id(2), ..asked })));
+    let state = |bench: &Bench, n| bench.workflow.run(&run_id(n)).unwrap().state;
+    assert_eq!(state(&bench, 2), RunState::Paused);
+    bench.answer("failures-1", crate::model::ask::RETRY);
+    assert_eq!((state(&bench, 1), state(&bench, 2)), (RunState::Running, RunState::Running));
 }
 
 /// Pausing, going on and cancelling reach the runs inside; the parent is over after them.

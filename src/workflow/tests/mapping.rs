@@ -374,6 +374,45 @@ fn a_phase_may_limit_its_own_attempts_and_time() {
     assert_eq!(bench.task("c").skip, Some(SkipReason::Stopped));
 }
 
+/// Features C15, E10: the time in which enough is to be gathered does not run while a person has
+/// paused the run, and runs on where it waits for a usage limit.
+#[test]
+fn the_time_of_a_phase_stands_still_in_a_pause() {
+    let paused = |by_limit: bool| {
+        let mut plan = plan(&tasks("", &[("a", ""), ("b", "")]));
+        plan.phases[0].gather_timeout_ms = Some(5_000);
+        let mut bench = bench(&plan);
+        bench.pass(2_000);
+        if by_limit {
+            let (agent, until) = ("claude".to_owned(), Moment(900_000));
+            bench.hear(Event::AgentParked { agent, until });
+            for task in ["a", "b"] {
+                bench.fail(task, Outcome::RateLimited);
+            }
+        } else {
+            bench.hear(Event::PauseAsked { run: run_id(1), stop: false });
+        }
+        assert_eq!(bench.run().state, RunState::Paused);
+        bench
+    };
+    let mut wanted = paused(false);
+    assert_eq!(wanted.workflow.next_deadline(), None);
+    wanted.pass(60_000);
+    assert_eq!(wanted.stops, 0);
+    wanted.hear(Event::ResumeAsked { run: run_id(1) });
+    assert_eq!(wanted.workflow.next_deadline(), Some(Moment(wanted.now.0 + 3_000)));
+    wanted.pass(2_999);
+    assert_eq!(wanted.stops, 0);
+    wanted.pass(1);
+    assert_eq!(wanted.stops, 2);
+
+    let mut limited = paused(true);
+    assert_eq!(limited.workflow.next_deadline(), Some(Moment(6_000)));
+    limited.pass(3_000);
+    assert_eq!(limited.task("a").state, TaskState::Cancelled);
+    assert!(limited.run().state.is_end());
+}
+
 /// Feature F2: an item is retried like any task, with the error in its prompt.
 #[test]
 fn items_are_retried_like_tasks() {

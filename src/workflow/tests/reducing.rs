@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::AskKind;
 use crate::plan::{
-    DependsCause, DependsOn, Edge, InputValue, OnTie, Origin, Reduce, Reducer, Template,
+    Condition, DependsCause, DependsOn, Edge, InputValue, OnTie, Origin, Reduce, Reducer, Template,
     TemplatePart, Vote, VoteRule, Work,
 };
 
@@ -107,6 +107,34 @@ fn a_tie_may_fail_or_have_a_value() {
     let decided = tied(OnTie::Value(json!("wait")));
     assert_eq!(value(&decided, "sum")["decision"], json!("wait"));
     assert_eq!(value(&decided, "sum")["decided_by"], json!("plan"));
+}
+
+/// Features C10, C11: who was asked and gave nothing, optional or not, has abstained, and counts for
+/// a quorum; who was not asked does not.
+#[test]
+fn a_voter_that_fails_has_abstained() {
+    let quorum = |share| {
+        let Reducer::Vote(vote) = vote(OnTie::Value(json!("later"))) else { panic!() };
+        Reducer::Vote(Vote { rule: VoteRule::Quorum(share), ..vote })
+    };
+    let voted = |share, change: &dyn Fn(&mut crate::plan::Task)| {
+        let mut plan = panel(quorum(share));
+        change(&mut plan.tasks[1]);
+        let mut bench = begun(&plan);
+        bench.succeed("a", json!({ "say": "go" }));
+        if bench.live().contains('b') {
+            bench.fail("b", Outcome::ExitCode);
+        }
+        bench.succeed("c", json!({ "say": "go" }));
+        value(&bench, "sum")
+    };
+    let optional = voted(0.6, &|task| task.optional = true);
+    assert_eq!((&optional["abstained"], &optional["decision"]), (&json!(["b"]), &json!("go")));
+    let failed = voted(0.7, &|_| {});
+    assert_eq!((&failed["abstained"], &failed["decided_by"]), (&json!(["b"]), &json!("plan")));
+    let unasked =
+        voted(1.0, &|task| task.when = Some(Condition::Truthy(InputValue::Plain(json!(false)))));
+    assert_eq!((&unasked["abstained"], &unasked["decision"]), (&json!([]), &json!("go")));
 }
 
 /// A task with hooks, and one that reads it.

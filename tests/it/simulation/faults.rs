@@ -5,6 +5,7 @@ use muxvisor::daemon::Input;
 use muxvisor::model::{AttemptId, Desired, InstanceRow, InstanceState, Moment, Owner, StopCause};
 use muxvisor::policy::AgentType;
 use muxvisor::supervisor::{Event, InstanceRequest};
+use muxvisor::workflow;
 
 use super::plans;
 use super::world::{Happening, World};
@@ -94,7 +95,7 @@ impl World {
             self.dies();
             return;
         }
-        self.decide(Input::Supervisor(event));
+        self.hears(event);
         // Several may be decided before they are committed together.
         if self.chance.percent(80) {
             self.settle();
@@ -102,6 +103,21 @@ impl World {
             let to = self.daemon;
             self.soon(0, Happening::Report { to, event: super::happenings::nothing() });
         }
+    }
+
+    /// What an attempt used is read from its output before its end is told, as in `daemon::ending`.
+    fn hears(&mut self, event: Event) {
+        if let Event::Gone { attempt, ending } = &event
+            && ending.exit.is_some()
+            && let Some(row) = self.core().supervisor.attempt(attempt).cloned()
+            && let Owner::Task { run, .. } = &row.order.owner
+        {
+            let (run, attempt, prices) = (run.clone(), attempt.clone(), Vec::new());
+            let spent = vec![self.cost(&row.order)];
+            let spent = workflow::Event::AttemptSpent { run, attempt, spent, prices };
+            self.decide(Input::Workflow(spent));
+        }
+        self.decide(Input::Supervisor(event));
     }
 
     /// Nothing can be written (fault 60): what was decided waits, nothing is done, what is heard is
@@ -125,7 +141,7 @@ impl World {
         }
         for event in std::mem::take(&mut self.held) {
             if self.core.is_some() && self.daemon == daemon {
-                self.decide(Input::Supervisor(event));
+                self.hears(event);
             }
         }
         if self.core.is_some() {

@@ -3,15 +3,23 @@
 use std::time::Duration;
 
 use muxvisor::daemon::{Core, Effect, Input};
-use muxvisor::model::{AttemptId, AttemptRow, AttemptState, Mint, Order, Owner};
+use muxvisor::model::{
+    AttemptId, AttemptRow, AttemptState, CacheAnswer, CacheEntry, CacheQuestion, CacheSource, Mint,
+    Moment, Order, Owner, RunId, TaskId,
+};
+use muxvisor::plan::Task;
 use muxvisor::supervisor::{Event, Remembered, Settings, Supervisor};
 use muxvisor::workflow::{self, Workflow};
 
+use super::chance::Chance;
+use super::plans::kept_output;
 use super::world::{Happening, World};
 use crate::props;
 
 /// How many attempts of tasks may live at once, over all runs.
 const LIVE_MAX: usize = 4;
+/// How many slots the pool of all plans has.
+const POOL: usize = 2;
 
 impl World {
     pub(super) fn happens(&mut self, happening: Happening) {
@@ -43,6 +51,7 @@ impl World {
                     self.tell_daemon(event);
                 }
             }
+            Happening::LookedUp { to, asked } => self.looked_up(to, asked),
             Happening::Wish(wish) => self.wish(wish),
             Happening::DaemonStarts => self.daemon_starts(),
             Happening::TmuxDies => self.tmux_dies(),
@@ -55,6 +64,7 @@ impl World {
             Happening::Speaks(id) => self.speaks(&id),
             Happening::Inspect => self.inspect(),
             Happening::PersonLooks => self.person_looks(),
+            Happening::Inside(id, say) => self.inside(&id, say),
         }
     }
 
@@ -84,12 +94,42 @@ impl World {
                 let quiet_ms = since.map_or(0, |since| now.0 - since.0);
                 self.report(&Event::Heard { attempt, quiet_ms });
             }
+            Effect::LookUp(asked) => {
+                let to = self.daemon;
+                self.soon(50, Happening::LookedUp { to, asked });
+            }
             Effect::CloseWindow { window, success } => {
                 if self.chance.percent(10) {
                     self.report(&Event::WindowLeft { window, success });
                 }
             }
         }
+    }
+
+    /// Of some tasks an earlier run left a result, which is the same in every life of this seed.
+    fn looked_up(&mut self, to: u32, asked: Vec<CacheQuestion>) {
+        if to != self.daemon || self.core.is_none() {
+            return;
+        }
+        if self.stuck {
+            return self.soon(500, Happening::LookedUp { to, asked });
+        }
+        let seed = self.seed;
+        let entry = |task: &TaskId| {
+            let run = RunId::of_day("2026-11-20", 1);
+            let (attempt, agent) = (AttemptId::new("earlier"), "alpha".to_owned());
+            let source = CacheSource { run, attempt, agent };
+            let output = kept_output();
+            let has = Chance::of(seed, ("kept", task.as_str())).percent(40);
+            has.then_some(CacheEntry { source, at: Moment(0), output })
+        };
+        let answers = asked.into_iter().map(|asked| CacheAnswer {
+            entry: entry(&asked.task),
+            ..CacheAnswer::nothing(asked, None)
+        });
+        let event = workflow::Event::LookedUp(answers.collect());
+        self.decide(Input::Workflow(event));
+        self.settle();
     }
 
     fn launched(&mut self, order: &Order, by: u32) {
@@ -133,6 +173,7 @@ impl World {
         self.shims.agent_starts(id, now);
         self.limits_hold(&order);
         self.begins_to_speak(id);
+        self.has_to_say(&order);
         if let Some(ms) = runs_ms {
             self.at(ms, Happening::AgentEnds(id.clone()));
         }
@@ -141,16 +182,44 @@ impl World {
         }
     }
 
-    /// The limits of daemon, run and agent hold for living processes, not only for records.
+    /// The limits of daemon, run, phase, agent and pool hold for living processes, not only for
+    /// records. A lead that has workers may be one more of each.
     fn limits_hold(&self, order: &Order) {
-        let Owner::Task { .. } = &order.owner else { return };
-        let of_tasks = self.shims.agents(|other| matches!(other.owner, Owner::Task { .. }));
-        let most = LIVE_MAX.min(self.planned.plan.max_parallel as usize);
-        assert!(of_tasks <= most, "{of_tasks} agents at once, {most} may be");
-        let of_agent = self.shims.of_name(&order.agent);
-        let most = self.planned.plan.agents.get(&order.agent).and_then(|a| a.max_parallel);
-        let most = most.map_or(usize::MAX, |most| most as usize);
-        assert!(of_agent <= most, "{of_agent} of {} at once, {most} may be", order.agent);
+        let Owner::Task { run, task } = &order.owner else { return };
+        let bonds = &self.ledger.bonds;
+        let counts = |other: &Order| match &other.owner {
+            Owner::Task { run, task } => {
+                (!bonds.is_leading(run, task)).then(|| (run.clone(), bonds.task(run, task)))
+            }
+            Owner::Instance { .. } => None,
+        };
+        let live = |like: &dyn Fn(&Order, &RunId, Option<&Task>) -> bool| {
+            self.shims.agents(|other| {
+                counts(other).is_some_and(|(run, definition)| like(other, &run, definition))
+            })
+        };
+        let at_most = |what: &str, number: usize, most: usize| {
+            assert!(number <= most, "{number} agents at once in {what}, {most} may be");
+        };
+        at_most("all", live(&|_, _, _| true), LIVE_MAX);
+        let plan = &bonds.plans[run];
+        at_most(run.as_str(), live(&|_, of, _| of == run), plan.max_parallel as usize);
+        if let Some(most) = plan.agents.get(&order.agent).and_then(|agent| agent.max_parallel) {
+            let number = live(&|other, _, _| other.agent == order.agent);
+            at_most(&order.agent, number, most as usize);
+        }
+        let phase = plan.task(task).and_then(|task| plan.phase(&task.phase));
+        if let Some((phase, most)) = phase.and_then(|it| Some((it, it.max_parallel?))) {
+            let within = |it: Option<&Task>| it.is_some_and(|it| it.phase == phase.id);
+            at_most(&phase.id, live(&|_, of, it| of == run && within(it)), most as usize);
+        }
+        let taken = std::cell::Cell::new(0);
+        self.shims.agents(|other| {
+            let uses = counts(other).and_then(|(_, definition)| definition?.uses.get("pool"));
+            taken.set(taken.get() + uses.copied().unwrap_or(0));
+            true
+        });
+        at_most("the pool", taken.get() as usize, POOL);
     }
 
     fn tell_start(&mut self, id: &AttemptId) {
@@ -216,6 +285,9 @@ impl World {
         for parking in self.ledger.parked() {
             let (agent, until) = (parking.agent, parking.until);
             workflow.handle(self.now, workflow::Event::AgentParked { agent, until });
+        }
+        for signal in self.ledger.signals() {
+            workflow.keep_event(signal);
         }
         for (run, facts) in self.ledger.live_runs() {
             workflow.adopt(Workflow::replay(run, facts).unwrap_or_else(|error| panic!("{error}")));

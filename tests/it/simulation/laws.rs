@@ -6,14 +6,14 @@ use muxvisor::model::{
     AttemptFact, AttemptId, AttemptRow, Desired, Entry, Extract, Fact, InstanceRow, InstanceState,
     Moment, Order, Outcome, Owner, ResultRule, RunFact, StartReason, StopCause,
 };
-use muxvisor::plan::{OutputAs, Plan};
+use muxvisor::plan::OutputAs;
 use muxvisor::policy::{Agent, Group};
 use muxvisor::supervisor::InstanceRequest;
 use serde_json::Value;
 
 use super::ledger::Ledger;
 use super::moods::Look;
-use super::plans::Deed;
+use super::plans::{Deed, kept_output};
 use super::ranks::Ranks;
 use super::shims::{Shim, Shims};
 
@@ -112,7 +112,6 @@ impl Laws {
         shims: &Shims,
         agents: &BTreeMap<String, Agent>,
         groups: &[Group],
-        plan: &Plan,
     ) {
         for entry in entries {
             self.ranks.look(entry, groups);
@@ -132,11 +131,16 @@ impl Laws {
                     }
                     the_budget_holds(entry.at, row, agents);
                 }
-                Fact::Run { fact: RunFact::TaskSucceeded { task, attempt, output }, .. } => {
-                    // A person's yes, or an event.
-                    let Some(attempt) = attempt.as_ref() else { continue };
-                    let report =
-                        plan.task(task).map(|task| task.output_as) == Some(OutputAs::Report);
+                Fact::Run { run, fact: RunFact::TaskSucceeded { task, attempt, output } } => {
+                    let known = ledger.bonds.task(run, task);
+                    let Some(attempt) = attempt.as_ref() else {
+                        // A person's yes, an event, or the result of an earlier run.
+                        let kept = output.value == kept_output().value;
+                        let is_tried = known.is_some_and(|task| task.work.makes_attempts());
+                        assert!(kept || !is_tried, "{task} has a result from nowhere");
+                        continue;
+                    };
+                    let report = known.map(|task| task.output_as) == Some(OutputAs::Report);
                     the_result_is_true(attempt, &output.value, report, shims);
                 }
                 Fact::Attempt { attempt, fact: AttemptFact::Stopping { cause } } => {

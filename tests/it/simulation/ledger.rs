@@ -6,11 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use muxvisor::daemon::Core;
 use muxvisor::model::{
-    AttemptFact, AttemptId, AttemptRow, AttemptState, Desired, Entry, Fact, GroupRow, InstanceRow,
-    InstanceState, Moment, Outcome, Output, Owner, Parking, RunFact, RunId, RunState, StartReason,
-    TaskId,
+    AttemptFact, AttemptId, AttemptRow, AttemptState, CacheFact, Desired, Entry, Fact, GroupRow,
+    InstanceRow, InstanceState, Moment, Outcome, Output, Owner, Parking, RunFact, RunId, RunState,
+    Signal, StartReason, TaskId,
 };
 use muxvisor::workflow::Workflow;
+
+use super::bonds::{Bonds, Ends};
+use super::starts::Starts;
 
 #[derive(Default)]
 pub(super) struct Ledger {
@@ -20,7 +23,9 @@ pub(super) struct Ledger {
     pub(super) parked: BTreeMap<String, Parking>,
     pub(super) groups: BTreeMap<String, GroupRow>,
     /// How each task ended, once.
-    pub(super) ends: BTreeMap<(RunId, TaskId), &'static str>,
+    pub(super) ends: Ends,
+    pub(super) bonds: Bonds,
+    pub(super) starts: Starts,
     /// How many attempts of a task were made again in a row because the one before was lost.
     lost: BTreeMap<(RunId, TaskId), u32>,
     /// The attempt that each task waits for.
@@ -37,6 +42,7 @@ impl Ledger {
     /// Keeps a batch.
     pub(super) fn commit(&mut self, entries: &[Entry]) {
         for Entry { at, fact, .. } in entries {
+            self.bonds.fact(fact);
             match fact {
                 Fact::Run { run, fact } => self.run(*at, run, fact),
                 Fact::Attempt { attempt, fact } => self.attempt(*at, attempt, fact),
@@ -65,13 +71,21 @@ impl Ledger {
                 Fact::Emitted(_) | Fact::SignalTaken { .. } | Fact::Noted { .. } => {}
             }
         }
+        self.bonds.committed(&self.ends);
     }
 
     fn run(&mut self, at: Moment, run: &RunId, fact: &RunFact) {
+        self.starts.run(run, fact, &self.bonds, &self.ends);
+        self.bonds.run(run, fact, &mut self.ends);
+        let turned_down = |task: &TaskId| self.bonds.was_turned_down(run, task, &self.ends);
+        let hook = matches!(fact, RunFact::TaskFailed { task, error, .. }
+            if error.outcome == Outcome::Hook && turned_down(task));
         let mut ended = |task: &TaskId, how| {
             let before = self.ends.insert((run.clone(), task.clone()), how);
             // What fails and was optional is told as a failure first, then skipped.
             let spared = (before, how) == (Some("failed"), "optional");
+            // So is a result that a hook turned down.
+            let spared = spared || hook && (before, how) == (Some("success"), "failed");
             assert!(before.is_none() || spared, "{task} ended twice: {before:?}, then {how}");
         };
         match fact {
@@ -100,6 +114,9 @@ impl Ledger {
                 assert!(over.is_some(), "{task} is not over and is to be done again");
                 self.lost.remove(&(run.clone(), task.clone()));
             }
+            RunFact::TaskCache { task, fact: CacheFact::Kept { source, .. } } => {
+                self.kept(run, task, &source.attempt);
+            }
             RunFact::Moved { state, .. } => {
                 if *state == RunState::Paused {
                     self.paused.insert(run.clone());
@@ -124,6 +141,7 @@ impl Ledger {
             | RunFact::TaskStalled { .. }
             | RunFact::TaskReported { .. }
             | RunFact::TaskSpent { .. }
+            | RunFact::TaskCache { .. }
             | RunFact::Messaged(_)
             | RunFact::Adjusted { .. }
             | RunFact::Reopened
@@ -133,15 +151,26 @@ impl Ledger {
         self.runs.entry(run.clone()).or_default().push((at, stored(fact)));
     }
 
+    /// Kept is what succeeded, and by whom.
+    fn kept(&self, run: &RunId, task: &TaskId, attempt: &AttemptId) {
+        let at = (run.clone(), task.clone());
+        assert_eq!(self.ends.get(&at), Some(&"success"), "{task} has nothing to keep");
+        assert_eq!(self.waits.get(&at), Some(attempt), "{task} keeps somebody else's result");
+    }
+
     fn attempt(&mut self, at: Moment, id: &AttemptId, fact: &AttemptFact) {
         if let AttemptFact::Intended(order) = fact {
+            self.starts.intended(order, &self.bonds, &self.ends);
             let before = self.attempts.values().filter(|row| row.order.owner == order.owner);
             let forgotten = match &order.owner {
                 Owner::Instance { name } => self.forgotten.get(name).copied().unwrap_or(0),
                 Owner::Task { .. } => 0,
             };
             let number = before.count() + 1 - forgotten;
-            assert_eq!(order.n as usize, number, "the number of an attempt");
+            // A worker of an edited lead is forgotten, and may be asked for again.
+            let forgotten = self.bonds.is_rehired(&order.owner);
+            let counts_on = order.n as usize == number || forgotten;
+            assert!(counts_on, "attempt {} of {:?}, and it had {number}", order.n, order.owner);
             let row = AttemptRow::intended((**order).clone(), at);
             assert!(self.attempts.insert(id.clone(), row).is_none(), "{id} was intended twice");
             return;
@@ -196,6 +225,11 @@ impl Ledger {
         self.groups.values().map(through_json).collect()
     }
 
+    /// The events that are kept, and keys, as a later daemon reads them.
+    pub(super) fn signals(&self) -> Vec<Signal> {
+        self.bonds.signals.values().map(through_json).collect()
+    }
+
     /// The runs that have not ended.
     pub(super) fn live_runs(&self) -> impl Iterator<Item = (&RunId, &Vec<(Moment, RunFact)>)> {
         let over =
@@ -214,6 +248,9 @@ impl Ledger {
                 "the run is not what its facts say"
             );
         }
+        let kept: Vec<&Signal> = core.workflow.kept_events().collect();
+        let written = self.bonds.signals.values().filter(|signal| !signal.taken);
+        assert_eq!(kept, written.collect::<Vec<_>>(), "which events are kept");
         let live: Vec<&AttemptRow> = core.supervisor.attempts().collect();
         let written: Vec<&AttemptRow> =
             self.attempts.values().filter(|row| row.state != AttemptState::Ended).collect();

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use muxvisor::model::{Ending, ExecFailure, Exit, Extract, Order, Owner};
+use muxvisor::model::{Ending, ExecFailure, Exit, Extract, Order, Output, Owner};
 use muxvisor::plan::Plan;
 use muxvisor::policy::{Agent, AgentType, Group, Policy, Restart, Strategy};
 
 use super::chance::Chance;
+use super::compose::{self, Draft};
 use super::moods::Mood;
 use crate::props;
 
@@ -16,6 +17,11 @@ use crate::props;
 pub(super) struct Planned {
     /// As checked.
     pub(super) plan: Plan,
+    /// As written.
+    pub(super) draft: Draft,
+    /// Whether how it goes depends on time for another reason: money that is used up, a lead that
+    /// does not wait for its workers.
+    pub(super) races: bool,
     /// Whether a phase says abort, so that who is stopped depends on time.
     pub(super) aborts: bool,
     /// Whether too many failures pause it, so that what is done again depends on time.
@@ -143,25 +149,24 @@ pub(super) fn groups(chance: &mut Chance, agents: &BTreeMap<String, Agent>) -> V
 
 /// A plan of 1 to 12 tasks.
 pub(super) fn plan(chance: &mut Chance, agents: &BTreeMap<String, Agent>) -> Planned {
-    let mut text = format!(
-        "plan = \"p\"\ngoal = \"g\"\nmax_parallel = {}\n[defaults]\nagent = \"alpha\"\ntimeout = \"60s\"\n",
-        chance.within(1, 5)
-    );
     let breaks = chance.percent(40);
-    if !breaks {
-        text = text.replacen("max_parallel", "stop_after_failures = 0\nmax_parallel", 1);
-    }
+    let (head, races) = compose::head(chance, breaks);
+    let mut blocks = Vec::new();
     let count = chance.within(1, 12);
     let phased = chance.percent(50);
     let (mut phases, mut aborts) = (0, false);
     let mut optional: Vec<bool> = Vec::new();
     for n in 0..count {
+        let mut text = String::new();
         if phased && (n == 0 || chance.percent(30)) {
             let abort = chance.percent(25);
             aborts |= abort;
             let mode = if chance.percent(30) { "sequential" } else { "parallel" };
             let on = if abort { "abort" } else { "continue" };
             write!(text, "[[phase]]\nid = \"p{phases}\"\nexecution_mode = \"{mode}\"\non_partial_failure = \"{on}\"\n").expect("text");
+            if chance.percent(20) {
+                writeln!(text, "max_parallel = {}", chance.within(1, 3)).expect("text");
+            }
             if phases > 0 && chance.percent(70) {
                 let on = chance.within(0, phases - 1);
                 writeln!(text, "depends_on_phases = [\"p{on}\"]").expect("text");
@@ -169,8 +174,10 @@ pub(super) fn plan(chance: &mut Chance, agents: &BTreeMap<String, Agent>) -> Pla
             phases += 1;
         }
         task(chance, &mut text, n, if phased { "phase.task" } else { "task" }, &mut optional);
+        blocks.push(text);
     }
-    Planned { plan: props::plan(&text, agents), aborts, breaks }
+    let draft = Draft { head, blocks, files: compose::files(chance), phased, edits: 0 };
+    Planned { plan: draft.plan(agents), draft, races, aborts, breaks }
 }
 
 fn task(chance: &mut Chance, text: &mut String, n: u64, table: &str, optional: &mut Vec<bool>) {
@@ -184,6 +191,9 @@ fn task(chance: &mut Chance, text: &mut String, n: u64, table: &str, optional: &
         writeln!(text, "kind = \"wait\"\nevent = \"deployed\"").expect("text");
         return waits(chance, text, n, optional);
     }
+    if compose::of_the_daemon(chance, text, kind) {
+        return waits(chance, text, n, optional);
+    }
     let command = chance.percent(20);
     if command {
         writeln!(text, "kind = \"command\"\nrun = [\"make\"]").expect("text");
@@ -195,7 +205,13 @@ fn task(chance: &mut Chance, text: &mut String, n: u64, table: &str, optional: &
         }
     }
     writeln!(text, "retries = {}", chance.within(0, 3)).expect("text");
-    if chance.percent(20) {
+    let leads = !command && chance.percent(12);
+    if leads {
+        let most = chance.pick(&[1, 3, 40, 40]);
+        writeln!(text, "lead = {{ max_workers = {most} }}\ntimeout = \"30m\"").expect("text");
+    }
+    compose::talks(chance, text, n, command);
+    if !leads && chance.percent(20) {
         writeln!(text, "idle_timeout = \"20s\"").expect("text");
     }
     if chance.percent(20) {
@@ -215,10 +231,14 @@ fn task(chance: &mut Chance, text: &mut String, n: u64, table: &str, optional: &
         let default = if soft { " ?? 'nothing'" } else { "" };
         inputs.push(format!("i{earlier} = \"${{t{earlier}.output{default}}}\""));
     }
+    if chance.percent(15) {
+        writeln!(text, "cache = \"7d\"").expect("text");
+    }
     conditional(chance, text, n);
     if !inputs.is_empty() {
         writeln!(text, "input_context = {{ {} }}", inputs.join(", ")).expect("text");
     }
+    compose::hooks(chance, text, table);
 }
 
 /// Who waits for a person or an event waits for other tasks before.
@@ -236,6 +256,11 @@ fn conditional(chance: &mut Chance, text: &mut String, n: u64) {
         let (on, by) = (chance.within(0, n - 1), *chance.pick(&["==", "!="]));
         writeln!(text, "when = '${{t{on}.status}} {by} \"success\"'").expect("text");
     }
+}
+
+/// What an earlier run left of a task.
+pub(super) fn kept_output() -> Output {
+    Output::of("kept".into())
 }
 
 /// What an agent does once it runs.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use muxvisor::model::{AttemptId, Ending, Exit, Moment, Order, Owner, Report, StopStep};
+use muxvisor::model::{AttemptId, Ending, Exit, Moment, Order, Report, StopStep};
 
 use super::plans::Deed;
 use crate::props;
@@ -113,10 +113,5 @@ impl Shims {
     /// How many agents live whose orders are like that.
     pub(super) fn agents(&self, like: impl Fn(&Order) -> bool) -> usize {
         self.all.values().filter(|shim| shim.agent_lives && like(&shim.order)).count()
-    }
-
-    /// How many agents of tasks live that are called so.
-    pub(super) fn of_name(&self, name: &str) -> usize {
-        self.agents(|order| order.agent == name && matches!(order.owner, Owner::Task { .. }))
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use muxvisor::daemon::{Core, Effect, Input, Turn};
-use muxvisor::model::{AttemptId, Entry, InstanceRow, Moment, Order, RunId};
+use muxvisor::model::{AttemptId, CacheQuestion, Entry, InstanceRow, Moment, Order, Owner, RunId};
 use muxvisor::policy::{Agent, Group};
 use muxvisor::supervisor::{self, InstanceRequest};
 use muxvisor::workflow;
 
 use super::chance::Chance;
+use super::inside::{Say, team};
 use super::laws::Laws;
 use super::ledger::Ledger;
 use super::plans::{self, Planned, deed};
@@ -45,6 +46,11 @@ pub(super) enum Happening {
         to: u32,
         event: supervisor::Event,
     },
+    /// The daemon of that number learns what is kept of earlier runs.
+    LookedUp {
+        to: u32,
+        asked: Vec<CacheQuestion>,
+    },
     Wish(Wish),
     DaemonStarts,
     TmuxDies,
@@ -68,6 +74,8 @@ pub(super) enum Happening {
     Inspect,
     /// A person looks at the run, answers what it asks, and perhaps meddles.
     PersonLooks,
+    /// The agent of a task wants something of the daemon.
+    Inside(AttemptId, Say),
 }
 
 /// What a person wants.
@@ -92,6 +100,10 @@ pub(super) struct Meddles {
     pub(super) pauses: u64,
     /// How often they still have work done again that is over.
     pub(super) retries: u64,
+    /// How often they still edit the plan.
+    pub(super) edits: u64,
+    /// How often they still emit an event that nobody may wait for.
+    pub(super) emits: u64,
     /// How often they still answer `retry` after too many failures.
     pub(super) decisions: u64,
 }
@@ -102,7 +114,8 @@ impl Meddles {
             return Self { decisions: chance.within(0, 2), ..Self::default() };
         }
         let (pauses, retries) = (chance.within(0, 4), chance.within(0, 2));
-        Self { any: true, pauses, retries, decisions: chance.within(0, 3) }
+        let (edits, emits) = (chance.within(0, 3), chance.within(0, 3));
+        Self { any: true, pauses, retries, edits, emits, decisions: chance.within(0, 3) }
     }
 }
 
@@ -164,6 +177,10 @@ pub(super) struct World {
     pub(super) held: Vec<supervisor::Event>,
     /// The instances as they were when somebody looked.
     pub(super) inspected: Vec<InstanceRow>,
+    /// The number of the last run.
+    last_run: u32,
+    /// The workers that were answered for, by the attempt of their lead and number.
+    pub(super) answered: BTreeSet<(AttemptId, u64)>,
     /// How much has happened.
     pub(super) steps: u64,
 }
@@ -219,6 +236,8 @@ impl World {
             stuck_since: Moment(0),
             held: Vec::new(),
             inspected: Vec::new(),
+            last_run: 1,
+            answered: BTreeSet::new(),
             steps: 0,
         };
         world.people(&mut chance);
@@ -232,9 +251,26 @@ impl World {
             && !self.closes
             && !self.planned.aborts
             && !self.planned.breaks
+            && !self.planned.races
+            && !self.impatient()
             && !self.meddles.any
             && self.weather.kills == 0
             && !self.weather.rough
+    }
+
+    /// Whether a lead does not wait for its workers, or may not have as many as it may want.
+    fn impatient(&self) -> bool {
+        let mut leads = self.planned.plan.tasks.iter().filter(|task| task.lead.is_some());
+        leads.any(|task| {
+            let (wants, patient) = team(self.seed, &task.id);
+            // Who is refused depends on who asks first.
+            !patient || wants > 0 && task.lead.as_ref().is_some_and(|lead| lead.max_workers < 40)
+        })
+    }
+
+    /// Whether all that was decided is committed.
+    pub(super) fn is_settled(&self) -> bool {
+        self.entries.is_empty() && self.effects.is_empty()
     }
 
     /// Lets something happen after so many milliseconds.
@@ -285,7 +321,14 @@ impl World {
                 }
             }
         }
-        panic!("this does not end");
+        let core = self.core.as_ref();
+        for run in core.iter().flat_map(|core| core.workflow.runs()) {
+            let open = run.tasks().filter(|(_, task)| !task.state.is_end());
+            let open: Vec<_> = open.map(|(plan, task)| (&plan.id, task.state)).collect();
+            eprintln!("{} is {} ({:?}), and these wait: {open:?}", run.id, run.state, run.why);
+        }
+        let next: Vec<_> = self.queue.iter().take(5).collect();
+        panic!("this does not end: {:?} {next:?}", self.now);
     }
 
     pub(super) fn core(&mut self) -> &mut Core {
@@ -305,6 +348,13 @@ impl World {
         let entry = |fact| Entry { at, wall_ms: 0, fact };
         self.entries.extend(turn.facts.into_iter().map(entry));
         self.effects.extend(turn.effects);
+        for submission in turn.submits {
+            // As `daemon::steer` gives them their ids.
+            self.last_run += 1;
+            let run = RunId::of_day("2026-11-21", self.last_run);
+            let submission = muxvisor::model::Submission { run, ..submission };
+            self.decide(Input::Workflow(workflow::Event::Submitted(Box::new(submission))));
+        }
     }
 
     pub(super) fn decide(&mut self, input: Input) {
@@ -340,7 +390,7 @@ impl World {
             }
         }
         let (agents, groups) = (&self.agents, &self.groups);
-        self.laws.look(&entries, &self.ledger, &self.shims, agents, groups, &self.planned.plan);
+        self.laws.look(&entries, &self.ledger, &self.shims, agents, groups);
         for effect in std::mem::take(&mut self.effects) {
             if self.dies() {
                 return;
@@ -403,7 +453,10 @@ impl World {
             Wish::Approve => Input::Workflow(W::Approved { run: run_id(), yes: true }),
             Wish::Cancel => Input::Workflow(W::CancelAsked { run: run_id() }),
             Wish::Close => {
-                self.decide(Input::Workflow(W::CancelAsked { run: run_id() }));
+                let live = self.core().workflow.runs().map(|run| run.id.clone());
+                for run in live.collect::<Vec<_>>() {
+                    self.decide(Input::Workflow(W::CancelAsked { run }));
+                }
                 self.closing = true;
                 Input::Supervisor(supervisor::Event::Closing)
             }
@@ -434,7 +487,14 @@ impl World {
 
     /// What the agent of an order does in this world.
     pub(super) fn deed(&self, order: &Order) -> plans::Deed {
-        deed(self.seed, order)
+        let mut deed = deed(self.seed, order);
+        let Owner::Task { run, task } = &order.owner else { return deed };
+        let leads = self.ledger.bonds.task(run, task).is_some_and(|task| task.lead.is_some());
+        if leads && team(self.seed, task).1 {
+            // It ends when its workers do.
+            deed.runs_ms = None;
+        }
+        deed
     }
 
     /// At the end nothing lives and nothing is open.
@@ -443,10 +503,19 @@ impl World {
         assert!(self.core.is_some(), "a daemon lives at the end");
         assert_eq!(self.shims.agents(|_| true), 0, "agents live on");
         assert_eq!(ledger.unended(), [], "attempts are open");
-        assert_eq!(ledger.live_runs().count(), 0, "the run is not over");
-        for task in &self.planned.plan.tasks {
-            let end = ledger.ends.get(&(run_id(), task.id.clone()));
-            assert!(end.is_some(), "{} did not end", task.id);
+        let live = self.core.iter().flat_map(|core| core.workflow.runs()).next();
+        if let Some(run) = live {
+            let open = run.tasks().filter(|(_, task)| !task.state.is_end());
+            let open: Vec<_> = open.map(|(plan, task)| (&plan.id, task.state)).collect();
+            panic!("{} is {} ({:?}), and these wait: {open:?}", run.id, run.state, run.why);
         }
+        assert_eq!(ledger.live_runs().count(), 0, "the run is not over");
+        for (run, plan) in &ledger.bonds.plans {
+            for task in &plan.tasks {
+                let end = ledger.ends.get(&(run.clone(), task.id.clone()));
+                assert!(end.is_some(), "{} of {run} did not end", task.id);
+            }
+        }
+        self.all_is_paid();
     }
 }
