@@ -165,7 +165,7 @@ fn a_fan_out_is_merged_at_one_place() {
 }
 
 /// Feature C16, C18: two branches of two steps go on side by side, neither waits for the other,
-/// and what they made is joined. Feature C19: joined means that nothing of either is lost.
+/// and what they made is joined.
 #[test]
 fn a_fork_joins_its_branches() {
     let played: Played = play(&shipped("fork-join"));

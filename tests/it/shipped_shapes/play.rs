@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 
 use muxvisor::model::{
-    AttemptEnd, Fact, Mint, Moment, Order, Outcome, Owner, ResultSource, RunFact, RunId, TaskId,
+    AttemptEnd, CacheAnswer, Fact, Mint, Moment, Order, Outcome, Owner, ResultSource, RunFact,
+    RunId, TaskId,
 };
 use muxvisor::plan::{OutputAs, Plan, Work};
 use muxvisor::workflow::{Action, Event, Workflow};
@@ -90,17 +91,23 @@ impl Player<'_> {
     fn hear(&mut self, event: Event) {
         self.now = Moment(self.now.0 + 10);
         let actions = self.workflow.handle(self.now, event);
-        let mut inner = Vec::new();
+        let (mut inner, mut looked_up) = (Vec::new(), Vec::new());
         for action in actions {
             match action {
                 Action::Record(fact) => self.note(fact),
                 Action::Order(order) => self.start(*order),
                 Action::Stop { .. } => {}
+                Action::LookUp(asked) => looked_up.extend(asked),
                 Action::Submit(mut submission) => {
                     submission.run = RunId::of_day("2026-11-21", 2);
                     inner.push(submission);
                 }
             }
+        }
+        // Nothing is kept of earlier runs.
+        let nothing = |asked| CacheAnswer::nothing(asked, None);
+        if !looked_up.is_empty() {
+            self.hear(Event::LookedUp(looked_up.into_iter().map(nothing).collect()));
         }
         for submission in inner {
             self.hear(Event::Submitted(submission));
