@@ -182,3 +182,36 @@ fn history_survives_cleanup() {
     stage.json(&["run", "plan.toml"]);
     assert_eq!(stage.json(&["plan", "show", "plan.toml"])["runs"], 3);
 }
+
+/// Features E15, P8: the completion rate is the share of runs that completed, and how long a plan
+/// takes is told by those alone; a run that was cancelled tells neither.
+#[test]
+fn a_run_that_fails_lowers_the_completion_rate() {
+    let stage = Stage::new();
+    let plan = |script: &str| {
+        let head =
+            "plan = 'often'\ngoal = 'g'\napproval = 'none'\n[[task]]\nid = 'a'\nretries = 0\n";
+        stage.file(
+            "plan.toml",
+            &format!("{head}kind = 'command'\nrun = ['sh', '-c', '{script}']\n"),
+        );
+    };
+    let history = || {
+        let seen = stage.json(&["plan", "show", "plan.toml"]);
+        json!([seen["runs"], seen["completion_rate"], seen["avg_session_minutes"]])
+    };
+    for _ in 0..3 {
+        plan("true");
+        stage.json(&["run", "plan.toml"]);
+    }
+    let three = history();
+    assert_eq!((&three[0], &three[1]), (&json!(3), &json!(1.0)));
+    plan("exit 1");
+    assert_eq!(stage.ask(&["run", "plan.toml"]).code, 1);
+    assert_eq!(history(), json!([4, 0.75, three[2]]), "who failed tells no time");
+    plan("sleep 60");
+    let run = stage.json(&["run", "plan.toml", "--detach"])["run"].take();
+    assert_eq!(stage.ask(&["cancel", run.as_str().unwrap()]).code, 0);
+    stage.ask(&["wait", run.as_str().unwrap()]);
+    assert_eq!(history(), json!([4, 0.75, three[2]]), "who was cancelled tells nothing");
+}

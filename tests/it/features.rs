@@ -38,7 +38,7 @@ fn page(ids: &[&str]) -> String {
 #[test]
 fn ranges_and_lists_are_understood() {
     let k = |n: u32| format!("{}{n}", 'K');
-    let ids: Vec<String> = (1..=18).map(k).collect();
+    let ids: Vec<String> = (1..=21).map(k).collect();
     let page = page(&ids.iter().map(String::as_str).collect::<Vec<_>>());
     // Written in pieces, so that this file holds none of them itself.
     let comments = [
@@ -48,16 +48,19 @@ fn ranges_and_lists_are_understood() {
         format!("{} {}; Fault {} is another matter", "//", k(10), k(11)),
         format!("let x = \"{}\";", k(12)),
         format!("{} E01, UK13, K14b", "// no ids:"),
+        // In a string there are no comments; behind one there are.
+        format!("let x = \"    // {} and \\\" // {}\";", k(19), k(20)),
+        format!("let x = \"// no\"; // {}", k(21)),
     ];
     let test = format!("#[test]\nfn x() {{\n{}\n}}\n", comments.join("\n"));
     let root = repository(&page, &test);
     let (code, said) = run(&root, &["--missing"]);
-    let missing: Vec<String> = [9, 11, 12, 13, 14, 15].map(k).to_vec();
+    let missing: Vec<String> = [9, 11, 12, 13, 14, 15, 19, 20].map(k).to_vec();
     assert_eq!(said.lines().collect::<Vec<_>>(), missing);
     assert_eq!(code, 1);
     let (_, table) = run(&root, &[]);
     assert!(table.contains(&format!("{}   [must] tests/x.rs\n", k(3))), "{table}");
-    assert!(table.contains("6 of 18 features that a test must hold have none: "), "{table}");
+    assert!(table.contains("8 of 21 features that a test must hold have none: "), "{table}");
 }
 
 #[test]

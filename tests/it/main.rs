@@ -45,6 +45,7 @@ mod scene;
 mod schema;
 mod shim;
 mod shipped;
+mod shipped_shapes;
 mod simulation;
 mod soak;
 mod stage;

@@ -100,6 +100,20 @@ pub(crate) fn check_file(path: &Path) -> Checked {
     check_with(&name, &text, dir, &Case::default())
 }
 
+/// A plan that is shipped, with the shipped agents; a file that it must be given is there.
+pub(crate) fn check_shipped(path: &Path) -> Plan {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(path).expect("a plan can be read");
+    let design = root.join("ARCHITECTURE.md").display().to_string();
+    let given = text.contains("[inputs]") && text.contains("\ndesign = ");
+    let inputs = given.then(|| ("design".to_owned(), design)).into_iter().collect();
+    let dir = path.parent().expect("a plan lies in a folder");
+    let case = Case { lenient: true, inputs, ..Case::default() };
+    let agents = Config::built_in().agents;
+    let checked = check_among(&agents, &path.to_string_lossy(), &text, dir, &case);
+    checked.plan.unwrap_or_else(|| panic!("{}: {:#?}", path.display(), checked.findings))
+}
+
 pub(crate) fn check(text: &str) -> Checked {
     check_with("plan.toml", text, Path::new("."), &Case::default())
 }
@@ -130,7 +144,7 @@ fn told(checked: &Checked) -> String {
 }
 
 /// Compares with a file beside the plan, or rewrites it.
-fn expect_beside(plan: &Path, extension: &str, actual: &str) -> Option<String> {
+pub(crate) fn expect_beside(plan: &Path, extension: &str, actual: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the one variable that rewrites expectations")]
     let bless = std::env::var_os("MUXVISOR_BLESS").is_some();
     let path = plan.with_extension(extension);

@@ -288,6 +288,27 @@ fn work_without_an_agent_is_told_too() {
     assert!(answer.stdout.contains("✔ all (") && !answer.stdout.contains("(, "), "{answer:?}");
 }
 
+/// Feature L9: what fails, what is tried again and what is left out is told when it happens.
+#[test]
+fn what_goes_wrong_is_told_as_it_happens() {
+    let scene = Scene::new();
+    let task = |id: &str, more: &str| {
+        format!("[[task]]\nid = '{id}'\nkind = 'command'\nrun = ['sh', '-c', 'exit 7']\n{more}\n")
+    };
+    let plan = "plan = 'bad'\ngoal = 'g'\napproval = 'none'\n".to_owned()
+        + &task("broken", "retries = 1\nretry_wait = '1ms'")
+        + &task("after", "depends_on = ['broken']");
+    scene.file("plan.toml", &plan);
+    let answer = scene.call(&["run", "plan.toml"]);
+    assert_eq!(answer.code, 1, "{answer:?}");
+    let told = answer.stdout + &answer.stderr;
+    let (seen, summary) = told.split_once("of 2 tasks completed").expect("a summary");
+    assert!(!summary.contains('✘'), "{summary}");
+    for line in ["↻ broken: exit-code", "✘ broken (", "– after skipped: upstream"] {
+        assert_eq!(seen.matches(line).count(), 1, "`{line}` is told once: {seen}");
+    }
+}
+
 /// Feature J9: a hundred of one plan run at once. Each ends only after all have begun.
 #[test]
 fn a_hundred_run_at_once() {

@@ -22,7 +22,7 @@ fn concat(sort_by: Option<&str>) -> Reducer {
     Reducer::Concat { sort_by: sort_by.map(str::to_owned) }
 }
 
-/// Feature C12: lists are joined, other values are entries, and the order is stable.
+/// Features C12, L7: lists are joined, other values are entries, and the order is stable.
 #[test]
 fn concat_joins_lists_and_sorts_by_a_field() {
     let parts = json!([[{ "n": 2, "s": 1 }], [], { "n": 1 }, [{ "n": 3 }, { "n": 2, "s": 2 }]]);
@@ -41,7 +41,7 @@ fn concat_joins_lists_and_sorts_by_a_field() {
     );
 }
 
-/// Feature O5: one table of all tables.
+/// Features C19, O5: one table of all tables, and nothing of a list or a table is lost.
 #[test]
 fn merge_joins_lists_and_tables_and_lets_the_last_one_count() {
     let parts =
@@ -95,10 +95,10 @@ fn count(rule: VoteRule, votes: &[(&str, &str)]) -> Count {
     count
 }
 
-/// Features C10, C11: when a decision stands.
 /// A rule, who voted for what, and the decision.
 type Case<'a> = (VoteRule, &'a [(&'a str, &'a str)], Option<&'a str>);
 
+/// Features C10, C11: when a decision stands.
 #[test]
 fn a_decision_stands_by_the_rule_of_the_plan() {
     let two_one = [("a", "yes"), ("b", "yes"), ("c", "no")];

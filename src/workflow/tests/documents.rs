@@ -57,6 +57,44 @@ fn a_complete_run_says_so() {
     assert_eq!(first["plugin_used"], json!("claude"));
 }
 
+/// Feature O2: each phase by its id, with its own tasks, and how it ended.
+#[test]
+fn phases_stand_in_the_document_with_their_tasks_and_ends() {
+    let phase = |id: &str, tasks: &[&str]| {
+        let task = |id: &&str| {
+            format!(
+                "[[phase.task]]\nid = \"{id}\"\nagent = \"claude\"\ndescription = \"x\"\nretries = 0\n"
+            )
+        };
+        format!("[[phase]]\nid = \"{id}\"\n{}", tasks.iter().map(task).collect::<String>())
+    };
+    let text = "plan = \"p\"\ngoal = \"g\"\n".to_owned()
+        + &phase("whole", &["a", "b"])
+        + &phase("half", &["c", "d"])
+        + &phase("none", &["e"])
+        + "[[phase]]\nid = \"left\"\n[[phase.task]]\nid = \"f\"\nagent = \"claude\"\n\
+           description = \"after ${none.e.output}\"\n";
+    let mut bench = Bench::of(&text);
+    ["a", "b", "c"].iter().for_each(|id| bench.succeed(id, json!("x")));
+    ["d", "e"].iter().for_each(|id| bench.fail(id, Outcome::ExitCode));
+    let results = checked(&bench);
+    let of = |phase: &Value| {
+        let tasks = phase["tasks"].as_array().unwrap().iter();
+        let ids: Vec<&Value> = tasks.map(|task| &task["task_id"]).collect();
+        json!([phase["phase_id"], phase["status"], ids])
+    };
+    let phases: Vec<Value> = results["phases"].as_array().unwrap().iter().map(of).collect();
+    assert_eq!(
+        phases,
+        [
+            json!(["whole", "completed", ["a", "b"]]),
+            json!(["half", "partial", ["c", "d"]]),
+            json!(["none", "failed", ["e"]]),
+            json!(["left", "skipped", ["f"]]),
+        ]
+    );
+}
+
 /// Features K8, K9, K19-K21: gaps are named, what succeeded is kept.
 #[test]
 fn a_partial_run_names_its_gaps() {

@@ -30,6 +30,27 @@ fn retries_come_first_and_then_the_fallbacks_in_order() {
     assert_eq!(attempts("retries = 0", Outcome::ExitCode, 1), ["claude first"]);
 }
 
+/// Feature F4: when the fallbacks are used up too, a task that is optional is skipped, and the run
+/// goes on; one that is not has failed.
+#[test]
+fn who_is_optional_is_skipped_when_nobody_is_left() {
+    for (optional, state) in [(true, TaskState::Skipped), (false, TaskState::Failed)] {
+        let keys = format!("retries = 0\nfallback = [\"codex\"]\noptional = {optional}");
+        let after = "input_context = { a = \"${a.output ?? 'none'}\" }";
+        let mut bench = Bench::of(&tasks("", &[("a", &keys), ("b", after)]));
+        bench.fail("a", Outcome::ExitCode);
+        bench.pass(1);
+        assert_eq!(bench.orders["a"].agent, "codex");
+        assert!(!bench.task("a").state.is_end());
+        bench.fail("a", Outcome::ExitCode);
+        bench.pass(1);
+        assert_eq!(bench.task("a").state, state);
+        let skipped = optional.then_some(SkipReason::Optional);
+        assert_eq!(bench.task("a").skip, skipped);
+        assert_eq!(bench.live(), "b", "the run goes on");
+    }
+}
+
 /// Features K4, F5, ruling Z1: a timeout is retried once.
 #[test]
 fn timeouts_use_at_most_their_own_retries() {
