@@ -494,7 +494,8 @@ fn another_program_has_options_of_its_own() {
     assert_eq!(options("headless.command = ['mine']"), ["mine"]);
     let own = "headless.command = ['mine']\nmodel_args = ['-m{model}']";
     assert_eq!(options(own), ["mine", "-mm"]);
-    let ended = options("headless.command = ['claude', '-x', '--', '{prompt}']");
+    let ended =
+        options("headless = { command = ['claude', '-x', '--', '{prompt}'], prompt = 'argv' }");
     assert_eq!(ended, ["claude", "-x", "--model", "m", "--", "{prompt}"]);
     assert_eq!(options("model_args = []"), ["claude", "-p"], "switched off");
 }

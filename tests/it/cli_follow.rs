@@ -30,10 +30,19 @@ use crate::cli::{code, document, err, home_with_plan, muxvisor, out, say};
 use crate::control::{Daemon, view};
 use crate::wait::wait_for;
 
+/// Nobody has run the plan before.
+fn no_history() -> Reply {
+    let none: [u32; 0] = [];
+    Reply::ok(&serde_json::json!({
+        "runs": 0, "completion_rate": null, "avg_ms": null, "tasks": none,
+    }))
+}
+
 /// A daemon in a home with a plan; it knows who it is.
 fn daemon(mut answer: impl FnMut(Call) + Send + 'static) -> Daemon {
     Daemon::start_in(home_with_plan(), "run/daemon.sock", move |call| match &call.request {
         Request::Hello => call.responder.reply(Reply::ok(&view())),
+        Request::History { .. } => call.responder.reply(no_history()),
         _ => answer(call),
     })
 }
@@ -296,6 +305,7 @@ fn a_lost_daemon_is_found_again_and_nothing_is_told_twice() {
     ];
     mortal_daemon(home.path(), move |request| match request {
         Request::Hello => vec![Reply::ok(&view())],
+        Request::History { .. } => vec![no_history()],
         Request::Watch { .. } => lives.pop().unwrap(),
         Request::Submit(_) => vec![Reply::ok(&RunReply { run: run(), state: RunState::Running })],
         Request::Show { .. } => vec![Reply::ok(&snapshot(RunState::Completed, TaskState::Success))],

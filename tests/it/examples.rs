@@ -75,7 +75,9 @@ fn check_plan(
 }
 
 fn nothing_to_say(findings: Vec<Finding>) {
-    let told: Vec<String> = findings.iter().map(render).collect();
+    // That built-in agents do not tell what they use is told of every budget (W08).
+    let told: Vec<String> =
+        findings.iter().filter(|finding| finding.code != "W08").map(render).collect();
     assert!(told.is_empty(), "\n{}\n", told.join("\n"));
 }
 

@@ -394,7 +394,7 @@ fn a_plan_is_run_for_each_item() {
                 inputs = { who = '${item}' }\n";
     let (code, results) = scene.run(plan, &[]);
     assert_eq!(code, 0, "{results}");
-    let all = results["execution_results"]["phases"][0]["tasks"].as_array().unwrap();
+    let all = results["phases"][0]["tasks"].as_array().unwrap();
     assert_eq!(all.len(), 3, "{results}");
     assert_eq!(all[0]["output"][1]["outputs"]["hi"], "hi bob", "{results}");
 }
