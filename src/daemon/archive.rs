@@ -6,21 +6,15 @@ use std::path::Path;
 use crate::control::view::{AttachReply, AttemptPlace, LogsReply, RunSummary, RunsReply};
 use crate::control::{Failure, FailureKind, Reply, Responder, WatchEvent};
 use crate::ledger::{self, AttemptRecord, Reader};
-use crate::model::{AttemptId, Moment, Owner, RunId, RunOutcome, RunState, TaskId, TaskState};
+use crate::model::{AttemptId, Owner, RunId, RunOutcome, RunState, TaskId, TaskState};
 use crate::workflow::{Run, Workflow, document};
 
+use super::now::Now;
 use super::refusal::internal;
 use super::{Home, refusal, views};
 
 /// How many attempts of an instance are looked at.
 const ATTEMPTS_MAX: u32 = 100;
-
-/// The present, for what is reckoned from it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
-    pub(super) moment: Moment,
-    pub(super) wall_ms: i64,
-}
 
 /// A day as run ids carry it, in UTC.
 pub(super) fn date(wall_ms: i64) -> String {

@@ -14,6 +14,7 @@ use crate::supervisor::{Answer, Event, InstanceRequest};
 use crate::workflow;
 
 use super::engine::{Engine, Leaving};
+use super::now::Now;
 use super::steer::Again;
 use super::waiter::Waiter;
 use super::{Input, archive, cost};
@@ -130,10 +131,10 @@ impl Engine {
     pub(super) fn ask_ledger(
         &self,
         responder: Responder,
-        question: impl FnOnce(&Reader, archive::Now) -> Reply + Send + 'static,
+        question: impl FnOnce(&Reader, Now) -> Reply + Send + 'static,
     ) {
         let reader = Arc::clone(&self.reader);
-        let now = archive::Now { moment: self.clock.now(), wall_ms: self.clock.wall_ms() };
+        let now = Now { moment: self.clock.now(), wall_ms: self.clock.wall_ms() };
         let answer = move || failpoint::step("archive.read", || question(&reader, now));
         tokio::task::spawn_blocking(move || responder.reply(answer()));
     }
@@ -155,7 +156,7 @@ impl Engine {
     fn watch(&mut self, run: RunId, mut responder: Responder) {
         let Some(live) = self.core.workflow.run(&run) else {
             let reader = Arc::clone(&self.reader);
-            let now = archive::Now { moment: self.clock.now(), wall_ms: self.clock.wall_ms() };
+            let now = Now { moment: self.clock.now(), wall_ms: self.clock.wall_ms() };
             tokio::task::spawn_blocking(move || archive::watch(&reader, &run, now, responder));
             return;
         };

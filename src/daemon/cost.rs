@@ -13,8 +13,8 @@ use crate::policy::{Agent, able};
 use crate::workflow::Event;
 
 use super::Input;
-use super::archive::Now;
 use super::engine::Engine;
+use super::now::Now;
 use super::refusal::{internal, unknown_target};
 
 /// From this share on a task is worth a word.

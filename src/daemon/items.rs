@@ -15,9 +15,9 @@ use crate::plan::{self, Origin, Work};
 use crate::transcript::value_of;
 use crate::workflow::{self, Run, Task};
 
-use super::archive::Now;
 use super::asker::Speaker;
 use super::engine::Engine;
+use super::now::Now;
 use super::refusal::{internal, unknown_target};
 use super::summaries::{Runs, Summary};
 use super::views::shorten;

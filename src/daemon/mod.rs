@@ -38,6 +38,7 @@ mod lock;
 mod log;
 mod lookup;
 mod notices;
+mod now;
 mod outage;
 mod perform;
 mod process;

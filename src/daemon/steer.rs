@@ -6,7 +6,6 @@ use crate::control::steer::{AnswerReply, EmitReply, RetryReply, StaleView, Steer
 use crate::control::{Failure, FailureKind, Peer, Reply, Responder, Submit};
 use crate::model::{AskKind, RunId, RunState, Submission, TaskId};
 use crate::plan::{Plan, as_text};
-use crate::policy::Agent;
 use crate::supervisor::{self, InstanceRequest};
 use crate::workflow::{self, Event, Question, Run, edit, left_behind, what_again};
 
@@ -205,11 +204,7 @@ impl Engine {
 
     /// Agents that cost money do not take over from demo agents because somebody forgot a word.
     fn stays_a_demo(&self, run: &Run, submit: &Submit) -> Result<(), Failure> {
-        let demo = self.settings.config.agents.get("demo");
-        let stands_in = |agent: &Agent| {
-            agent.name != "demo" && demo.is_some_and(|demo| demo.command == agent.command)
-        };
-        if submit.demo || !run.plan.agents.values().any(stands_in) {
+        if submit.demo || !run.submission.demo {
             return Ok(());
         }
         let message = format!("{} was run with demo agents; nothing was changed", run.id);

@@ -60,6 +60,7 @@ impl Engine {
             path: submit.path,
             cwd: submit.cwd,
             env: submit.env.0,
+            demo: submit.demo,
             parent: None,
         })
     }

@@ -10,8 +10,8 @@ use crate::ledger::{Reader, RunMark};
 use crate::model::{RunId, RunState};
 use crate::workflow::{Run, Workflow};
 
-use super::archive::Now;
 use super::items::item;
+use super::now::Now;
 
 /// As much is kept at most, as JSON counts it; what is older is replayed again.
 const BYTES_MAX: usize = 16 << 20;

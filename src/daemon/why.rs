@@ -14,10 +14,11 @@ use crate::model::{
 use crate::plan;
 use crate::workflow::{Question, Run, Task, Workflow};
 
-use super::archive::{self, Now};
+use super::archive;
 use super::asks;
 use super::cached;
 use super::engine::Engine;
+use super::now::Now;
 use super::refusal::{self, internal};
 use super::views;
 

@@ -14,6 +14,9 @@ use crate::model::TaskId;
 /// So many of the last runs of a plan tell how long its tasks take.
 const RUNS_MAX: u32 = 100;
 
+/// Demo agents take no time.
+const DEMO: &str = "coalesce(json_extract(run.submission, '$.demo'), 0)";
+
 /// Sums over runs of one plan.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Past {
@@ -65,7 +68,7 @@ impl Past {
         let took = "CASE WHEN outcome = 'completed' THEN ended_ms - started_ms END";
         let text = format!(
             "SELECT count(*), coalesce(sum(outcome = 'completed'), 0), count({took}), total({took})
-             FROM run WHERE {which} AND outcome IS NOT NULL AND outcome <> 'cancelled'"
+             FROM run WHERE {which} AND outcome IS NOT NULL AND outcome <> 'cancelled' AND NOT {DEMO}"
         );
         let found = all(db, &text, values, |row| {
             let (runs, completed): (u32, u32) = (column(row, 0)?, column(row, 1)?);
@@ -93,7 +96,7 @@ impl Past {
                         max(attempt.ended_ms) - min(attempt.intended_ms) AS took
                  FROM run JOIN attempt ON attempt.run = run.id
                  JOIN task ON task.run = run.id AND task.name = attempt.task
-                 WHERE {which} AND task.state = 'success'
+                 WHERE {which} AND NOT {DEMO} AND task.state = 'success'
                  GROUP BY run.id, attempt.task)
              WHERE took IS NOT NULL GROUP BY task"
         );

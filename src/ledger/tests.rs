@@ -70,6 +70,7 @@ fn submission() -> Submission {
         cwd: PathBuf::from("/p"),
         env: vec![("SECRET".into(), "hush".into())],
         needs_approval: false,
+        demo: false,
         parent: None,
     }
 }

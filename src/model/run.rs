@@ -140,6 +140,9 @@ pub struct Submission {
     pub env: Vec<(String, String)>,
     /// Whether a person must approve before anything starts.
     pub needs_approval: bool,
+    /// Whether demo agents stand in for the plan's own; what it takes tells nothing then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub demo: bool,
     /// The run and task that it is a part of, if it is one.
     #[serde(default)]
     pub parent: Option<Parent>,

@@ -7,7 +7,7 @@ use crate::model::{
     AttemptEnd, Ending, Exit, Extract, Moment, Order, Outcome, ResultRule, ResultSource, StopCause,
     signal_name,
 };
-use crate::transcript::value_of;
+use crate::transcript::{value_of, whole_value_of};
 
 use super::rules::Ruling;
 
@@ -163,9 +163,12 @@ type Accepted = (Option<Value>, Option<ResultSource>);
 fn result(order: &Order, extract: &Extract) -> Result<Accepted, (Outcome, String)> {
     let required = order.result_required || order.schema.is_some();
     match extract {
-        Extract::Complete { source, text } => value_of(text, order.schema.as_ref())
-            .map(|value| (Some(value), Some(*source)))
-            .map_err(|why| (Outcome::Malformed, why)),
+        Extract::Complete { source, text } => {
+            let read = if order.prompt.is_some() { value_of } else { whole_value_of };
+            read(text, order.schema.as_ref())
+                .map(|value| (Some(value), Some(*source)))
+                .map_err(|why| (Outcome::Malformed, why))
+        }
         Extract::Malformed { reason } if order.result != ResultRule::None => {
             Err((Outcome::Malformed, reason.clone()))
         }

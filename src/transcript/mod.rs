@@ -23,4 +23,4 @@ pub use handover::{Handover, fence_for, handover, last_lines};
 pub use plain::{plain, tail};
 pub use scan::{Scanner, Settings};
 pub use usage::{Metered, meter};
-pub use value::value_of;
+pub use value::{value_of, whole_value_of};

@@ -21,6 +21,23 @@ const PLACES_MAX: usize = 64;
 /// # Errors
 /// One short paragraph that names everything that is wrong, or that the schema itself is.
 pub fn value_of(text: &str, schema: Option<&Value>) -> Result<Value, String> {
+    fitting(text, schema, candidates)
+}
+
+/// The value of what a program printed that was given no prompt: nobody talks around its JSON, so
+/// with a schema the text is JSON as a whole, and what stands in an error message is no result.
+///
+/// # Errors
+/// Like [`value_of`].
+pub fn whole_value_of(text: &str, schema: Option<&Value>) -> Result<Value, String> {
+    fitting(text, schema, |text| serde_json::from_str(text.trim()).into_iter().collect())
+}
+
+fn fitting(
+    text: &str,
+    schema: Option<&Value>,
+    candidates: fn(&str) -> Vec<Value>,
+) -> Result<Value, String> {
     let Some(schema) = schema else {
         return Ok(Value::String(without_outer_newlines(text).to_owned()));
     };

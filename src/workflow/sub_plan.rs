@@ -41,6 +41,7 @@ pub(super) fn submission(
         env: run.submission.env.clone(),
         // Whoever approved the plan has seen this part of it.
         needs_approval: false,
+        demo: run.submission.demo,
         parent: Some(parent),
     })
 }

@@ -71,6 +71,7 @@ fn submission(n: u32, plan: &Plan) -> Submission {
         cwd: PathBuf::from("/srv"),
         env: Vec::new(),
         needs_approval: false,
+        demo: false,
         parent: None,
     }
 }

@@ -69,6 +69,7 @@ pub(crate) fn submission(run: RunId, plan: &Plan, needs_approval: bool) -> Submi
         cwd: PathBuf::from("/srv"),
         env: Vec::new(),
         needs_approval,
+        demo: false,
         parent: None,
     }
 }
