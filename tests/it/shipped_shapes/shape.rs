@@ -111,9 +111,9 @@ fn short(schema: &Value) -> String {
         });
         return format!("{{ {} }}", told.collect::<Vec<_>>().join(", "));
     }
-    match &schema["items"] {
-        Value::Null => schema["type"].as_str().map_or_else(|| schema.to_string(), str::to_owned),
-        items => format!("[{}]", short(items)),
+    match schema.get("items") {
+        None => schema["type"].as_str().map_or_else(|| schema.to_string(), str::to_owned),
+        Some(items) => format!("[{}]", short(items)),
     }
 }
 
