@@ -25,7 +25,12 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
         let (runs, attempts) = (seen.runs.len(), seen.attempts);
         let old = format!("{runs} run{} and", if runs == 1 { "" } else { "s" });
         let of = if attempts == 1 { "attempt" } else { "attempts" };
-        desk.voice.say(&format!("deleted {old} the files of {attempts} {of}"));
+        let kept = match seen.cached {
+            0 => String::new(),
+            1 => ", and 1 kept result that was too old".to_owned(),
+            n => format!(", and {n} kept results that were too old"),
+        };
+        desk.voice.say(&format!("deleted {old} the files of {attempts} {of}{kept}"));
     }
     Ok(COMPLETED)
 }

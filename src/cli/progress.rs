@@ -10,7 +10,7 @@ use super::questions::Here;
 use super::voice::{Colour, Voice};
 use crate::control::WatchEvent;
 use crate::control::steer::AskView;
-use crate::control::view::{RunView, TaskView};
+use crate::control::view::{CachedView, RunView, TaskView};
 use crate::model::ask::PLAN;
 use crate::model::{RunId, RunState, SkipReason, StartReason, TaskError, TaskId, TaskState};
 
@@ -69,8 +69,11 @@ impl Progress {
             WatchEvent::TaskRetrying { task, error, reason, agent, in_ms } => {
                 self.retrying(task, error, *reason, agent, *in_ms);
             }
-            WatchEvent::TaskSucceeded { task, agent, attempts, elapsed_ms } => {
-                self.succeeded(task, agent, *attempts, *elapsed_ms);
+            WatchEvent::TaskSucceeded { task, cached: Some(cached), .. } => {
+                self.succeeded(task, &from_cache(cached));
+            }
+            WatchEvent::TaskSucceeded { task, agent, attempts, elapsed_ms, cached: None } => {
+                self.succeeded(task, &work(agent, *attempts, *elapsed_ms));
             }
             WatchEvent::TaskFailed { task, agent, attempts, error, elapsed_ms, state: _ } => {
                 self.failed(task, agent.as_deref(), *attempts, error, *elapsed_ms);
@@ -222,7 +225,10 @@ impl Progress {
             TaskState::Running => {
                 self.started(&Start { task, agent, n, since_ms: elapsed });
             }
-            TaskState::Success => self.succeeded(task, agent, n, elapsed),
+            TaskState::Success => match &view.cached {
+                Some(cached) => self.succeeded(task, &from_cache(cached)),
+                None => self.succeeded(task, &work(agent, n, elapsed)),
+            },
             TaskState::Failed | TaskState::Timeout => {
                 if let Some(error) = &view.error {
                     self.failed(task, view.agent.as_deref(), n, error, elapsed);
@@ -319,11 +325,11 @@ impl Progress {
         }
     }
 
-    fn succeeded(&mut self, task: &TaskId, agent: &str, attempts: u32, elapsed_ms: u64) {
+    fn succeeded(&mut self, task: &TaskId, how: &str) {
         self.end(task);
         if self.tell(task, Told::Over) {
             let sign = self.voice.paint(Colour::Green, "✔");
-            self.say(&format!("{sign} {task} ({})", work(agent, attempts, elapsed_ms)));
+            self.say(&format!("{sign} {task} ({how})"));
         }
     }
 
@@ -377,6 +383,11 @@ impl Progress {
             moving.count(over, self.told.len());
         }
     }
+}
+
+/// It was not done: there was a result of the same work.
+fn from_cache(cached: &CachedView) -> String {
+    format!("from the cache: {}, {} ago", cached.run, span(cached.age_ms))
 }
 
 fn work(agent: &str, attempts: u32, elapsed_ms: u64) -> String {

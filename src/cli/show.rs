@@ -130,6 +130,9 @@ fn row(task: &TaskView) -> Vec<String> {
 fn state(task: &TaskView) -> String {
     let waits = task.waiting.child.as_ref().map(ToString::to_string);
     let waits = waits.or_else(|| task.waiting.event.as_ref().map(|event| format!("event {event}")));
+    if let Some(cached) = task.cached.as_ref().filter(|_| task.state == TaskState::Success) {
+        return format!("{} (from {})", task.state, cached.run);
+    }
     match (waits, task.waiting.late) {
         (Some(what), _) if task.state == TaskState::Waiting => format!("waiting ({what})"),
         (_, true) => format!("{} (slow)", task.state),

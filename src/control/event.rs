@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::steer::AskView;
-use super::view::RunView;
+use super::view::{CachedView, RunView};
 use crate::model::{
     AttemptId, RunId, RunOutcome, RunState, SkipReason, StartReason, TaskError, TaskId, TaskState,
 };
@@ -70,6 +70,9 @@ pub enum WatchEvent {
         attempts: u32,
         /// How long it took, from its first attempt on.
         elapsed_ms: u64,
+        /// Whose result it took instead of being done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cached: Option<CachedView>,
     },
     /// It failed for good.
     TaskFailed {

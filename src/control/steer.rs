@@ -100,4 +100,7 @@ pub struct CleanupReply {
     pub runs: Vec<RunId>,
     /// How many of their attempts' directories were deleted with them.
     pub attempts: u32,
+    /// How many kept results were deleted because they were too old to be taken.
+    #[serde(default)]
+    pub cached: u32,
 }

@@ -256,6 +256,22 @@ pub struct TaskView {
     /// What it waits for beside tasks, and how it does.
     #[serde(flatten)]
     pub waiting: WaitingView,
+    /// Whose result it took instead of being done; absent for all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached: Option<CachedView>,
+}
+
+/// The attempt of an earlier run whose result a task took instead of being done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CachedView {
+    /// Its run.
+    pub run: RunId,
+    /// Itself.
+    pub attempt: AttemptId,
+    /// Its agent, or `command`.
+    pub agent: String,
+    /// How old the result was when it was taken.
+    pub age_ms: u64,
 }
 
 /// Answer to `wait`.

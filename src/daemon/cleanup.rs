@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::control::steer::CleanupReply;
 use crate::control::{Reply, Responder};
-use crate::ledger::Reader;
+use crate::ledger::{self, Reader};
 use crate::model::RunId;
 
 use super::engine::Engine;
@@ -33,9 +33,13 @@ impl Engine {
     pub(super) fn cleanup(&mut self, days: u32, responder: Responder) {
         let before = self.clock.wall_ms() - i64::from(days) * DAY_MS;
         let (reader, inbox) = (Arc::clone(&self.reader), self.inbox.clone());
-        tokio::task::spawn_blocking(move || match reader.ended_before(before) {
-            Ok(left) => {
-                let done = CleanupReply::default();
+        let now = self.clock.now();
+        let found = move |reader: &Reader| -> Result<(Vec<RunId>, u32), ledger::Error> {
+            Ok((reader.ended_before(before)?, reader.expired(now)?))
+        };
+        tokio::task::spawn_blocking(move || match found(&reader) {
+            Ok((left, cached)) => {
+                let done = CleanupReply { cached, ..CleanupReply::default() };
                 inbox.put(Incoming::Cleanup(Box::new(Cleanup {
                     left,
                     removed: Vec::new(),
@@ -65,7 +69,7 @@ impl Engine {
         let from = cleanup.left.len().saturating_sub(CHUNK);
         let mut chunk = cleanup.left.split_off(from);
         if chunk.is_empty() {
-            return cleanup.responder.reply(Reply::ok(&cleanup.done));
+            return self.expire(cleanup);
         }
         // One that was taken up again meanwhile lives.
         chunk.retain(|run| self.core.workflow.run(run).is_none());
@@ -76,6 +80,19 @@ impl Engine {
             cleanup.done.attempts += removed.sum::<u32>();
             cleanup.removed = chunk;
             inbox.put(Incoming::Cleanup(Box::new(cleanup)));
+        });
+    }
+}
+
+impl Engine {
+    /// Deletes kept results that are too old to be taken, which is the end of a cleanup.
+    fn expire(&self, cleanup: Cleanup) {
+        let expired = self.ledger.expire(self.clock.now());
+        tokio::spawn(async move {
+            match expired.await {
+                Ok(()) => cleanup.responder.reply(Reply::ok(&cleanup.done)),
+                Err(error) => cleanup.responder.reply(internal(error)),
+            }
         });
     }
 }

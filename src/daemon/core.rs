@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::health::{Ask, Ticket};
-use crate::model::{AttemptId, Fact, Moment, Order, Owner, Submission};
+use crate::model::{AttemptId, CacheQuestion, Fact, Moment, Order, Owner, Submission};
 use crate::supervisor::{self, Answer, News, Supervisor};
 use crate::workflow::{self, Workflow};
 
@@ -60,6 +60,8 @@ pub enum Effect {
     },
     /// Find out how long an attempt has printed nothing.
     AskQuiet(AttemptId),
+    /// Find out whether results of some work are kept.
+    LookUp(Vec<CacheQuestion>),
     /// Close a window unless somebody is looking at it.
     CloseWindow {
         /// Which.
@@ -80,7 +82,8 @@ impl Effect {
             | Effect::TypePrompt { .. }
             | Effect::Sample { .. }
             | Effect::Press { .. }
-            | Effect::AskQuiet(_) => false,
+            | Effect::AskQuiet(_)
+            | Effect::LookUp(_) => false,
         }
     }
 }
@@ -177,6 +180,7 @@ fn workflow_asks(action: workflow::Action, turn: &mut Turn, waiting: &mut VecDeq
     let event = match action {
         workflow::Action::Record(fact) => return turn.facts.push(fact),
         workflow::Action::Submit(submission) => return turn.submits.push(*submission),
+        workflow::Action::LookUp(asked) => return turn.effects.push(Effect::LookUp(asked)),
         workflow::Action::Order(order) => supervisor::Event::Ordered(order),
         workflow::Action::Stop { attempt, cause } => {
             supervisor::Event::StopAsked { attempt, cause }

@@ -15,6 +15,7 @@ use crate::ledger::{Ledger, Reader};
 use crate::model::{AttemptId, Entry, Fact, Moment, RunId, ServerMark, ms};
 use crate::supervisor::Event;
 use crate::tmux::{self, Tmux};
+use crate::workflow;
 
 use super::asker::Asker;
 use super::door::Door;
@@ -177,6 +178,9 @@ impl Engine {
             Incoming::ConfigTouched => self.config_touched(),
             Incoming::Cleanup(cleanup) => self.clean(*cleanup),
             Incoming::Removal => self.file_removed(),
+            Incoming::LookedUp(answers) => {
+                self.decide(Input::Workflow(workflow::Event::LookedUp(answers)));
+            }
             Incoming::Fault(text) => tracing::error!("{text}"),
         }
     }

@@ -9,6 +9,7 @@ mod archive;
 mod asker;
 mod asks;
 mod bound;
+mod cached;
 mod callers;
 mod calls;
 mod cleanup;
@@ -35,6 +36,7 @@ mod lessons;
 mod load;
 mod lock;
 mod log;
+mod lookup;
 mod notices;
 mod outage;
 mod perform;
@@ -75,7 +77,7 @@ pub use self::home::{Home, HomeError};
 pub use self::last_good::{Kept, LastGood};
 pub use self::shelf::{Templates, library, shelf};
 use crate::failpoint;
-use crate::model::{Ending, Order, Spent};
+use crate::model::{CacheAnswer, Ending, Order, Spent};
 use crate::policy::Config;
 use crate::signals::Signal;
 use crate::tmux::{self, Tmux};
@@ -191,6 +193,8 @@ enum Incoming {
     Cleanup(Box<cleanup::Cleanup>),
     /// A file vanished from the runtime directory.
     Removal,
+    /// What there is of kept results that were asked for.
+    LookedUp(Vec<CacheAnswer>),
     /// Something that must not happen did, without harm.
     Fault(String),
 }

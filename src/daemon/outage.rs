@@ -118,6 +118,7 @@ impl Engine {
             | Incoming::TmuxConnected(_)
             | Incoming::Windows(_)
             | Incoming::Cleanup(_)
+            | Incoming::LookedUp(_)
             | Incoming::ConfigTouched => self.held.push(incoming),
         }
     }

@@ -39,6 +39,7 @@ impl Engine {
                 self.ask_shim(&attempt, shim::Request::Keys { keys });
             }
             Effect::AskQuiet(attempt) => self.ask_quiet(&attempt),
+            Effect::LookUp(questions) => self.look_up(questions),
             Effect::CloseWindow { window, success } if self.server() == server => {
                 self.close_window(window, success);
             }

@@ -9,6 +9,7 @@ use crate::model::{
 };
 use crate::workflow::{self, Run, document};
 
+use super::cached::cached_view;
 use super::engine::Engine;
 use super::{archive, asks, refusal, views};
 
@@ -82,6 +83,7 @@ impl Engine {
             | RunFact::TaskStarting { .. }
             | RunFact::TaskReported { .. }
             | RunFact::TaskSpent { .. }
+            | RunFact::TaskCache { .. }
             | RunFact::Messaged(_)
             | RunFact::Reopened
             | RunFact::CancelRequested => {
@@ -221,5 +223,6 @@ fn succeeded(run: &Run, task: &TaskId, now: Moment) -> Option<WatchEvent> {
         agent: state.agent.clone().unwrap_or_default(),
         attempts: state.n,
         elapsed_ms: views::elapsed_ms(state, now),
+        cached: cached_view(state),
     })
 }

@@ -16,6 +16,7 @@ use crate::plan;
 use crate::workflow::{Run, Task, finals};
 
 use super::asks;
+use super::cached::cached_view;
 use super::engine::Engine;
 
 /// How much of a description a list shows, in characters.
@@ -212,7 +213,9 @@ fn task_view(
     now: Moment,
     wall: &dyn Fn(Moment) -> i64,
 ) -> TaskView {
-    let agent = task.agent.clone().unwrap_or_else(|| agent_of(run, &plan.id, task.agent_index));
+    let cached = cached_view(task);
+    let agent = cached.as_ref().map(|it| it.agent.clone()).or_else(|| task.agent.clone());
+    let agent = agent.unwrap_or_else(|| agent_of(run, &plan.id, task.agent_index));
     TaskView {
         task: plan.id.clone(),
         phase: plan.phase.clone(),
@@ -238,6 +241,7 @@ fn task_view(
             late: task.is_live()
                 && task.attempt.as_ref().is_some_and(|id| run.kept.stalled.contains_key(id)),
         },
+        cached,
     }
 }
 

@@ -16,6 +16,7 @@ use crate::workflow::{Run, Task, Workflow};
 
 use super::archive::{self, Now};
 use super::asks;
+use super::cached;
 use super::engine::Engine;
 use super::refusal::{self, internal};
 use super::views;
@@ -208,6 +209,7 @@ fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
         }
         (Some(error), _) => format!("{}: {}", error.outcome, error.message),
         (None, Some(skip)) => format!("skipped: {skip}"),
+        (None, None) if state.taken().is_some() => cached::taken(state).unwrap_or_default(),
         (None, None) => format!("by {}", views::agent_of(run, &id, state.agent_index)),
     };
     let attempts =
@@ -302,6 +304,7 @@ fn told_of_run(fact: &RunFact) -> String {
         RunFact::TaskSpent { task, spent, .. } => {
             format!("{task}: used {} tokens", spent.tokens())
         }
+        RunFact::TaskCache { task, fact } => format!("{task}: {}", cached::told(fact)),
         RunFact::Messaged(message) => format!("{} told {} something", message.from, message.to),
         RunFact::Asked(ask) => format!("asked a person ({}): {}", ask.id, ask.question),
         RunFact::Answered { ask, answer, by } => format!("{ask}: answered {answer} by {by}"),

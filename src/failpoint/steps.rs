@@ -40,6 +40,7 @@ pub const ALL: &[&str] = &[
     "turn.publish",
     "turn.perform",
     "turn.reply",
+    "turn.look-up",
     // An attempt is launched.
     "launch.make-folder",
     "launch.write-prompt",

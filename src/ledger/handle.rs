@@ -12,7 +12,7 @@ use super::load::{self, Memory};
 use super::reader::Reader;
 use super::writer::{self, Job, Place, Reply};
 use super::{open, record};
-use crate::model::{ClockMark, Entry, RunId};
+use crate::model::{ClockMark, Entry, Moment, RunId};
 
 /// The ledger, open for writing. Dropping it waits for what was handed in.
 #[derive(Debug)]
@@ -95,6 +95,18 @@ impl Ledger {
         runs: Vec<RunId>,
     ) -> impl Future<Output = Result<(), Error>> + Send + 'static + use<> {
         let answer = self.send(|reply| Job::Forget { runs, reply });
+        async move { answer.await.unwrap_or(Err(Error::Closed)) }
+    }
+
+    /// Takes out kept results that are too old to be taken, and outputs that only they needed.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn expire(
+        &self,
+        now: Moment,
+    ) -> impl Future<Output = Result<(), Error>> + Send + 'static + use<> {
+        let answer = self.send(|reply| Job::Expire { now, reply });
         async move { answer.await.unwrap_or(Err(Error::Closed)) }
     }
 

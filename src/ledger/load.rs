@@ -99,12 +99,13 @@ pub(super) fn run_log(db: &Connection, run: &RunId) -> Result<RunLog, Error> {
         };
         Ok((at, fact))
     })?;
-    // From the end, because a result that was done again later may be gone, and is not needed.
+    // From the end, because a result that did not last may be gone, and is not needed.
     let mut again = BTreeSet::new();
-    #[expect(clippy::wildcard_enum_match_arm, reason = "only these two are about results")]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only these are about results")]
     for (_, fact) in entries.iter_mut().rev() {
         match fact {
-            RunFact::TaskReset { task } => {
+            // The latter after a success: a hook turned the result down.
+            RunFact::TaskReset { task } | RunFact::TaskFailed { task, .. } => {
                 again.insert(task.clone());
             }
             RunFact::TaskSucceeded { task, output, .. } => {

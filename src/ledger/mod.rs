@@ -16,6 +16,7 @@
 
 mod failure;
 mod handle;
+mod kept;
 mod load;
 mod open;
 mod reader;

@@ -7,10 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, params};
 
 use super::failure::{Error, sql};
+use super::kept;
 use super::load::{self, AttemptRecord, RunLog};
 use super::open;
 use super::spending::{self, Lately, SpentRow, WorkRow};
-use crate::model::{AttemptId, Entry, RunId, RunOutcome, RunState, TaskId, TaskState};
+use crate::model::{
+    AttemptId, CacheAnswer, CacheQuestion, Entry, Moment, RunId, RunOutcome, RunState, TaskId,
+    TaskState,
+};
 
 /// A connection that only reads. Several threads may share it; they take turns.
 #[derive(Debug)]
@@ -192,6 +196,22 @@ impl Reader {
                     WHERE ended_ms < ?1 AND state IN ('completed', 'failed', 'cancelled')
                     ORDER BY ended_ms DESC";
         load::all(&self.db(), text, [wall_ms], |row| load::column::<String>(row, 0).map(RunId::new))
+    }
+
+    /// Whether the result of some work is kept, and what its task was to do the last time.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn look_up(&self, question: CacheQuestion) -> Result<CacheAnswer, Error> {
+        kept::look_up(&self.db(), question)
+    }
+
+    /// How many kept results are too old to be taken.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn expired(&self, now: Moment) -> Result<u32, Error> {
+        kept::expired(&self.db(), now)
     }
 
     /// The attempts of a run, oldest first.

@@ -7,10 +7,10 @@
 pub(super) const APPLICATION_ID: i32 = 0x6d78_7673;
 
 /// The version of a file that this program writes.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// What turns version `n` into `n + 1`, for each `n`.
-pub(super) const MIGRATIONS: [&str; VERSION as usize] = [V1, V2, V3];
+pub(super) const MIGRATIONS: [&str; VERSION as usize] = [V1, V2, V3, V4];
 
 /// Readers never block the writer (WAL), and a commit that returned survives a power failure
 /// (FULL). The writer folds the log into the file after it has answered; the limit here, 16 MiB, is
@@ -157,6 +157,34 @@ CREATE TABLE standing_3 (
 INSERT INTO standing_3 SELECT kind, name, row FROM standing;
 DROP TABLE standing;
 ALTER TABLE standing_3 RENAME TO standing;
+";
+
+/// Results that later runs may take, by the key of the work; and by task of a plan what it was to
+/// do the last time. An entry has a hold on its output, so that it may outlive its run. One that is
+/// no longer taken has a key that nobody asks for, until a cleanup finds it.
+const V4: &str = "
+CREATE TABLE cache (
+  key        TEXT PRIMARY KEY,
+  output_sha TEXT NOT NULL REFERENCES blob(sha),
+  at         INTEGER NOT NULL,
+  good_ms    INTEGER NOT NULL,
+  bound      INTEGER NOT NULL CHECK (bound IN (0, 1)),
+  run        TEXT NOT NULL,
+  attempt    TEXT NOT NULL,
+  agent      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX cache_output ON cache(output_sha);
+CREATE INDEX cache_run ON cache(run) WHERE bound;
+
+CREATE TABLE work (
+  plan    TEXT NOT NULL,
+  task    TEXT NOT NULL,
+  run     TEXT NOT NULL,
+  at      INTEGER NOT NULL,
+  good_ms INTEGER NOT NULL,
+  row     TEXT NOT NULL,
+  PRIMARY KEY (plan, task)
+) STRICT, WITHOUT ROWID;
 ";
 
 #[cfg(test)]

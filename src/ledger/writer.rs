@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::failure::{Error, sql};
 use super::record;
 use crate::failpoint;
-use crate::model::{ClockMark, Entry, RunId};
+use crate::model::{ClockMark, Entry, Moment, RunId};
 
 /// How many batches share a transaction at most, so that the first does not wait too long.
 const GROUP_MAX: usize = 256;
@@ -70,6 +70,13 @@ pub(super) enum Job {
     Forget {
         /// Which.
         runs: Vec<RunId>,
+        /// Whom to answer.
+        reply: Reply,
+    },
+    /// Take out kept results that are too old.
+    Expire {
+        /// The present.
+        now: Moment,
         /// Whom to answer.
         reply: Reply,
     },
@@ -186,6 +193,7 @@ impl Job {
             Job::Commit { entries, .. } => entries.iter().try_for_each(|e| record::entry(db, e)),
             Job::Recovered { .. } => record::end_recovery(db),
             Job::Forget { runs, .. } => runs.iter().try_for_each(|run| record::forget(db, run)),
+            Job::Expire { now, .. } => record::expire(db, *now),
             #[cfg(test)]
             Job::Pragma { text, .. } => {
                 db.query_row(text, [], |_| Ok(())).map_err(sql("run a pragma"))
@@ -196,7 +204,7 @@ impl Job {
     fn clock(&self) -> Option<&ClockMark> {
         match self {
             Job::Commit { clock, .. } => Some(clock),
-            Job::Recovered { .. } | Job::Forget { .. } => None,
+            Job::Recovered { .. } | Job::Forget { .. } | Job::Expire { .. } => None,
             #[cfg(test)]
             Job::Pragma { .. } => None,
         }
@@ -205,9 +213,10 @@ impl Job {
     /// Whoever no longer listens has no use for the answer.
     fn answer(self, result: Result<(), Error>) {
         let reply = match self {
-            Job::Commit { reply, .. } | Job::Forget { reply, .. } | Job::Recovered { reply } => {
-                reply
-            }
+            Job::Commit { reply, .. }
+            | Job::Forget { reply, .. }
+            | Job::Expire { reply, .. }
+            | Job::Recovered { reply } => reply,
             #[cfg(test)]
             Job::Pragma { reply, .. } => reply,
         };

@@ -8,9 +8,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Ask, AttemptEnd, AttemptId, AttemptRow, GroupRow, InstanceRow, Item, Message, Moment, Order,
-    Output, Parking, ProcessMark, RunId, RunOutcome, RunState, Signal, SkipReason, Spent,
-    StartReason, StopCause, Submission, TaskError, TaskId, WorkReport,
+    Ask, AttemptEnd, AttemptId, AttemptRow, CacheFact, GroupRow, InstanceRow, Item, Message,
+    Moment, Order, Output, Parking, ProcessMark, RunId, RunOutcome, RunState, Signal, SkipReason,
+    Spent, StartReason, StopCause, Submission, TaskError, TaskId, WorkReport,
 };
 
 /// One thing that was decided or found.
@@ -218,6 +218,13 @@ pub enum RunFact {
         /// What it used.
         spent: Spent,
     },
+    /// Something about its kept result: whether one was found, or is kept from now on.
+    TaskCache {
+        /// The task.
+        task: TaskId,
+        /// What.
+        fact: CacheFact,
+    },
     /// An agent sent another one a message.
     Messaged(Message),
     /// A person is asked.
@@ -289,7 +296,8 @@ impl RunFact {
             | RunFact::TaskSpawned { lead: task, .. }
             | RunFact::TaskStalled { task, .. }
             | RunFact::TaskReported { task, .. }
-            | RunFact::TaskSpent { task, .. } => Some(task),
+            | RunFact::TaskSpent { task, .. }
+            | RunFact::TaskCache { task, .. } => Some(task),
             RunFact::Asked(ask) => ask.task.as_ref(),
             RunFact::Submitted(_)
             | RunFact::Moved { .. }

@@ -5,6 +5,7 @@
 
 pub mod ask;
 mod attempt;
+mod cache;
 mod care;
 mod change;
 mod env_filter;
@@ -28,6 +29,9 @@ pub use ask::{Ask, AskKind};
 pub use attempt::{
     AttemptEnd, AttemptRow, AttemptState, Ending, Extract, Limits, Order, Owner, PromptBy,
     ResultRule, ResultSource, StartReason, StopCause, WallTime,
+};
+pub use cache::{
+    CacheAnswer, CacheEntry, CacheFact, CacheFound, CacheQuestion, CacheSource, WorkKey,
 };
 pub use care::{
     Care, ExitMatch, KillMode, Probe, ProbeKind, ReadySign, Remedy, Resources, Rule, Startup, Then,

@@ -1,7 +1,7 @@
 //! Checks an agent whose keys were all read: its name, and whether the keys agree.
 
 use crate::document::{Span, Spanned, Table};
-use crate::model::{Probe, PromptBy, Remedy, ResultRule};
+use crate::model::{Probe, PromptBy, Remedy, ResultRule, UsageFormat};
 
 use super::agent::{Agent, AgentMode, AgentType, Modes};
 

@@ -72,6 +72,7 @@ impl Run {
                 asked
                     && !self.tasks().any(|(plan, task)| {
                         moves(task)
+                            || self.asks_for_kept(plan, task)
                             || (task.state == TaskState::Waiting
                                 && matches!(plan.work, Work::Wait { .. }))
                     })

@@ -61,7 +61,11 @@ impl Workflow {
             let late = run.definition(&task).is_some_and(|plan| self.is_overdue(id, plan));
             after_failure(now, run, task, report, random, &self.parked, late)
         };
+        let task = fact.task().cloned();
         self.record(now, id, fact, out);
+        if let Some(task) = task.filter(|_| outcome == Outcome::Success) {
+            self.keep_result(now, id, &task, out);
+        }
     }
 
     /// The live task that waits for this attempt; none for a stale report.

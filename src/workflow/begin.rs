@@ -52,6 +52,9 @@ impl Workflow {
                 facts.into_iter().for_each(|fact| self.record(now, id, fact, out));
             }
             Work::Agent { .. } | Work::Command { .. } => {
+                if self.need_not_do(now, id, task, out) {
+                    return;
+                }
                 self.record(now, id, RunFact::TaskQueued { task: task.clone() }, out);
             }
             Work::Approve { ask, expiry } => {

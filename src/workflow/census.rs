@@ -328,10 +328,14 @@ impl Census {
         self.hooks.iter().map(|(of, hooks)| (of, hooks.as_slice())).inspect(|_| look())
     }
 
+    /// The hooks of a task.
+    pub(super) fn hooks_of(&self, of: &TaskId) -> impl Iterator<Item = usize> + '_ {
+        self.hooks.get(of).into_iter().flatten().copied().inspect(|_| look())
+    }
+
     /// Whether all hooks of a task are over; they are when it has none.
     pub(super) fn hooks_are_over(&self, of: &TaskId) -> bool {
-        let hooks = self.hooks.get(of).into_iter().flatten();
-        hooks.inspect(|_| look()).all(|at| self.seen[*at].state.is_end())
+        self.hooks_of(of).all(|at| self.seen[at].state.is_end())
     }
 
     /// Whether another task needs the output of this one.

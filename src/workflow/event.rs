@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::model::{
-    AttemptEnd, AttemptId, Fact, Moment, Order, Parent, RunFact, RunId, Spent, StopCause,
-    Submission, TaskId, Then,
+    AttemptEnd, AttemptId, CacheAnswer, CacheQuestion, Fact, Moment, Order, Parent, RunFact, RunId,
+    Spent, StopCause, Submission, TaskId, Then,
 };
 use crate::policy::Price;
 
@@ -139,6 +139,8 @@ pub enum Event {
         /// Which.
         agent: String,
     },
+    /// What there is of results that were asked for with [`Action::LookUp`].
+    LookedUp(Vec<CacheAnswer>),
     /// A deadline passed.
     DeadlineReached,
 }
@@ -150,6 +152,9 @@ pub enum Action {
     Record(Fact),
     /// Give a run an id, and hand it in as [`Event::Submitted`], in the same commit.
     Submit(Box<Submission>),
+    /// Say whether results of some work are kept; the answer is [`Event::LookedUp`], also when
+    /// nobody can know. Harmless to do twice.
+    LookUp(Vec<CacheQuestion>),
     /// Hand an attempt to the supervisor.
     Order(Box<Order>),
     /// Have an attempt stopped.

@@ -10,14 +10,20 @@ impl Workflow {
     /// Lets tasks fail by their hooks, and has hooks done again whose task is.
     pub(super) fn follow_hooks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
-        let mut facts = Vec::new();
+        let (mut facts, mut passed, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for (of, hooks) in run.census.hooks() {
             let Some(state) = run.task(of).map(|task| task.state) else { continue };
             let hooks = hooks.iter().filter_map(|at| run.at(*at));
             if state == TaskState::Success {
                 let error = hooks.filter_map(|(plan, hook)| turned_down(plan, hook)).next();
                 let task = of.clone();
-                facts.extend(error.map(|error| RunFact::TaskFailed { task, attempt: None, error }));
+                match error {
+                    Some(error) => {
+                        failed.push(task.clone());
+                        facts.push(RunFact::TaskFailed { task, attempt: None, error });
+                    }
+                    None => passed.push(task),
+                }
             } else if !state.is_end() {
                 let again = hooks.filter(|(plan, hook)| is_stale(plan, hook));
                 facts.extend(again.map(|(plan, _)| RunFact::TaskReset { task: plan.id.clone() }));
@@ -25,6 +31,12 @@ impl Workflow {
         }
         for fact in facts {
             self.record(now, id, fact, out);
+        }
+        for task in failed {
+            self.drop_turned_down(now, id, &task, out);
+        }
+        for task in passed {
+            self.keep_result(now, id, &task, out);
         }
     }
 }

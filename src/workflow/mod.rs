@@ -10,6 +10,7 @@ mod attempts;
 mod begin;
 mod breaker;
 mod budget;
+mod cache;
 mod census;
 mod choose;
 mod clocks;
@@ -53,6 +54,7 @@ mod tests;
 mod tools;
 mod usage;
 mod values;
+mod work_key;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,6 +109,8 @@ pub struct Workflow {
     wake: Option<Moment>,
     /// What runs learned, by the name of their plan.
     lessons: BTreeMap<String, String>,
+    /// What is asked about kept results, and what is answered.
+    lookups: cache::Lookups,
     /// Budgets that were told to be used up, by run and task. Lost with the daemon, which then
     /// tells once more.
     warned: BTreeSet<(RunId, Option<TaskId>)>,
@@ -141,6 +145,7 @@ impl Workflow {
             standings: standing::Standings::default(),
             starts: pools::Starts::default(),
             wake: None,
+            lookups: cache::Lookups::default(),
             warned: BTreeSet::new(),
         }
     }
@@ -249,9 +254,11 @@ impl Workflow {
             Event::AgentUnparked { agent } => {
                 self.parked.remove(&agent);
             }
+            Event::LookedUp(answers) => self.lookups.hear(answers),
             Event::DeadlineReached => {}
         }
         self.settle(now, &mut out);
+        out.extend(self.lookups.ask());
         out
     }
 

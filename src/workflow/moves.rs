@@ -1,6 +1,8 @@
 //! How the facts of a task move it: the table of states, live and on replay.
 
-use crate::model::{AttemptId, Moment, Outcome, RunFact, SkipReason, StartReason, TaskState};
+use crate::model::{
+    AttemptId, CacheFact, Moment, Outcome, RunFact, SkipReason, StartReason, TaskState,
+};
 
 use super::task::Task;
 
@@ -61,7 +63,21 @@ impl Task {
                 S::Success | S::Failed | S::Timeout | S::Skipped | S::Cancelled,
                 RunFact::TaskReset { .. },
             ) => self.start_over(),
+            (_, RunFact::TaskCache { fact, .. }) => return self.cache(fact),
             _ => return self.end(at, fact),
+        }
+        true
+    }
+
+    /// What is known of a kept result; where the task stands is as it was.
+    fn cache(&mut self, fact: &CacheFact) -> bool {
+        match fact {
+            CacheFact::LookedUp { work, found, .. } if self.state == TaskState::Blocked => {
+                (self.looked, self.key) = (Some(found.clone()), Some(work.key.clone()));
+            }
+            CacheFact::Kept { .. } if self.state == TaskState::Success => self.kept = true,
+            CacheFact::Dropped { .. } => self.kept = false,
+            CacheFact::LookedUp { .. } | CacheFact::Kept { .. } => return false,
         }
         true
     }
@@ -76,6 +92,7 @@ impl Task {
             ) if self.may_end_by(attempt.as_ref()) => {
                 self.state = S::Success;
                 self.output = Some(output.clone());
+                self.made = attempt.is_some();
                 self.error = None;
                 self.not_before = None;
                 self.ended = Some(at);
@@ -128,7 +145,8 @@ impl Task {
     /// It is to be done again. Its attempts are counted on; their errors and times are forgotten.
     pub(super) fn start_over(&mut self) {
         let (attempt, n) = (self.attempt.take(), self.n);
-        *self = Self { attempt, n, reason: StartReason::Manual, ..Self::blocked() };
+        let anew = self.anew || n > 0 || self.looked.is_some();
+        *self = Self { attempt, n, anew, reason: StartReason::Manual, ..Self::blocked() };
     }
 
     /// An attempt must be the one that is waited for; work without attempts ends while it is not

@@ -45,26 +45,33 @@ pub(super) fn order(
         | Work::Approve { .. }
         | Work::Wait { .. }
         | Work::Emit { .. }
-        | Work::Plan(_) => {
-            let kind = plan.work.word();
-            return Err(TaskError::unusable(format!("a task of kind `{kind}` has no attempts")));
-        }
+        | Work::Plan(_) => return Err(no_attempts(plan)),
     };
     if let Some(label) = Run::hook_label(plan) {
         order.label = window_label(&label, &order.attempt);
     }
     order.schema.clone_from(&plan.output);
     order.pools = plan.uses.keys().cloned().collect();
-    let reported = plan.output_as == OutputAs::Report;
-    // A worker's result goes to its lead.
-    let read = || is_read(run, plan) || plan.worker_of().is_some();
-    order.result_required |= plan.output.is_some() || (!reported && read());
+    order.result_required |= owes_result(run, plan);
     // The checker has worked the agent's own limit in; none is a plan's word too.
     order.limits.run_ms = plan.timeout_ms;
     order.limits.idle_ms = plan.idle_timeout_ms.or(order.limits.idle_ms);
     order.env.insert("MUXVISOR_RUN".to_owned(), run.id.to_string());
     order.env.insert("MUXVISOR_TASK".to_owned(), plan.id.to_string());
     Ok(order)
+}
+
+/// Why nothing can be ordered for it.
+pub(super) fn no_attempts(plan: &plan::Task) -> TaskError {
+    TaskError::unusable(format!("a task of kind `{}` has no attempts", plan.work.word()))
+}
+
+/// Whether success without a result is none, whoever does it.
+pub(super) fn owes_result(run: &Run, plan: &plan::Task) -> bool {
+    let reported = plan.output_as == OutputAs::Report;
+    // A worker's result goes to its lead.
+    let read = || is_read(run, plan) || plan.worker_of().is_some();
+    plan.output.is_some() || (!reported && read())
 }
 
 /// Whether another task waits for the output of this one, which then must exist. What is gathered
@@ -83,8 +90,30 @@ fn handed_over(run: &Run, plan: &plan::Task, order: &Order) -> Option<String> {
     failover::told(task, &order.agent, &order.cwd.to_string_lossy())
 }
 
-fn working_directory(submitter: &Path, own: Option<&str>) -> PathBuf {
+pub(super) fn working_directory(submitter: &Path, own: Option<&str>) -> PathBuf {
     own.map_or_else(|| submitter.to_owned(), |own| submitter.join(own))
+}
+
+/// What a plan says to the agent of a task, references resolved.
+pub(super) struct Said<'a> {
+    pub(super) entry: Option<(&'a str, String)>,
+    pub(super) description: String,
+    pub(super) constraints: Vec<String>,
+    pub(super) inputs: Vec<(String, Value)>,
+}
+
+impl<'a> Said<'a> {
+    pub(super) fn of(plan: &'a plan::Task, values: &dyn Lookup) -> Result<Self, TaskError> {
+        let constraints = plan.constraints.iter().map(|constraint| text(constraint, values));
+        let entry = plan.entry_point.as_ref();
+        let entry = entry.map(|entry| Ok((entry.kind.as_str(), text(&entry.value, values)?)));
+        Ok(Self {
+            description: text(&plan.description, values)?,
+            constraints: constraints.collect::<Result<_, _>>()?,
+            entry: entry.transpose()?,
+            inputs: inputs(&plan.inputs, values)?,
+        })
+    }
 }
 
 fn agent_prompt(
@@ -95,20 +124,16 @@ fn agent_prompt(
     order: &Order,
 ) -> Result<String, TaskError> {
     let state = run.task(&plan.id).expect("the plan's tasks are the run's");
-    let description = text(&plan.description, values)?;
-    let constraints: Result<Vec<String>, TaskError> =
-        plan.constraints.iter().map(|constraint| text(constraint, values)).collect();
+    let said = Said::of(plan, values)?;
     // Typed prompts are echoed by the terminal, so their result tag carries the attempt's letters.
     let typed = order.prompt_by == PromptBy::Type;
-    let entry = plan.entry_point.as_ref();
-    let entry = entry.map(|entry| Ok((entry.kind.as_str(), text(&entry.value, values)?)));
     Ok(prompt::render(&prompt::Parts {
         task: plan,
         agent: &agent.traits,
-        entry: entry.transpose()?,
-        description: &description,
-        constraints: &constraints?,
-        inputs: &inputs(&plan.inputs, values)?,
+        entry: said.entry,
+        description: &said.description,
+        constraints: &said.constraints,
+        inputs: &said.inputs,
         handover: order.handover.as_deref(),
         previous: state.error.as_ref().map(|error| (state.n, error)),
         told: &tools::told(run, plan),
@@ -176,7 +201,10 @@ fn command_order(
     })
 }
 
-fn inputs(uses: &[InputUse], values: &dyn Lookup) -> Result<Vec<(String, Value)>, TaskError> {
+pub(super) fn inputs(
+    uses: &[InputUse],
+    values: &dyn Lookup,
+) -> Result<Vec<(String, Value)>, TaskError> {
     uses.iter()
         .map(|input| {
             let value = resolve_input(&input.value, values);
@@ -187,6 +215,6 @@ fn inputs(uses: &[InputUse], values: &dyn Lookup) -> Result<Vec<(String, Value)>
         .collect()
 }
 
-fn text(template: &Template, values: &dyn Lookup) -> Result<String, TaskError> {
+pub(super) fn text(template: &Template, values: &dyn Lookup) -> Result<String, TaskError> {
     resolve_text(template, values).map_err(|missing| TaskError::unusable(missing.to_string()))
 }

@@ -127,6 +127,9 @@ impl Workflow {
     fn held_by(&self, now: Moment, run: &Run) -> Option<Vec<String>> {
         let mut agents = Vec::new();
         for (plan, task) in run.tasks() {
+            if run.asks_for_kept(plan, task) {
+                return None;
+            }
             match task.state {
                 TaskState::Queued | TaskState::RetryWait => {
                     agents.push(self.held_back(now, run, plan, task)?);

@@ -100,15 +100,21 @@ fn task_result(plan: &plan::Task, task: &Task, end: Moment) -> Value {
             (&plan.id, None)
         }
     };
+    let taken = task.taken();
+    let agent = taken.map(|(source, _)| &source.agent).or(task.agent.as_ref());
     let mut result = json!({
         "task_id": task_id,
         "status": task_status(task.state),
-        "plugin_used": task.agent,
+        "plugin_used": agent,
         "attempt_number": task.n,
         "duration_ms": task.started.map_or(0, |started| ms(task.ended.unwrap_or(end).since(started))),
         "output": task.output.as_ref().map(|output| &output.value),
         "error": error(task),
     });
+    if let Some((source, age_ms)) = taken {
+        let (run, attempt) = (&source.run, &source.attempt);
+        result["cached"] = json!({ "run": run, "attempt": attempt, "age_ms": age_ms });
+    }
     if let Some(key) = item_key {
         result["item_key"] = json!(key);
     }

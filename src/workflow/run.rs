@@ -236,6 +236,7 @@ impl Run {
             | RunFact::TaskCancelled { task, .. }
             | RunFact::TaskWaiting { task, .. }
             | RunFact::TaskRequeued { task, .. }
+            | RunFact::TaskCache { task, .. }
             | RunFact::TaskReset { task } => {
                 let Some(found) = self.tasks.get_mut(task) else {
                     return Err(self.illegal(task.as_str(), "not in the plan", fact));

@@ -156,6 +156,11 @@ impl Workflow {
     }
 }
 
+/// Whether everything that a task needs is there.
+pub(super) fn is_ready(run: &Run, plan: &plan::Task) -> bool {
+    readiness(run, plan) == Readiness::Ready
+}
+
 /// A hard dependency must have succeeded; a soft one must only be over. Nothing is given up
 /// before all of them are over, so that order also holds among tasks that are skipped.
 fn readiness(run: &Run, plan: &plan::Task) -> Readiness {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::census::Seen;
 use crate::model::{
-    AttemptId, Moment, Outcome, Output, RunId, SkipReason, StartReason, TaskError, TaskState,
+    AttemptId, CacheFound, CacheSource, Moment, Outcome, Output, RunId, SkipReason, StartReason,
+    TaskError, TaskState,
 };
 
 /// A task of a run.
@@ -40,6 +41,16 @@ pub struct Task {
     pub skip: Option<SkipReason>,
     /// The run that it waits for, if it is one.
     pub child: Option<RunId>,
+    /// What was found when its kept result was looked for; none before, and without `cache`.
+    pub looked: Option<CacheFound>,
+    /// The key of the work that was looked for then.
+    pub(super) key: Option<String>,
+    /// Whether an attempt gave its result, and not the daemon, a person or an earlier run.
+    pub(super) made: bool,
+    /// Whether its result is kept for later runs.
+    pub(super) kept: bool,
+    /// Whether it is done again after it was done or tried, so that no kept result will do.
+    pub(super) anew: bool,
     /// The places of the agents that had an attempt at it.
     pub(super) tried: BTreeSet<usize>,
     /// Failures that count against the retries of the present agent.
@@ -70,6 +81,11 @@ impl Task {
             error: None,
             skip: None,
             child: None,
+            looked: None,
+            key: None,
+            made: false,
+            kept: false,
+            anew: false,
             tried: BTreeSet::new(),
             used: 0,
             timeouts: 0,
@@ -90,6 +106,12 @@ impl Task {
             queued: self.queued,
             agent: self.agent_index,
         }
+    }
+
+    /// The attempt of an earlier run whose result it took instead of being done, and how old that
+    /// was then, in milliseconds.
+    pub fn taken(&self) -> Option<(&CacheSource, u64)> {
+        self.looked.as_ref().filter(|_| self.state == TaskState::Success)?.good()
     }
 
     /// Whether it holds a slot.

@@ -1,5 +1,6 @@
 //! What this room decides, part by part. Plans come from the real checker.
 
+mod caching;
 mod conserving;
 mod documents;
 mod events;
@@ -23,7 +24,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::document::Source;
 use crate::model::{
-    AttemptEnd, Order, Outcome, Output, Owner, ResultSource, Severity, SkipReason, TaskError,
+    AttemptEnd, CacheQuestion, Order, Outcome, Output, Owner, ResultSource, Severity, SkipReason,
+    TaskError,
 };
 use crate::plan::{Plan, Surroundings, check};
 use crate::policy::Agent;
@@ -83,6 +85,8 @@ struct Bench {
     stops: usize,
     /// Runs that were asked for.
     asked: Vec<Submission>,
+    /// Kept results that were asked for.
+    lookups: Vec<CacheQuestion>,
     /// Whether orders are kept by run and task, for runs with tasks of the same name.
     keyed_by_run: bool,
 }
@@ -98,6 +102,7 @@ impl Bench {
             facts,
             stops: 0,
             asked: Vec::new(),
+            lookups: Vec::new(),
             keyed_by_run: false,
         }
     }
@@ -128,6 +133,7 @@ impl Bench {
                 }
                 Action::Stop { .. } => self.stops += 1,
                 Action::Submit(submission) => self.asked.push(*submission),
+                Action::LookUp(questions) => self.lookups.extend(questions),
             }
         }
     }

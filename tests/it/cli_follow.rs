@@ -67,6 +67,7 @@ fn snapshot(state: RunState, task: TaskState) -> RunView {
         retry_in_ms: None,
         needs: Vec::new(),
         waiting: WaitingView::default(),
+        cached: None,
     };
     RunView {
         run: run(),
@@ -129,7 +130,13 @@ fn failed_once() -> WatchEvent {
 }
 
 fn succeeded() -> WatchEvent {
-    WatchEvent::TaskSucceeded { task: one(), agent: "reader".into(), attempts: 2, elapsed_ms: 1250 }
+    WatchEvent::TaskSucceeded {
+        task: one(),
+        agent: "reader".into(),
+        attempts: 2,
+        elapsed_ms: 1250,
+        cached: None,
+    }
 }
 
 fn begin(responder: &mut Responder, state: RunState, task: TaskState) {

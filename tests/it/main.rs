@@ -4,6 +4,7 @@ mod activity;
 mod agents;
 mod architecture;
 mod asking;
+mod cache;
 mod cli;
 mod cli_autostart;
 mod cli_follow;

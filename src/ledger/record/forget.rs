@@ -6,10 +6,13 @@ use crate::ledger::failure::{Error, sql};
 use crate::ledger::statement::{change, fence};
 use crate::model::RunId;
 
-/// Removes the run, its tasks, its attempts with their evidence, and outputs that no other run has.
+/// Removes the run, its tasks, its attempts with their evidence, and outputs that no other run has and nobody
+/// may take.
 pub(super) fn run(db: &Connection, run: &RunId) -> Result<(), Error> {
     let id = ended(db, run)?;
     let outputs = outputs(db, id)?;
+    // A report of a command names the log of its attempt, which goes now.
+    change(db, "DELETE FROM cache WHERE run = ?1 AND bound", params![run.as_str()])?;
     let steps = [
         "DELETE FROM event WHERE subject IN (SELECT attempt_id FROM attempt WHERE run = ?1)",
         "DELETE FROM event WHERE run = ?1",
@@ -22,7 +25,8 @@ pub(super) fn run(db: &Connection, run: &RunId) -> Result<(), Error> {
     }
     for sha in outputs {
         let text = "DELETE FROM blob WHERE sha = ?1
-                    AND NOT EXISTS (SELECT 1 FROM task WHERE output_sha = ?1)";
+                    AND NOT EXISTS (SELECT 1 FROM task WHERE output_sha = ?1)
+                    AND NOT EXISTS (SELECT 1 FROM cache WHERE output_sha = ?1)";
         change(db, text, params![sha])?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Writes one fact: its event, and the rows that change with it. Runs inside a batch's savepoint.
 
 mod attempts;
+mod cache;
 mod forget;
 mod runs;
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use super::failure::{Error, sql};
 use super::statement::{Subject, change, event, json};
-use crate::model::{ClockMark, Entry, Fact, InstanceRow, RunId};
+use crate::model::{ClockMark, Entry, Fact, InstanceRow, Moment, RunId};
 
 /// Writes one entry.
 pub(super) fn entry(db: &Connection, entry: &Entry) -> Result<(), Error> {
@@ -33,6 +34,11 @@ pub(super) fn entry(db: &Connection, entry: &Entry) -> Result<(), Error> {
 /// Takes an ended run out.
 pub(super) fn forget(db: &Connection, run: &RunId) -> Result<(), Error> {
     forget::run(db, run)
+}
+
+/// Takes out kept results that are too old to be taken.
+pub(super) fn expire(db: &Connection, now: Moment) -> Result<(), Error> {
+    cache::expire(db, now)
 }
 
 /// Keeps where the clock stands.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, ToSql, params};
 use sha2::{Digest, Sha256};
 
+use super::cache;
 use crate::ledger::failure::{Error, sql};
 use crate::ledger::statement::{Subject, change, event, fence, json, signed};
 use crate::model::{
@@ -61,6 +62,7 @@ pub(super) fn write(
             let id = definition.get("id").and_then(|id| id.as_str());
             id.map_or(Ok(()), |id| task_row(db, run, &TaskId::new(id)))?;
         }
+        RunFact::TaskCache { task, fact } => cache::write(db, entry, run, task, fact)?,
         RunFact::TaskStalled { .. }
         | RunFact::TaskReported { .. }
         | RunFact::TaskSpent { .. }
@@ -293,6 +295,7 @@ const fn word(fact: &RunFact) -> &'static str {
         RunFact::TaskStalled { .. } => "task-stalled",
         RunFact::TaskReported { .. } => "task-reported",
         RunFact::TaskSpent { .. } => "task-spent",
+        RunFact::TaskCache { .. } => "task-cache",
         RunFact::Messaged(_) => "messaged",
         RunFact::Asked(_) => "asked",
         RunFact::Answered { .. } => "answered",

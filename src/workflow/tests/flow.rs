@@ -55,7 +55,7 @@ impl Bench {
         });
     }
 
-    fn again(&mut self, task: Option<&str>, downstream: bool) {
+    pub(super) fn again(&mut self, task: Option<&str>, downstream: bool) {
         let tasks = what_again(self.run(), task, downstream).unwrap();
         self.hear(Event::AgainAsked { run: run_id(1), tasks });
     }
@@ -64,11 +64,11 @@ impl Bench {
         self.run().open_questions().map(|question| question.ask.id.clone()).collect()
     }
 
-    fn pause(&mut self, stop: bool) {
+    pub(super) fn pause(&mut self, stop: bool) {
         self.hear(Event::PauseAsked { run: run_id(1), stop });
     }
 
-    fn resume(&mut self) {
+    pub(super) fn resume(&mut self) {
         self.hear(Event::ResumeAsked { run: run_id(1) });
     }
 }

@@ -80,7 +80,7 @@ fn plan() -> String {
     plan.push_str("[[phase]]\nid = \"wide\"\nexecution_mode = \"parallel\"\n");
     names[..5].iter().for_each(|name| plan.push_str(&task(name)));
     plan.push_str(&format!(
-        "[[phase.task]]\nid = \"counts\"\nkind = \"command\"\noutput = [\"string\"]\n{more}\
+        "[[phase.task]]\nid = \"counts\"\nkind = \"command\"\noutput = [\"string\"]\ncache = \"1d\"\n{more}\
          run = [\"sh\", \"-c\", '''echo counts - $MUXVISOR_TOKEN $$ >> started; echo '[\"c\"]' ''']\n"
     ));
     plan.push_str("[[phase]]\nid = \"end\"\ndepends_on_phases = [\"wide\"]\n");

@@ -6,8 +6,9 @@ use std::time::Duration;
 use muxvisor::daemon::{Core, Effect, Input, Turn};
 use muxvisor::health::{Attention, Load, Reading, Sample, Ticket};
 use muxvisor::model::{
-    Activity, ActivitySource, AttemptId, Doing, Ending, ExecFailure, Exit, Extract, Fact, Mint,
-    Moment, Order, Owner, Parking, Report, RunFact, RunId, Spent, StopStep, signal_number,
+    Activity, ActivitySource, AttemptId, CacheAnswer, CacheEntry, CacheQuestion, CacheSource,
+    Doing, Ending, ExecFailure, Exit, Extract, Fact, Mint, Moment, Order, Output, Owner, Parking,
+    Report, RunFact, RunId, Spent, StopStep, signal_number,
 };
 use muxvisor::plan::Plan;
 use muxvisor::policy::{Agent, Group, Strategy};
@@ -36,6 +37,8 @@ pub(super) struct Play {
     /// What is written about the run.
     written: Vec<(Moment, RunFact)>,
     woken: Option<Moment>,
+    /// What was asked about kept results, by task.
+    looked_for: BTreeMap<String, CacheQuestion>,
 }
 
 fn run() -> RunId {
@@ -61,6 +64,7 @@ impl Play {
             screens: BTreeMap::new(),
             written: Vec::new(),
             woken: None,
+            looked_for: BTreeMap::new(),
         }
     }
 
@@ -126,6 +130,11 @@ impl Play {
             }
             ["approve", word] => Input::Workflow(W::Approved { run: run(), yes: *word == "yes" }),
             ["cancel"] => Input::Workflow(W::CancelAsked { run: run() }),
+            // The answer about its work: `nothing`, `other` work the last time, or an entry that is
+            // so old, and its text.
+            ["found", task, rest @ ..] => {
+                Input::Workflow(W::LookedUp(vec![self.found(task, rest)?]))
+            }
             ["pause"] => Input::Workflow(W::PauseAsked { run: run(), stop: false }),
             ["pause", "stop"] => Input::Workflow(W::PauseAsked { run: run(), stop: true }),
             ["resume"] => Input::Workflow(W::ResumeAsked { run: run() }),
@@ -235,6 +244,30 @@ impl Play {
         })
     }
 
+    fn found(&mut self, task: &str, words: &[&str]) -> Option<CacheAnswer> {
+        let asked = self.looked_for.remove(task).unwrap_or_else(|| panic!("{task} did not ask"));
+        let before = RunId::of_day("2026-11-20", 1);
+        let (mut last, mut entry) = (None, None);
+        match words {
+            ["nothing"] => {}
+            ["other"] => {
+                let mut work = asked.work.clone();
+                work.parts.insert("prompt".to_owned(), String::new());
+                work.key.clear();
+                last = Some((before, work));
+            }
+            [age, text @ ..] => {
+                let at = Moment(self.now.0.checked_sub(age.parse().ok()?)?);
+                let (attempt, agent) = (AttemptId::new("earlier"), "claude".to_owned());
+                let output = Output::of(text.join(" ").into());
+                let source = CacheSource { run: before, attempt, agent };
+                entry = Some(CacheEntry { source, at, output });
+            }
+            [] => return None,
+        }
+        Some(CacheAnswer { entry, last, ..CacheAnswer::nothing(asked, None) })
+    }
+
     fn hire(&mut self, words: &[&str]) -> Vec<String> {
         let live = self.core.workflow.run(&run()).expect("it was submitted");
         match hire(live, words) {
@@ -299,6 +332,10 @@ impl Play {
         for effect in &turn.effects {
             if let Effect::Sample { attempt, probe, ask } = effect {
                 self.asked.insert((attempt.clone(), ask.probe.clone()), *probe);
+            }
+            if let Effect::LookUp(asked) = effect {
+                let asked = asked.iter().map(|asked| (asked.task.to_string(), asked.clone()));
+                self.looked_for.extend(asked);
             }
             if let Effect::Launch(order) = effect {
                 let owner = match &order.owner {

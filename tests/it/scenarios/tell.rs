@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use muxvisor::daemon::{Effect, Turn};
 use muxvisor::model::{
-    AttemptFact, AttemptId, Fact, GroupRow, InstanceRow, Order, Owner, Parking, RunFact, TaskError,
+    AttemptFact, AttemptId, CacheFact, CacheFound, Fact, GroupRow, InstanceRow, Order, Owner,
+    Parking, RunFact, TaskError,
 };
 use muxvisor::supervisor::Answer;
 
@@ -97,6 +98,10 @@ impl Teller {
                 format!("press {} for {}", keys.join(" "), self.name(attempt))
             }
             Effect::AskQuiet(attempt) => format!("ask how quiet {} is", self.name(attempt)),
+            Effect::LookUp(asked) => {
+                let tasks: Vec<&str> = asked.iter().map(|asked| asked.task.as_str()).collect();
+                format!("look for kept results of {}", tasks.join(", "))
+            }
             Effect::CloseWindow { window, .. } => format!("close the window {window}"),
         }
     }
@@ -130,6 +135,11 @@ fn run_fact(fact: &RunFact) -> Option<String> {
         RunFact::TaskSpent { task, spent, .. } => {
             format!("{task} used {} tokens", spent.tokens())
         }
+        RunFact::TaskCache { task, fact } => match fact {
+            CacheFact::LookedUp { found, .. } => format!("{task} cache: {}", found_in(found)),
+            CacheFact::Kept { good_ms, .. } => format!("{task} kept for {good_ms}"),
+            CacheFact::Dropped { .. } => format!("{task} cache: dropped"),
+        },
         RunFact::Messaged(message) => format!("{} told {}", message.from, message.to),
         RunFact::Asked(ask) => format!("asked {}: {}", ask.id, ask.question),
         RunFact::Answered { ask, answer, by } => format!("{ask} answered {answer} by {by}"),
@@ -146,6 +156,17 @@ fn run_fact(fact: &RunFact) -> Option<String> {
         RunFact::TaskSkipped { task, reason } => format!("{task} skipped ({reason})"),
         RunFact::TaskCancelled { task, reason } => format!("{task} cancelled ({reason})"),
     })
+}
+
+fn found_in(found: &CacheFound) -> String {
+    match found {
+        CacheFound::Good { source, age_ms } => format!("{} of {}", age_ms, source.run),
+        CacheFound::Old { age_ms, good_ms, .. } => format!("{age_ms} old, good for {good_ms}"),
+        CacheFound::Changed { parts, .. } => format!("nothing, changed: {}", parts.join(", ")),
+        CacheFound::Nothing => "nothing".to_owned(),
+        CacheFound::Again => "not asked".to_owned(),
+        CacheFound::Unread { why } => format!("unread ({why})"),
+    }
 }
 
 fn group(row: &GroupRow) -> String {

@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use muxvisor::daemon::{Core, Effect, Input};
-use muxvisor::model::{AttemptId, AttemptRow, AttemptState, Mint, Order, Owner, RunId};
+use muxvisor::model::{
+    AttemptId, AttemptRow, AttemptState, CacheAnswer, CacheEntry, CacheQuestion, CacheSource, Mint,
+    Moment, Order, Owner, RunId, TaskId,
+};
 use muxvisor::plan::Task;
 use muxvisor::supervisor::{Event, Remembered, Settings, Supervisor};
 use muxvisor::workflow::{self, Workflow};
 
+use super::chance::Chance;
+use super::plans::kept_output;
 use super::world::{Happening, World};
 use crate::props;
 
@@ -46,6 +51,7 @@ impl World {
                     self.tell_daemon(event);
                 }
             }
+            Happening::LookedUp { to, asked } => self.looked_up(to, asked),
             Happening::Wish(wish) => self.wish(wish),
             Happening::DaemonStarts => self.daemon_starts(),
             Happening::TmuxDies => self.tmux_dies(),
@@ -88,12 +94,42 @@ impl World {
                 let quiet_ms = since.map_or(0, |since| now.0 - since.0);
                 self.report(&Event::Heard { attempt, quiet_ms });
             }
+            Effect::LookUp(asked) => {
+                let to = self.daemon;
+                self.soon(50, Happening::LookedUp { to, asked });
+            }
             Effect::CloseWindow { window, success } => {
                 if self.chance.percent(10) {
                     self.report(&Event::WindowLeft { window, success });
                 }
             }
         }
+    }
+
+    /// Of some tasks an earlier run left a result, which is the same in every life of this seed.
+    fn looked_up(&mut self, to: u32, asked: Vec<CacheQuestion>) {
+        if to != self.daemon || self.core.is_none() {
+            return;
+        }
+        if self.stuck {
+            return self.soon(500, Happening::LookedUp { to, asked });
+        }
+        let seed = self.seed;
+        let entry = |task: &TaskId| {
+            let run = RunId::of_day("2026-11-20", 1);
+            let (attempt, agent) = (AttemptId::new("earlier"), "alpha".to_owned());
+            let source = CacheSource { run, attempt, agent };
+            let output = kept_output();
+            let has = Chance::of(seed, ("kept", task.as_str())).percent(40);
+            has.then_some(CacheEntry { source, at: Moment(0), output })
+        };
+        let answers = asked.into_iter().map(|asked| CacheAnswer {
+            entry: entry(&asked.task),
+            ..CacheAnswer::nothing(asked, None)
+        });
+        let event = workflow::Event::LookedUp(answers.collect());
+        self.decide(Input::Workflow(event));
+        self.settle();
     }
 
     fn launched(&mut self, order: &Order, by: u32) {

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::ledger::Ledger;
 use super::moods::Look;
-use super::plans::Deed;
+use super::plans::{Deed, kept_output};
 use super::ranks::Ranks;
 use super::shims::{Shim, Shims};
 
@@ -132,9 +132,14 @@ impl Laws {
                     the_budget_holds(entry.at, row, agents);
                 }
                 Fact::Run { run, fact: RunFact::TaskSucceeded { task, attempt, output } } => {
-                    // A person's yes, or an event.
-                    let Some(attempt) = attempt.as_ref() else { continue };
                     let known = ledger.bonds.task(run, task);
+                    let Some(attempt) = attempt.as_ref() else {
+                        // A person's yes, an event, or the result of an earlier run.
+                        let kept = output.value == kept_output().value;
+                        let is_tried = known.is_some_and(|task| task.work.makes_attempts());
+                        assert!(kept || !is_tried, "{task} has a result from nowhere");
+                        continue;
+                    };
                     let report = known.map(|task| task.output_as) == Some(OutputAs::Report);
                     the_result_is_true(attempt, &output.value, report, shims);
                 }

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use muxvisor::daemon::Core;
 use muxvisor::model::{
-    AttemptFact, AttemptId, AttemptRow, AttemptState, Desired, Entry, Fact, GroupRow, InstanceRow,
-    InstanceState, Moment, Outcome, Output, Owner, Parking, RunFact, RunId, RunState, Signal,
-    StartReason, TaskId,
+    AttemptFact, AttemptId, AttemptRow, AttemptState, CacheFact, Desired, Entry, Fact, GroupRow,
+    InstanceRow, InstanceState, Moment, Outcome, Output, Owner, Parking, RunFact, RunId, RunState,
+    Signal, StartReason, TaskId,
 };
 use muxvisor::workflow::Workflow;
 
@@ -114,6 +114,9 @@ impl Ledger {
                 assert!(over.is_some(), "{task} is not over and is to be done again");
                 self.lost.remove(&(run.clone(), task.clone()));
             }
+            RunFact::TaskCache { task, fact: CacheFact::Kept { source, .. } } => {
+                self.kept(run, task, &source.attempt);
+            }
             RunFact::Moved { state, .. } => {
                 if *state == RunState::Paused {
                     self.paused.insert(run.clone());
@@ -138,6 +141,7 @@ impl Ledger {
             | RunFact::TaskStalled { .. }
             | RunFact::TaskReported { .. }
             | RunFact::TaskSpent { .. }
+            | RunFact::TaskCache { .. }
             | RunFact::Messaged(_)
             | RunFact::Adjusted { .. }
             | RunFact::Reopened
@@ -145,6 +149,13 @@ impl Ledger {
             | RunFact::Ended { .. } => {}
         }
         self.runs.entry(run.clone()).or_default().push((at, stored(fact)));
+    }
+
+    /// Kept is what succeeded, and by whom.
+    fn kept(&self, run: &RunId, task: &TaskId, attempt: &AttemptId) {
+        let at = (run.clone(), task.clone());
+        assert_eq!(self.ends.get(&at), Some(&"success"), "{task} has nothing to keep");
+        assert_eq!(self.waits.get(&at), Some(attempt), "{task} keeps somebody else's result");
     }
 
     fn attempt(&mut self, at: Moment, id: &AttemptId, fact: &AttemptFact) {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use muxvisor::model::{Ending, ExecFailure, Exit, Extract, Order, Owner};
+use muxvisor::model::{Ending, ExecFailure, Exit, Extract, Order, Output, Owner};
 use muxvisor::plan::Plan;
 use muxvisor::policy::{Agent, AgentType, Group, Policy, Restart, Strategy};
 
@@ -231,6 +231,9 @@ fn task(chance: &mut Chance, text: &mut String, n: u64, table: &str, optional: &
         let default = if soft { " ?? 'nothing'" } else { "" };
         inputs.push(format!("i{earlier} = \"${{t{earlier}.output{default}}}\""));
     }
+    if chance.percent(15) {
+        writeln!(text, "cache = \"7d\"").expect("text");
+    }
     conditional(chance, text, n);
     if !inputs.is_empty() {
         writeln!(text, "input_context = {{ {} }}", inputs.join(", ")).expect("text");
@@ -253,6 +256,11 @@ fn conditional(chance: &mut Chance, text: &mut String, n: u64) {
         let (on, by) = (chance.within(0, n - 1), *chance.pick(&["==", "!="]));
         writeln!(text, "when = '${{t{on}.status}} {by} \"success\"'").expect("text");
     }
+}
+
+/// What an earlier run left of a task.
+pub(super) fn kept_output() -> Output {
+    Output::of("kept".into())
 }
 
 /// What an agent does once it runs.

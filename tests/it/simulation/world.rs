@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use muxvisor::daemon::{Core, Effect, Input, Turn};
-use muxvisor::model::{AttemptId, Entry, InstanceRow, Moment, Order, Owner, RunId};
+use muxvisor::model::{AttemptId, CacheQuestion, Entry, InstanceRow, Moment, Order, Owner, RunId};
 use muxvisor::policy::{Agent, Group};
 use muxvisor::supervisor::{self, InstanceRequest};
 use muxvisor::workflow;
@@ -45,6 +45,11 @@ pub(super) enum Happening {
     Report {
         to: u32,
         event: supervisor::Event,
+    },
+    /// The daemon of that number learns what is kept of earlier runs.
+    LookedUp {
+        to: u32,
+        asked: Vec<CacheQuestion>,
     },
     Wish(Wish),
     DaemonStarts,
@@ -498,7 +503,8 @@ impl World {
         assert!(self.core.is_some(), "a daemon lives at the end");
         assert_eq!(self.shims.agents(|_| true), 0, "agents live on");
         assert_eq!(ledger.unended(), [], "attempts are open");
-        for run in self.core.iter().flat_map(|core| core.workflow.runs()) {
+        let live = self.core.iter().flat_map(|core| core.workflow.runs()).next();
+        if let Some(run) = live {
             let open = run.tasks().filter(|(_, task)| !task.state.is_end());
             let open: Vec<_> = open.map(|(plan, task)| (&plan.id, task.state)).collect();
             panic!("{} is {} ({:?}), and these wait: {open:?}", run.id, run.state, run.why);
