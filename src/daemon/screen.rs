@@ -1,5 +1,6 @@
 //! Looks at what an agent showed last, where a rule of it asks for that or its last words stand
-//! there: its window keeps the screen for a while after its end. Without a window the end of its log has to do.
+//! there: its window keeps the screen for a while after its end. Without a window the end of its
+//! log has to do.
 
 use tokio::task::spawn_blocking;
 

@@ -367,7 +367,8 @@ fn a_rule_about_an_idle_agent_needs_a_screen_at_rest() {
             reset: None,
             then: None,
         };
-        let care = Care { rules: vec![rule], ..Care::default() }.watched(terminal);
+        let then = terminal.then_some(Remedy::Restart);
+        let care = Care { rules: vec![rule], ..Care::default() }.watched(then.as_ref());
         assert_eq!(care.probes.len(), usize::from(terminal));
         let mut desk = Desk::new(&care);
         let report = Report { doing: says.and_then(doing), ..report() };

@@ -34,18 +34,19 @@ const IDLE_ROWS: u16 = 16;
 const IDLE_PERIOD_MS: u64 = 10_000;
 
 impl Care {
-    /// The same with a probe for every rule that counts while the agent lives. Only who has a
-    /// terminal can sit at a prompt.
-    pub fn watched(&self, terminal: bool) -> Self {
-        let rules = self.rules.iter().filter(|_| terminal);
-        let probes = self.probes.iter().cloned().chain(rules.filter_map(Rule::probe)).collect();
-        Self { probes, ..self.clone() }
+    /// The same with a probe for every rule that counts while the agent lives, and what is done
+    /// then; `None` where nobody can sit at a prompt.
+    pub fn watched(&self, then: Option<&Remedy>) -> Self {
+        let rules = then
+            .into_iter()
+            .flat_map(|then| self.rules.iter().filter_map(move |rule| rule.probe(then.clone())));
+        Self { probes: self.probes.iter().cloned().chain(rules).collect(), ..self.clone() }
     }
 }
 
 impl Rule {
-    /// What ends an agent that lives although this rule says that it is over.
-    fn probe(&self) -> Option<Probe> {
+    /// What looks for an agent that lives although this rule says that it is over.
+    fn probe(&self, then: Remedy) -> Option<Probe> {
         let (idle_ms, pattern) = (self.idle_ms?, self.screen.clone()?);
         let period_ms = (idle_ms / 3).clamp(1, IDLE_PERIOD_MS);
         Some(Probe {
@@ -56,7 +57,7 @@ impl Rule {
             initial_delay_ms: 0,
             failure_threshold: 1,
             success_threshold: 1,
-            on_failure: vec![Remedy::Restart],
+            on_failure: vec![then],
             remedy_gap_ms: IDLE_PERIOD_MS,
         })
     }

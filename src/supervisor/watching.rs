@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::health::{Monitor, ProbeNow, Sample, Sign, Ticket, Wish};
 use crate::model::{
-    AttemptId, AttemptRow, AttemptState, Care, Fact, Moment, Owner, Report, StopCause,
+    AttemptId, AttemptRow, AttemptState, Care, Fact, Moment, Owner, Remedy, Report, StopCause,
 };
 
 use super::{Action, Attempt, Supervisor};
@@ -91,7 +91,20 @@ impl Supervisor {
             Owner::Task { .. } => None,
         };
         let care = configured.map_or(&row.order.care, |agent| &agent.policy.care);
-        care.watched(row.order.terminal)
+        care.watched(self.at_its_prompt(row).as_ref())
+    }
+
+    /// What is done about one that waits at its prompt although a rule says that it is over. A
+    /// standing agent for which nobody takes over is left alone: its session may be a person's.
+    fn at_its_prompt(&self, row: &AttemptRow) -> Option<Remedy> {
+        let goes_on = match &row.order.owner {
+            Owner::Task { .. } => true,
+            Owner::Instance { name } => {
+                self.agents.get(name).is_some_and(|agent| agent.policy.failover.is_some())
+            }
+        };
+        let remedy = if goes_on { Remedy::Restart } else { Remedy::Alarm };
+        row.order.terminal.then_some(remedy)
     }
 
     /// Lets monitors go on with what is configured now.

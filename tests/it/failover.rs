@@ -220,3 +220,22 @@ fn an_echo_of_the_task_is_not_handed_over() {
     assert!(told.contains(lines), "{told}");
     assert_eq!(told.matches("## Task").count(), 1, "{told}");
 }
+
+/// A standing agent that nobody takes over from keeps its session at the prompt; people are told.
+#[test]
+fn a_standing_agent_at_its_limit_is_left_alone() {
+    let scene = Scene::new();
+    let script = scene.file("stays.sh", STAYS);
+    let config = format!(
+        "[agent.first]\ntype = 'service'\ncommand = ['sh', '{}']\n[[agent.first.on]]\n\
+         outcome = 'rate-limited'\nwhen = {{ screen = 'hit your limit', idle = '200ms' }}\n",
+        script.display()
+    );
+    scene.configure(&config);
+    assert_eq!(scene.call(&["start", "first"]).code, 0);
+    wait_for("people to be told", || {
+        scene.json(&["why", "first"]).to_string().contains("alarm: probe `on: rule 1`")
+    });
+    let seen = instance(&scene, "first");
+    assert_eq!((&seen["state"], &seen["restarts"]), (&"running".into(), &0.into()), "{seen}");
+}

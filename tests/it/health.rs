@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use muxvisor::health::{Monitor, Reading, Sample, Sign, Wish};
-use muxvisor::model::Moment;
+use muxvisor::model::{Moment, Remedy};
 use muxvisor::policy::Config;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -257,7 +257,7 @@ fn a_prompt_is_typed_when_the_agent_is_ready_and_once() {
 
 /// Whether the shipped agent is ended when its window shows this and nothing moves.
 fn is_ended(agent: &str, screen: &str) -> bool {
-    let care = Config::built_in().agents[agent].policy.care.watched(true);
+    let care = Config::built_in().agents[agent].policy.care.watched(Some(&Remedy::Restart));
     let mut monitor = Monitor::started(&care, Moment(0), 7);
     let mut wishes = monitor.handle(Moment(0), Sign::Due);
     for _ in 0..20 {
