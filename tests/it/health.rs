@@ -260,9 +260,8 @@ fn is_ended(agent: &str, screen: &str) -> bool {
     let care = Config::built_in().agents[agent].policy.care.watched(Some(&Remedy::Restart));
     let mut monitor = Monitor::started(&care, Moment(0), 7);
     let mut wishes = monitor.handle(Moment(0), Sign::Due);
+    let mut now = Moment(0);
     for _ in 0..20 {
-        let Some(now) = monitor.next_deadline() else { break };
-        wishes.extend(monitor.handle(now, Sign::Due));
         for wish in std::mem::take(&mut wishes) {
             let Wish::Sample { ticket, .. } = wish else { continue };
             let sample = Sample::of(Reading::Screen { text: screen.to_owned() });
@@ -271,6 +270,8 @@ fn is_ended(agent: &str, screen: &str) -> bool {
         if wishes.iter().any(|wish| matches!(wish, Wish::Restart { .. })) {
             return true;
         }
+        now = monitor.next_deadline().expect("it is looked at again and again");
+        wishes.extend(monitor.handle(now, Sign::Due));
     }
     false
 }
