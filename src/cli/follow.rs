@@ -218,7 +218,9 @@ impl<'d> Follower<'d> {
 
     /// Hands an answer on; what came of it, the events tell.
     fn answer(&mut self, daemon: &Client, ask: &AskView, answer: String) -> Result<(), Failure> {
-        let target = format!("{}/{}", self.run, ask.id);
+        // One of a run that is a part of this one has that run in its name.
+        let below = ask.id.split_once('/').is_some_and(|(run, _)| RunId::parse(run).is_ok());
+        let target = if below { ask.id.clone() } else { format!("{}/{}", self.run, ask.id) };
         match daemon.ask(&Request::Answer { target, answer }) {
             Ok(_) => {}
             // Somebody else was faster.

@@ -54,9 +54,16 @@ struct Summary {
     total_tasks: u64,
     successful: u64,
     failed: u64,
-    skipped: u64,
     #[serde(default)]
     retried: Option<u64>,
+    #[serde(default)]
+    gaps: Vec<Gap>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Gap {
+    task: String,
+    reason: String,
 }
 
 #[derive(Deserialize)]
@@ -116,17 +123,21 @@ impl Harvest {
 
     /// What was done, what was not, how long it took, and where to look.
     pub(crate) fn summary(&self, voice: Voice) -> String {
-        let Summary { total_tasks, successful, failed, skipped, retried } = &self.summary;
+        let Summary { total_tasks, successful, failed, retried, .. } = &self.summary;
+        let completed = self.outcome() == RunOutcome::Completed;
         let mut text = format!("{successful} of {total_tasks} tasks completed.");
         if *failed > 0 {
             text += &format!(" Failed tasks: [{}].", self.names(&["failed", "timeout"]));
         }
-        if *skipped > 0 {
-            text += &format!(" Skipped tasks: [{}].", self.names(&["skipped"]));
+        let skipped = self.skipped(completed);
+        if !skipped.is_empty() {
+            text += &format!(" Skipped tasks: [{}].", skipped.join(", "));
         }
-        if *successful > 0 && successful < total_tasks {
+        let within = self.gaps_within();
+        if !completed && *successful > 0 && (successful < total_tasks || !within.is_empty()) {
             text += " Partial results available.";
         }
+        within.iter().for_each(|gap| text += &format!("\n- {}: {}", gap.task, gap.reason));
         let again = self.tasks().filter(|task| task.attempt_number > 1).count() as u64;
         let retried = retried.unwrap_or(again);
         let (word, colour) = match self.outcome() {
@@ -140,18 +151,58 @@ impl Harvest {
         let word = voice.paint(colour, word);
         let took = span(self.duration_ms);
         format!(
-            "{text}\n{cause}{} {word} in {took}; retried: {retried}. More: muxvisor show {}",
-            self.plan_id, self.plan_id
+            "{text}\n{cause}{}{} {word} in {took}; retried: {retried}. More: muxvisor show {}",
+            self.choices(completed),
+            self.plan_id,
+            self.plan_id
         )
     }
 
+    /// What a person can do about a run of which something is missing (feature K12); to take what
+    /// there is nothing has to be done.
+    fn choices(&self, completed: bool) -> String {
+        let run = &self.plan_id;
+        if completed {
+            return String::new();
+        }
+        format!(
+            "To go on: muxvisor retry {run} (again what did not succeed), or muxvisor retry {run} \
+             --plan FILE (with an edited plan)\n"
+        )
+    }
+
+    /// What was not done, as far as it is missing: not what a condition of the plan left out.
+    fn skipped(&self, completed: bool) -> Vec<String> {
+        let missing = |task: &&Task| match task.skip_reason.as_deref() {
+            Some("when_false") => false,
+            Some("upstream") => !completed,
+            Some(_) | None => true,
+        };
+        let skipped = self.tasks().filter(|task| task.status == "skipped").filter(missing);
+        skipped.map(Task::name).collect()
+    }
+
+    /// The gaps that are not seen from the tasks: those of a run within, and what is stale.
+    fn gaps_within(&self) -> Vec<&Gap> {
+        let lacking =
+            |gap: &Gap| self.tasks().any(|t| t.status != "success" && t.name() == gap.task);
+        self.summary.gaps.iter().filter(|gap| !lacking(gap)).collect()
+    }
+
     fn names(&self, statuses: &[&str]) -> String {
-        let names: Vec<String> = self
-            .tasks()
-            .filter(|task| statuses.contains(&task.status.as_str()))
-            .map(Task::name)
-            .collect();
-        names.join(", ")
+        let all: Vec<&Task> =
+            self.tasks().filter(|task| statuses.contains(&task.status.as_str())).collect();
+        let whole = |id: &str| all.iter().any(|task| task.item_key.is_none() && task.task_id == id);
+        let items = |id: &str| {
+            all.iter().filter(|task| task.item_key.is_some() && task.task_id == id).count()
+        };
+        // Items whose task is named stand behind it as a number.
+        let named = all.iter().filter(|task| task.item_key.is_none() || !whole(&task.task_id));
+        let name = |task: &&&Task| match (&task.item_key, items(&task.task_id)) {
+            (None, count @ 1..) => format!("{} ({count} of its items)", task.name()),
+            (None, 0) | (Some(_), _) => task.name(),
+        };
+        named.map(|task| name(&task)).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -165,12 +216,17 @@ impl Task {
     }
 
     fn line(&self, voice: Voice) -> String {
-        let agent = self.plugin_used.as_deref().unwrap_or("command");
+        // What has no attempts is done by the daemon, a person or an event.
+        let by = match (&self.plugin_used, self.attempt_number) {
+            (Some(agent), _) => format!("{agent}, "),
+            (None, 1..) => "command, ".to_owned(),
+            (None, 0) => String::new(),
+        };
         let tries = match self.attempt_number {
             0 | 1 => String::new(),
             n => format!(", {n} attempts"),
         };
-        let work = format!("({agent}, {}{tries})", span(self.duration_ms));
+        let work = format!("({by}{}{tries})", span(self.duration_ms));
         let why = self.error.as_ref().map_or("", |error| error.message.as_str());
         match self.status.as_str() {
             "success" => format!("{} {} {work}", voice.paint(Colour::Green, "✔"), self.name()),
@@ -234,6 +290,29 @@ mod tests {
         assert!(result(&["a", "b"]).unwrap().starts_with("## a"), "one of two is named");
     }
 
+    /// Features K20, O7: a map that failed is told once, with how many of its items did; what had no
+    /// attempt was no command.
+    #[test]
+    fn a_failed_map_is_named_once() {
+        let task = |key: Value, n: u32| {
+            json!({"task_id": "work", "item_key": key, "status": "failed", "plugin_used": null,
+                   "attempt_number": n, "duration_ms": 1250, "output": null,
+                   "error": {"kind": "exit", "message": "no"}})
+        };
+        let tasks = [task(Value::Null, 0), task(json!("a"), 1), task(json!("b"), 1)];
+        let document = json!({"execution_results": {
+            "plan_id": "PLAN-2026-11-21-001", "status": "failed", "duration_ms": 1,
+            "phases": [{"phase_id": "p", "status": "failed", "tasks": tasks}],
+            "summary": {"total_tasks": 3, "successful": 0, "failed": 3, "skipped": 0},
+        }});
+        let harvest = Harvest::of(&document).unwrap();
+        let seen = harvest.summary(voice());
+        assert!(seen.contains("Failed tasks: [work (2 of its items)]."), "{seen}");
+        let tasks = harvest.tasks_text(voice());
+        assert!(tasks.contains("✘ work (1.2s): no"), "{tasks}");
+        assert!(tasks.contains("✘ work[a] (command, 1.2s): no"), "{tasks}");
+    }
+
     /// Features O6, K11 and K20.
     #[test]
     fn the_summary_says_what_was_done_and_what_was_not() {
@@ -249,5 +328,27 @@ mod tests {
         let tasks = harvest().tasks_text(voice());
         assert!(tasks.contains("✔ a (reader, 1.2s, 2 attempts)"), "{tasks}");
         assert!(tasks.contains("✘ b (reader, 1.2s, 2 attempts): too slow"), "{tasks}");
+    }
+
+    /// Features K12, O6: a run of which something is missing says what can be done about it, and
+    /// names gaps that no task of it shows; what a condition left out of a whole one is not told.
+    #[test]
+    fn the_summary_offers_what_can_be_done() {
+        let mut harvest = harvest();
+        harvest.summary.gaps = ["b", "s/f"]
+            .map(|task| Gap { task: task.to_owned(), reason: "exit-code: no".to_owned() })
+            .into();
+        let seen = harvest.summary(voice());
+        assert!(seen.contains("available.\n- s/f: exit-code: no\n"), "{seen}");
+        let run = "PLAN-2026-11-21-001";
+        assert!(seen.contains(&format!("muxvisor retry {run} (")), "{seen}");
+        assert!(seen.contains(&format!("muxvisor retry {run} --plan FILE")), "{seen}");
+        let task = &mut harvest.phases[0].tasks[1];
+        (task.status, task.skip_reason) = ("skipped".to_owned(), Some("when_false".to_owned()));
+        harvest.status = RunOutcome::Completed;
+        harvest.summary.failed = 0;
+        harvest.summary.gaps.clear();
+        let seen = harvest.summary(voice());
+        assert!(seen.starts_with("2 of 3 tasks completed.\nPLAN"), "{seen}");
     }
 }

@@ -47,9 +47,10 @@ impl History {
         let HistoryReply { runs, completion_rate, avg_ms, .. } = &self.known;
         let rate = completion_rate.unwrap_or(0.0) * 100.0;
         let took = avg_ms.map_or(String::new(), |ms| format!(", on average in {}", span(ms)));
-        let mut text = format!("\nHistory: {runs} earlier runs, {rate:.0} % completed{took}\n");
+        let word = if *runs == 1 { "run" } else { "runs" };
+        let mut text = format!("\nHistory: {runs} earlier {word}, {rate:.0} % completed{took}\n");
         if !self.filled.is_empty() {
-            let _ = writeln!(text, "~ from {runs} runs: {}", self.filled.join(", "));
+            let _ = writeln!(text, "~ from {runs} {word}: {}", self.filled.join(", "));
         }
         text
     }

@@ -84,7 +84,14 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
         };
         inside::ask(desk, Inside::Answer { ask: id.clone(), yes })?
     } else {
-        inside::ask(desk, Inside::Report { report: report(args, desk)? })?
+        let (report, missing) = report(args, desk)?;
+        let noted = inside::ask(desk, Inside::Report { report })?;
+        // What is claimed and not there is on record, so that a gate sees it; whoever claims it
+        // hears of it at once.
+        if let Some(failure) = missing {
+            return Err(failure.hint("the claim is on record: make it before the task ends"));
+        }
+        noted
     };
     if desk.voice.json {
         desk.voice.document(&noted)?;
@@ -94,10 +101,12 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
     Ok(COMPLETED)
 }
 
-fn report(args: &Args, desk: &Desk) -> Result<WorkReport, Failure> {
+/// What is reported, and what is wrong with it that keeps nobody from reporting it.
+fn report(args: &Args, desk: &Desk) -> Result<(WorkReport, Option<Failure>), Failure> {
     let data = args.data.as_deref().map(serde_json::from_str::<Value>).transpose();
     let mut data =
         data.map_err(|error| usage(format!("--data is no JSON: {error}")))?.unwrap_or_default();
+    let mut missing = None;
     let put = |data: &mut Value, name: &str, value: Value| {
         if data.is_null() {
             *data = json!({});
@@ -110,8 +119,14 @@ fn report(args: &Args, desk: &Desk) -> Result<WorkReport, Failure> {
         (Some(path), _, _) if path.contains("://") => (ReportKind::Artifact, path.clone(), None),
         (Some(path), _, _) => {
             let path = desk.shell.absolute(path.as_ref());
-            for (name, value) in about(&path).map_err(|error| unreadable(&path, &error))? {
-                put(&mut data, name, value);
+            match about(&path) {
+                Ok(about) => {
+                    about.into_iter().for_each(|(name, value)| put(&mut data, name, value))
+                }
+                Err(error) => {
+                    put(&mut data, "missing", json!(error.to_string()));
+                    missing = Some(unreadable(&path, &error));
+                }
             }
             (ReportKind::Artifact, path.display().to_string(), None)
         }
@@ -128,7 +143,7 @@ fn report(args: &Args, desk: &Desk) -> Result<WorkReport, Failure> {
             (ReportKind::Finding, finding.clone().unwrap_or_default(), None)
         }
     };
-    Ok(WorkReport { kind, text, passed, data })
+    Ok((WorkReport { kind, text, passed, data }, missing))
 }
 
 /// Size and SHA-256 of a file; nothing of what is no file, and of a very large one its size.

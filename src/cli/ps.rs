@@ -7,6 +7,7 @@ use super::columns::{cell, clip, columns, head, span, stamp, width};
 use super::desk::Desk;
 use super::failure::COMPLETED;
 use crate::control::failover::ParkedView;
+use crate::control::steer::AskView;
 use crate::control::view::{
     ActivityView, AttemptView, ConfigurationView, DaemonView, HealthMark, InstanceView, PsReply,
     TmuxView,
@@ -42,7 +43,8 @@ pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
         Ok(seen) => seen,
         Err(ClientError::Unreachable { .. }) => {
             let (instances, attempts, parked) = (Vec::new(), Vec::new(), Vec::new());
-            PsReply { daemon: None, instances, attempts, parked, configuration: None }
+            let asks = Vec::new();
+            PsReply { daemon: None, instances, attempts, parked, asks, configuration: None }
         }
         Err(error) => return Err(error.into()),
     };
@@ -59,7 +61,8 @@ fn table(seen: &PsReply) -> String {
         return "no daemon runs here; `muxvisor run PLAN` or `muxvisor up` starts one".to_owned();
     };
     if seen.instances.is_empty() && seen.attempts.is_empty() {
-        return format!("{}\nnothing lives{}", headline(daemon, seen), parked(&seen.parked));
+        let more = parked(&seen.parked) + &asked(&seen.asks);
+        return format!("{}\nnothing lives{more}", headline(daemon, seen));
     }
     let wide = width().is_none_or(|cells| cells >= WIDE);
     let titles = ["name", "state", "activity", "pid", "uptime", "restarts", "window", "work"];
@@ -74,7 +77,13 @@ fn table(seen: &PsReply) -> String {
         lines.push(row.to_owned());
         lines.extend(below);
     }
-    lines.join("\n") + &parked(&seen.parked)
+    lines.join("\n") + &parked(&seen.parked) + &asked(&seen.asks)
+}
+
+/// What persons are asked, each with the command that answers it.
+fn asked(asks: &[AskView]) -> String {
+    let line = |ask: &AskView| format!("\n{} asks: {}\n  {}", ask.id, ask.question, ask.how);
+    asks.iter().map(line).collect()
 }
 
 /// Agents that wait for a usage limit to pass, each in a line of its own.

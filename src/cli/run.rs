@@ -9,6 +9,7 @@ use super::desk::Desk;
 use super::failure::{COMPLETED, INTERRUPTED, WAITING, exit_code, usage};
 use super::follow::{End, Follower};
 use super::harvest::Harvest;
+use super::history::History;
 use super::reading::{Look, PlanFile, input, inputs};
 use crate::control::view::{RunReply, RunView};
 use crate::control::{Client, ClientError, Failure, FailureKind, Request, Submit};
@@ -69,12 +70,15 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
             usage(message).hint("`muxvisor plan new` makes a file of it, which may have more")
         );
     }
-    let plan = file.accept(desk, &args.plan, &look)?;
-    desk.voice.say(&plan::show(&plan));
+    let mut plan = file.accept(desk, &args.plan, &look)?;
     let interrupt = Interrupt::catch().map_err(|error| {
         Failure::new(FailureKind::Internal, format!("Ctrl-C cannot be caught: {error}"))
     })?;
+    // What earlier runs tell is known to the daemon, and belongs to what a person says yes to.
     let daemon = desk.daemon()?;
+    let history = if args.demo { None } else { History::fill_in(desk, &mut plan) };
+    let below = history.map_or_else(String::new, |history| history.text());
+    desk.voice.say(&format!("{}{below}", plan::show(&plan)));
     let submitted = submit(args, desk, &daemon, file, look)?;
     if args.detach {
         return detach(desk, &submitted);

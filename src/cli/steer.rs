@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::desk::{Desk, run_id};
 use super::failure::{COMPLETED, usage};
 use super::reading::{Look, PlanFile, input, inputs};
-use crate::control::steer::{AnswerReply, EmitReply, RetryReply};
+use crate::control::steer::{AnswerReply, EmitReply, RetryReply, StaleView};
 use crate::control::view::RunReply;
 use crate::control::{Failure, Request, Submit};
 use crate::model::{RunId, RunState};
@@ -225,7 +225,16 @@ fn told_again(seen: &RetryReply, edited: bool) -> String {
         (_, true) => format!("`muxvisor show {run}` says how it went"),
         (_, false) => format!("`muxvisor wait {run}` waits for its end"),
     };
-    format!("{run} is {state}: {what}; {next}")
+    let stale = not_again(&seen.stale).map_or(String::new(), |told| format!("\n{told}"));
+    format!("{run} is {state}: {what}; {next}{stale}")
+}
+
+/// What stays as it was, though it was made without what is done now.
+fn not_again(stale: &[StaleView]) -> Option<String> {
+    let one = |it: &StaleView| format!("{} (read `{}` while it was not done)", it.task, it.read);
+    let names: Vec<String> = stale.iter().map(one).collect();
+    let told = format!("not done again: {}; `--with-downstream` redoes them", names.join(", "));
+    (!names.is_empty()).then_some(told)
 }
 
 /// The edited plan as it is sent; the daemon checks it, because it knows the run's inputs.
@@ -276,7 +285,7 @@ mod tests {
     fn what_to_do_next_fits_the_state() {
         let told = |state, edited| {
             let run = RunId::parse("PLAN-2026-11-21-001").unwrap();
-            told_again(&RetryReply { run, state, again: Vec::new() }, edited)
+            told_again(&RetryReply { run, state, again: Vec::new(), stale: Vec::new() }, edited)
         };
         assert!(told(RunState::Paused, true).contains("with the edited plan"));
         for (state, next) in [

@@ -7,9 +7,10 @@ use super::failover::ParkedView;
 use crate::model::{AskKind, Parent, RunId, RunState, TaskId};
 
 /// A question that a person is to answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AskView {
-    /// Its name within the run: a task's id, `plan`, `phase:ID`, `failures-1`, …
+    /// Its name within the run: a task's id, `plan`, `phase:ID`, `failures-1`, …; with its run
+    /// before it, `RUN/NAME`, where another run asks than the one that is looked at.
     pub id: String,
     /// What it is about.
     pub kind: AskKind,
@@ -80,6 +81,18 @@ pub struct RetryReply {
     pub state: RunState,
     /// What is done again.
     pub again: Vec<TaskId>,
+    /// What is not, and read one of those while it had no result.
+    #[serde(default)]
+    pub stale: Vec<StaleView>,
+}
+
+/// A task whose result was made without something that is there now, or will be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaleView {
+    /// The task.
+    pub task: TaskId,
+    /// What it was made without.
+    pub read: TaskId,
 }
 
 /// Answer to `emit`: the document of `emit --json`.

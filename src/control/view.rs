@@ -17,7 +17,7 @@ use crate::model::{
 
 pub use super::daemon_view::{ConfigurationView, DaemonView, LimitsView, ReloadReply, TmuxView};
 use super::failover::{FailoverView, ParkedView};
-use super::steer::{SteeringView, WaitingView};
+use super::steer::{AskView, SteeringView, WaitingView};
 
 /// Answer to `ps`: the document of `ps --json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct PsReply {
     /// Agents that wait for a usage limit to pass, by name.
     #[serde(default)]
     pub parked: Vec<ParkedView>,
+    /// What live runs ask persons, each under `RUN/NAME`.
+    #[serde(default)]
+    pub asks: Vec<AskView>,
     /// How the configuration file stands to what holds.
     #[serde(default)]
     pub configuration: Option<ConfigurationView>,

@@ -240,10 +240,12 @@ fn refusal(
         AgentApi::None => "agents may ask nothing (agent_api = \"none\")",
         AgentApi::Own | AgentApi::Full => "agents may only look at themselves and submit results",
     };
-    let instead = if verb == "run" {
-        "give the inner plan a home of its own (`muxvisor --home DIR run …`)"
-    } else {
-        "ask from outside of the agent"
+    let has_task = agent.is_some_and(|row| matches!(row.order.owner, Owner::Task { .. }));
+    let instead = match verb {
+        // Whoever works on a task goes no deeper by another way (feature H13).
+        "run" if has_task => "let the plan do it: a task of kind `plan`, or `lead` and `spawn`",
+        "run" => "give the inner plan a home of its own (`muxvisor --home DIR run …`)",
+        _ => "ask from outside of the agent",
     };
     Failure::new(FailureKind::Failed, format!("`{verb}` is denied: {who}; {rule}"))
         .hint(format!("{instead}, or allow it with `agent_api = \"full\"` under [daemon]"))
@@ -252,6 +254,8 @@ fn refusal(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Mint, Moment, Order, StartReason, TaskId};
+    use crate::policy::{Agent, Identity};
 
     #[test]
     fn a_shim_is_known_by_its_command_line() {
@@ -270,6 +274,13 @@ mod tests {
         }
     }
 
+    fn order_of_a_task() -> Order {
+        let owner = Owner::Task { run: RunId::new("PLAN-2026-11-21-001"), task: TaskId::new("a") };
+        let mint = &mut Mint::new([1; 32]);
+        let identity = Identity::mint(mint, owner, 1, StartReason::First);
+        Agent::new("x").order(identity, "/".into())
+    }
+
     #[test]
     fn a_refusal_says_who_what_and_what_to_do() {
         let caller = Caller::Agent(AttemptId::new("a"));
@@ -277,6 +288,10 @@ mod tests {
         assert!(said.message.starts_with("`run` is denied"), "{said}");
         let hint = said.hint.unwrap();
         assert!(hint.contains("--home DIR") && hint.contains("agent_api = \"full\""), "{hint}");
+        let row = AttemptRow::intended(order_of_a_task(), Moment(0));
+        let said = refusal(&caller, Some(&row), "run", AgentApi::Own);
+        let hint = said.hint.unwrap();
+        assert!(hint.contains("kind `plan`") && !hint.contains("--home"), "H13: {hint}");
         let said = refusal(&Caller::Nobody, None, "stop", AgentApi::None);
         assert!(said.message.contains("has ended already"), "{said}");
         assert!(said.message.contains("ask nothing"), "{said}");

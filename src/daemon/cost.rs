@@ -76,7 +76,7 @@ pub(super) fn history(reader: &Reader, plan: &str) -> Reply {
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a span of time")]
-fn whole(ms: f64) -> u64 {
+pub(super) fn whole(ms: f64) -> u64 {
     ms.max(0.0).round() as u64
 }
 

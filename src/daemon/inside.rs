@@ -270,6 +270,10 @@ fn refused(refusal: Refusal) -> Failure {
         Refusal::Taken { .. } => "give the new one another name".to_owned(),
         Refusal::Empty => "muxvisor spawn --agent NAME \"TEXT\", or --prompt-file FILE".to_owned(),
         Refusal::Ending => "hand in what there is".to_owned(),
+        Refusal::Undecided { run, .. } => format!(
+            "a person has been asked (`muxvisor decide {run} retry|adjust|accept`); work with what \
+             there is, or ask again when that is answered"
+        ),
     };
     let message = match &refusal {
         Refusal::Unknown { .. } => refusal.to_string(),
@@ -279,7 +283,8 @@ fn refused(refusal: Refusal) -> Failure {
         | Refusal::Name { .. }
         | Refusal::Taken { .. }
         | Refusal::Empty
-        | Refusal::Ending => format!("no worker: {refusal}"),
+        | Refusal::Ending
+        | Refusal::Undecided { .. } => format!("no worker: {refusal}"),
     };
     Failure::new(FailureKind::Usage, message).hint(hint)
 }

@@ -1,13 +1,15 @@
 //! Tells those who watch a run what was just committed, and those who wait for a state that it is
 //! reached.
 
+use std::collections::BTreeSet;
+
 use crate::control::view::WaitReply;
 use crate::control::{Reply, Responder, WatchEvent};
 use crate::model::{
     AttemptId, Entry, Fact, Moment, RunFact, RunId, RunOutcome, SkipReason, TaskError, TaskId,
     TaskState, ms,
 };
-use crate::workflow::{self, Run, document};
+use crate::workflow::{Run, document};
 
 use super::cached::cached_view;
 use super::engine::Engine;
@@ -17,6 +19,7 @@ impl Engine {
     pub(super) fn publish(&mut self, entries: &[Entry]) {
         for entry in entries {
             let Fact::Run { run, fact } = &entry.fact else { continue };
+            self.tell_above(run, fact);
             if !self.watchers.contains_key(run) {
                 continue;
             }
@@ -37,12 +40,36 @@ impl Engine {
         let mut runs: Vec<&RunId> = entries.iter().filter_map(|entry| entry.fact.run()).collect();
         runs.dedup();
         let workflow = &self.core.workflow;
-        runs.retain(|run| {
-            self.watchers.contains_key(*run)
-                && workflow.run(run).is_some_and(workflow::Run::waits_for_person)
-        });
-        for run in runs {
+        let above: Vec<&RunId> = (runs.iter())
+            .flat_map(|run| asks::above(workflow, run).map(|above| &above.id))
+            .collect();
+        let runs: BTreeSet<RunId> = (runs.into_iter().chain(above))
+            .filter(|run| self.watchers.contains_key(*run) && workflow.waits_for_person(run))
+            .cloned()
+            .collect();
+        for run in &runs {
             self.tell(run, &WatchEvent::PersonWanted);
+        }
+    }
+
+    /// Tells those who watch the runs of which one is a part what it asks, and what was answered.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only questions are told above")]
+    fn tell_above(&mut self, id: &RunId, fact: &RunFact) {
+        let workflow = &self.core.workflow;
+        let Some(run) = workflow.run(id) else { return };
+        let event = match fact {
+            RunFact::Asked(_) | RunFact::Answered { .. } => self.event_of(id, fact),
+            _ => None,
+        };
+        let Some(mut event) = event else { return };
+        let (mut below, mut told) = (run, Vec::new());
+        for above in asks::above(workflow, id) {
+            event = asks::heard_above(below, event);
+            told.push((above.id.clone(), event.clone()));
+            below = above;
+        }
+        for (run, event) in &told {
+            self.tell(run, event);
         }
     }
 

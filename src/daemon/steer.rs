@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-use crate::control::steer::{AnswerReply, EmitReply, RetryReply, SteeringView};
+use crate::control::steer::{AnswerReply, EmitReply, RetryReply, StaleView, SteeringView};
 use crate::control::{Failure, FailureKind, Peer, Reply, Responder, Submit};
 use crate::model::{AskKind, RunId, RunState, Submission, TaskId};
 use crate::plan::{Plan, as_text};
 use crate::policy::Agent;
 use crate::supervisor::{self, InstanceRequest};
-use crate::workflow::{self, Event, Question, Run, edit, what_again};
+use crate::workflow::{self, Event, Question, Run, edit, left_behind, what_again};
 
-use super::asks::{how, steering};
+use super::asks::{all_asks, how, steering};
 use super::engine::Engine;
 use super::submit::read_from;
 use super::{Input, archive, views};
@@ -152,9 +152,13 @@ impl Engine {
         let prepared = self.prepare_again(again);
         match prepared {
             Ok((run, tasks, event)) => {
+                let before = self.core.workflow.run(&run);
+                let stale = before.map(|run| left_behind(run, &tasks)).unwrap_or_default();
+                let view = |it: workflow::Stale| StaleView { task: it.task, read: it.read };
+                let stale = stale.into_iter().map(view).collect();
                 self.decide(Input::Workflow(event));
                 let state = self.state_of(&run);
-                self.reply(responder, Reply::ok(&RetryReply { run, state, again: tasks }));
+                self.reply(responder, Reply::ok(&RetryReply { run, state, again: tasks, stale }));
             }
             Err(failure) => responder.reply(failure),
         }
@@ -246,11 +250,11 @@ impl Engine {
     ) {
         let workflow = &self.core.workflow;
         let repeated = key.as_deref().is_some_and(|key| workflow.was_emitted(&event, key));
-        let before = workflow.kept_events().count();
+        let number = workflow.next_event();
         let by = self.run_that_asks(peer);
         let (name, dedup) = (event.clone(), key);
         self.decide(Input::Workflow(Event::Emitted { name, data, dedup, by }));
-        let kept = self.core.workflow.kept_events().count() > before;
+        let kept = !repeated && self.core.workflow.keeps_event(number);
         self.reply(responder, Reply::ok(&EmitReply { event, repeated, kept }));
     }
 
@@ -268,7 +272,12 @@ impl Engine {
         let agents = self.core.workflow.limits_of(now, &run.id);
         let parked = self.core.supervisor.parked();
         let limits = parked.filter(|parking| agents.contains(&parking.agent));
-        SteeringView { limits: limits.map(views::parked_view).collect(), ..steering(run, now) }
+        SteeringView {
+            asks: all_asks(&self.core.workflow, run, now),
+            waits_for_person: self.core.workflow.waits_for_person(&run.id),
+            limits: limits.map(views::parked_view).collect(),
+            ..steering(run, now)
+        }
     }
 }
 

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::control::{Failure, FailureKind, Responder, Submit};
 use crate::document::Source;
 use crate::failpoint;
-use crate::model::{Finding, RunId, Severity, Submission};
+use crate::model::{Finding, RunId, Severity, Submission, TaskId};
 use crate::plan::{Approval, Plan, Surroundings, check};
 use crate::policy::Agent;
 use crate::workflow;
 
+use super::cost::whole;
 use super::engine::{Engine, Leaving};
 use super::refusal::internal;
 use super::{Input, Templates, archive};
@@ -44,6 +45,12 @@ impl Engine {
             let message = format!("{} has problems; nothing was submitted", submit.path.display());
             Failure::new(FailureKind::Invalid, message).findings(findings)
         })?;
+        let mut plan = plan;
+        if !submit.demo {
+            // It is an estimate: a ledger that cannot be asked is found out elsewhere.
+            let earlier = self.reader.task_history(&plan.name).unwrap_or_default();
+            expect_as_before(&mut plan, &earlier);
+        }
         Ok(Submission {
             run: self.next_run_id()?,
             name: plan.name.clone(),
@@ -95,6 +102,14 @@ impl Engine {
         };
         self.last_run = (date, number);
         Ok(RunId::of_day(&self.last_run.0, number))
+    }
+}
+
+/// Where the plan does not say how long a task takes, it takes as long as it did (features E15, P8).
+fn expect_as_before(plan: &mut Plan, earlier: &[(TaskId, f64, u32)]) {
+    for task in plan.tasks.iter_mut().filter(|task| task.expected_ms.is_none()) {
+        let known = earlier.iter().find(|(id, _, _)| *id == task.id);
+        task.expected_ms = known.map(|(_, avg_ms, _)| whole(*avg_ms));
     }
 }
 

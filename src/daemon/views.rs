@@ -13,7 +13,7 @@ use crate::model::{
     AttemptId, AttemptRow, InstanceRow, Moment, Owner, Parking, TaskId, TaskState, ms,
 };
 use crate::plan;
-use crate::workflow::{Run, Task, finals};
+use crate::workflow::{Run, Task, finals, is_completed};
 
 use super::asks;
 use super::cached::cached_view;
@@ -49,6 +49,7 @@ impl Engine {
                 .collect(),
             configuration: Some(self.configuration_view()),
             parked: supervisor.parked().map(parked_view).collect(),
+            asks: asks::of_all(&self.core.workflow, self.clock.now()),
         }
     }
 
@@ -68,6 +69,7 @@ impl Engine {
     /// The same for an agent that asks: only itself.
     pub(super) fn ps_of(&self, own: Option<&AttemptId>) -> PsReply {
         let mut reply = self.ps();
+        reply.asks.clear();
         reply.instances.retain(|view| own.is_some() && view.attempt.as_ref() == own);
         reply.attempts.retain(|view| Some(&view.attempt) == own);
         reply
@@ -152,7 +154,8 @@ pub(super) fn with_context(run: &Run, view: &RunView) -> serde_json::Value {
         tasks.all(|(_, task)| task.state.is_end())
     };
     let phases = run.plan.phases.iter();
-    let done: Vec<&str> = phases.clone().filter(over).map(|phase| phase.id.as_str()).collect();
+    let done = phases.clone().filter(|phase| over(phase) && is_completed(run, phase));
+    let done: Vec<&str> = done.map(|phase| phase.id.as_str()).collect();
     let at_work = |phase: &&plan::Phase| !over(phase);
     let outputs: serde_json::Map<String, serde_json::Value> = run
         .tasks()

@@ -12,7 +12,7 @@ use crate::model::{
     minutes, ms,
 };
 use crate::plan;
-use crate::workflow::{Run, Task, Workflow};
+use crate::workflow::{Question, Run, Task, Workflow};
 
 use super::archive::{self, Now};
 use super::asks;
@@ -152,7 +152,7 @@ fn why_task(
     let failover = task_failover(&run, &task, parked, now.moment);
     let waits = failover.parked.as_ref();
     let waits = waits.map(|one| format!("waits, because `{}` is parked: {}", one.agent, one.why));
-    match standing(&run, &task, now) {
+    match standing(&run, &task, now, &|child| asked_below(reader, child, now)) {
         Some((state, why, counters, next)) => Reply::ok(&WhyReply {
             target: if task.is_empty() { run.id.to_string() } else { format!("{}/{task}", run.id) },
             state,
@@ -182,13 +182,31 @@ fn findings(reader: &Reader, log: &RunLog, task: &str, now: Now) -> Vec<Decision
 
 type Standing = (String, String, BTreeMap<String, Counter>, Option<NextAction>);
 
-fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
+/// What a run that another one waits for asks a person, or one that it waits for in turn.
+fn asked_below(reader: &Reader, child: &RunId, now: Now) -> Option<String> {
+    let run = archive::replay(reader, child).ok()?;
+    let own = run.open_questions().next().map(|question| asked(&run, question, now));
+    own.or_else(|| run.children().iter().find_map(|child| asked_below(reader, child, now)))
+}
+
+fn asked(run: &Run, question: &Question, now: Now) -> String {
+    let asked = asks::ask_view(run, question, now.moment);
+    format!("waits for a person: {} ({})", asked.question, asked.how)
+}
+
+fn standing(
+    run: &Run,
+    task: &str,
+    now: Now,
+    below: &dyn Fn(&RunId) -> Option<String>,
+) -> Option<Standing> {
     if task.is_empty() {
-        let asked = run.open_questions().next();
-        let asked = asked.map(|question| {
-            let asked = asks::ask_view(run, question, now.moment);
-            format!("waits for a person: {} ({})", asked.question, asked.how)
-        });
+        let own = run.open_questions().next().map(|question| asked(run, question, now));
+        let inner = || {
+            let found = run.children().into_iter().find_map(|child| Some((below(&child)?, child)));
+            found.map(|(asked, child)| format!("{child} {asked}"))
+        };
+        let asked = own.or_else(inner);
         let why = asked.or_else(|| run.why.clone()).or_else(|| run.root_cause.clone());
         let why = why.unwrap_or_else(|| format!("plan `{}`", run.plan.name));
         return Some((run.state.to_string(), why, BTreeMap::new(), None));
@@ -201,7 +219,7 @@ fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
         .filter(|need| run.task(&need.task).is_some_and(|task| !task.state.is_end()))
         .map(|need| need.task.as_str())
         .collect();
-    let waiting = waits_for(run, plan, state, now);
+    let waiting = waits_for(run, plan, state, now, below);
     let why = match (&state.error, state.skip) {
         _ if waiting.is_some() => waiting.unwrap_or_default(),
         _ if !waits.is_empty() && !state.state.is_end() => {
@@ -223,7 +241,13 @@ fn standing(run: &Run, task: &str, now: Now) -> Option<Standing> {
 }
 
 /// What a task waits for beside other tasks, or that it is slow (features K13, K14).
-fn waits_for(run: &Run, plan: &plan::Task, task: &Task, now: Now) -> Option<String> {
+fn waits_for(
+    run: &Run,
+    plan: &plan::Task,
+    task: &Task,
+    now: Now,
+    below: &dyn Fn(&RunId) -> Option<String>,
+) -> Option<String> {
     let late = |id| run.kept.stalled.contains_key(id) && task.is_live();
     if let Some(expected) = plan.expected_ms.filter(|_| task.attempt.as_ref().is_some_and(late)) {
         let runs = minutes(ms(now.moment.since(task.since.unwrap_or(now.moment))));
@@ -237,11 +261,11 @@ fn waits_for(run: &Run, plan: &plan::Task, task: &Task, now: Now) -> Option<Stri
     }
     let question = run.open_questions().find(|it| it.ask.task.as_ref() == Some(&plan.id));
     if let Some(question) = question {
-        let asked = asks::ask_view(run, question, now.moment);
-        return Some(format!("waits for a person: {} ({})", asked.question, asked.how));
+        return Some(asked(run, question, now));
     }
     if let Some(child) = &task.child {
-        return Some(format!("waits for {child}"));
+        let asked = below(child).map_or(String::new(), |asked| format!(", which {asked}"));
+        return Some(format!("waits for {child}{asked}"));
     }
     run.awaited_event(&plan.id).map(|event| format!("waits for the event `{event}`"))
 }

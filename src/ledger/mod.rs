@@ -19,6 +19,7 @@ mod handle;
 mod kept;
 mod load;
 mod open;
+mod past;
 mod reader;
 mod record;
 mod schema;

@@ -10,6 +10,7 @@ use super::failure::{Error, sql};
 use super::kept;
 use super::load::{self, AttemptRecord, RunLog};
 use super::open;
+use super::past::Past;
 use super::spending::{self, Lately, SpentRow, WorkRow};
 use crate::model::{
     AttemptId, CacheAnswer, CacheQuestion, Entry, Moment, RunId, RunOutcome, RunState, TaskId,
@@ -175,7 +176,7 @@ impl Reader {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn plan_history(&self, name: &str) -> Result<(u32, u32, Option<f64>), Error> {
-        spending::plan_history(&self.db(), name)
+        Ok(Past::of_plan(&self.db(), name)?.runs())
     }
 
     /// How long each task of the plan of that name took on average where it succeeded, in
@@ -184,7 +185,7 @@ impl Reader {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn task_history(&self, name: &str) -> Result<Vec<(TaskId, f64, u32)>, Error> {
-        spending::task_history(&self.db(), name)
+        Ok(Past::of_plan(&self.db(), name)?.tasks())
     }
 
     /// The runs that ended before a wall time (milliseconds since 1970), the newest first.

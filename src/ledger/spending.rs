@@ -1,4 +1,4 @@
-//! Queries over all attempts: what they used, how they ended, how long plans and tasks take.
+//! Queries over all attempts: what they used, how they ended.
 
 use rusqlite::{Connection, params};
 
@@ -111,27 +111,4 @@ pub(super) fn spent(db: &Connection, run: Option<&RunId>) -> Result<Vec<SpentRow
         Ok(Some(SpentRow { run, task, attempt, spent }))
     })?;
     Ok(rows.into_iter().flatten().collect())
-}
-
-pub(super) fn plan_history(db: &Connection, name: &str) -> Result<(u32, u32, Option<f64>), Error> {
-    let text = "SELECT count(*), coalesce(sum(outcome = 'completed'), 0),
-                    avg(CASE WHEN outcome = 'completed' THEN ended_ms - started_ms END)
-                FROM run WHERE name = ?1 AND outcome IS NOT NULL AND outcome <> 'cancelled'";
-    let found =
-        all(db, text, [name], |row| Ok((column(row, 0)?, column(row, 1)?, column(row, 2)?)))?;
-    Ok(found.into_iter().next().unwrap_or((0, 0, None)))
-}
-
-pub(super) fn task_history(db: &Connection, name: &str) -> Result<Vec<(TaskId, f64, u32)>, Error> {
-    let text = "SELECT task, avg(took), count(*) FROM (
-                    SELECT attempt.task AS task,
-                           max(attempt.ended_ms) - min(attempt.intended_ms) AS took
-                    FROM run JOIN attempt ON attempt.run = run.id
-                    JOIN task ON task.run = run.id AND task.name = attempt.task
-                    WHERE run.name = ?1 AND task.state = 'success'
-                    GROUP BY run.id, attempt.task)
-                WHERE took IS NOT NULL GROUP BY task ORDER BY task";
-    all(db, text, [name], |row| {
-        Ok((TaskId::new(column::<String>(row, 0)?), column(row, 1)?, column(row, 2)?))
-    })
 }

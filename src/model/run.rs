@@ -83,6 +83,8 @@ words! {
         WhenFalse = "when_false",
         /// Something it needs was not done.
         Upstream = "upstream",
+        /// What it waits for did not come in time.
+        Expired = "expired",
         /// It failed and was optional.
         Optional = "optional",
         /// The run was cancelled.

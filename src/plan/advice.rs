@@ -59,7 +59,8 @@ fn long_work(task: &DraftTask, findings: &Findings<'_>) {
             let message = format!("{id} is expected to take more than 15 min");
             findings.warning("W02", place, message).help(ADVICE);
         }
-        (None, Some((ms, place))) if ms > EXPECTED_MAX_MS && task.kind == Kind::Agent => {
+        // Ruling Z14: an attempt that may take longer does not come back sooner for the hope.
+        (_, Some((ms, place))) if ms > EXPECTED_MAX_MS && task.kind == Kind::Agent => {
             let message = format!("{id} may take more than 15 min");
             findings.warning("W02", place, message).help(ADVICE);
         }

@@ -12,7 +12,7 @@ pub(crate) type Uses = Vec<(Spanned<String>, u32)>;
 const FOREVER_MS: u64 = 100 * 366 * 86_400_000;
 
 /// `budget = { cost_usd = 12.0, tokens = 3_000_000, on_exceed = "pause" }`.
-pub(crate) fn budget(table: &mut Table<'_>) -> Option<Budget> {
+pub(crate) fn budget(table: &mut Table<'_>) -> Option<Spanned<Budget>> {
     let place = table.key_span("budget");
     let mut inner = table.table("budget")?;
     let findings = inner.findings();
@@ -32,11 +32,12 @@ pub(crate) fn budget(table: &mut Table<'_>) -> Option<Budget> {
             .help("add `cost_usd` or `tokens`");
     }
     inner.finish();
-    Some(Budget {
+    let budget = Budget {
         cost_usd: cost.map(|cost| cost.value),
         tokens: tokens.and_then(|tokens| u64::try_from(tokens.value).ok()),
         on_exceed: on_exceed.map(|word| word.value).unwrap_or_default(),
-    })
+    };
+    Some(Spanned::new(budget, place))
 }
 
 const fn on_exceed_word(word: OnExceed) -> &'static str {

@@ -59,7 +59,7 @@ pub(crate) fn plan(
         agents: staff.agents,
         inputs,
         stop_after_failures: draft.stop_after_failures,
-        budget: draft.budget.clone(),
+        budget: draft.budget.as_ref().map(|budget| budget.value.clone()),
         limits: draft.limits.clone(),
         on: draft.triggers.iter().filter_map(|it| trigger(draft, it, nested)).collect(),
     }

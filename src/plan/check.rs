@@ -12,8 +12,8 @@ use super::reference::Piece;
 use super::surroundings::Surroundings;
 use super::text::InputText;
 use super::{
-    Plan, advice, assemble, compare, counsel, depend, ids, outside, pattern, read, shapes_of,
-    staff, stock, values,
+    Plan, advice, assemble, compare, counsel, depend, ids, outside, passed, pattern, read,
+    shapes_of, staff, stock, values,
 };
 use crate::document::{Document, Findings, Source, did_you_mean};
 use crate::model::Finding;
@@ -58,6 +58,7 @@ fn compile(
     stock::check(&draft, findings);
     let has_shape = pattern::check(&draft, &dependencies.phases, findings);
     let staff = staff::check(&draft, surroundings, findings);
+    passed::check(&draft, &staff, surroundings, findings);
     let inputs = values::of_inputs(&draft, &reader);
     let nested = nested(&draft, surroundings, findings, nest);
     advice::give(&draft, &dependencies, findings);

@@ -334,6 +334,12 @@ impl Task {
         self.optional || self.worker_of().is_some()
     }
 
+    /// Whether it is done for each entry of a list and says how many may fail: `min_success`, or
+    /// `on_partial_failure = "continue"`.
+    pub fn bears_failures(&self) -> bool {
+        self.for_each.as_ref().is_some_and(|for_each| for_each.min_success.is_some())
+    }
+
     /// Whether it is the command of `[on_finish]`.
     pub fn is_last(&self) -> bool {
         matches!(self.origin, Some(Origin::Finish))

@@ -35,7 +35,7 @@ pub(crate) struct Draft {
     /// The agents of the configuration, and over them those that the plan brings along.
     pub(crate) agents: BTreeMap<String, Agent>,
     pub(crate) stop_after_failures: u32,
-    pub(crate) budget: Option<Budget>,
+    pub(crate) budget: Option<Spanned<Budget>>,
     /// `[limits]`, by name.
     pub(crate) limits: BTreeMap<String, Pool>,
     /// `[[on]]`.

@@ -85,11 +85,11 @@ impl Bench<'_> {
             }),
             messages: self.messages(task),
             uses: uses.into_iter().collect(),
-            model: settings.model.clone(),
+            model: settings.model.as_ref().map(|model| model.value.clone()),
             queue_timeout_ms: settings.queue_timeout.flatten(),
             total_timeout_ms: settings.total_timeout.flatten(),
             cache_ms: settings.cache.flatten(),
-            budget: settings.budget.clone(),
+            budget: settings.budget.as_ref().map(|budget| budget.value.clone()),
             tier: settings.tier.unwrap_or(TIER),
             ..blank(&task.id.value, &phase.id.value, self.work(at, retries))
         }

@@ -19,6 +19,9 @@ use Kind::{Agent, Approve, Command, Emit, Plan, Reduce, Wait};
 /// Kinds for which processes are started.
 const ATTEMPTS: &[Kind] = &[Agent, Command];
 
+/// Kinds that are done for each entry of a list.
+const ITEMS: &[Kind] = &[Agent, Command, Plan];
+
 /// The keys that mean something in some kinds only. All others mean something in all.
 const KEYS: &[(&str, &[Kind])] = &[
     ("agent", &[Agent]),
@@ -59,15 +62,16 @@ const KEYS: &[(&str, &[Kind])] = &[
     ("input_context", &[Agent, Command, Reduce]),
     ("hook", &[Agent, Command, Reduce, Plan]),
     ("weight", &[Agent, Command, Plan]),
-    ("for_each", ATTEMPTS),
-    ("key", ATTEMPTS),
-    ("partition", ATTEMPTS),
-    ("min_items", ATTEMPTS),
-    ("max_items", ATTEMPTS),
-    ("min_success", ATTEMPTS),
-    ("gather_timeout", ATTEMPTS),
-    ("on_partial_failure", ATTEMPTS),
+    ("for_each", ITEMS),
+    ("key", ITEMS),
+    ("partition", ITEMS),
+    ("min_items", ITEMS),
+    ("max_items", ITEMS),
+    ("min_success", ITEMS),
+    ("gather_timeout", ITEMS),
+    ("on_partial_failure", ITEMS),
     ("retries", ATTEMPTS),
+    ("retries_remaining", ATTEMPTS),
     ("retries_on_timeout", ATTEMPTS),
     ("retry_on", ATTEMPTS),
     ("no_retry_exit", ATTEMPTS),

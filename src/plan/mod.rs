@@ -61,6 +61,7 @@ mod names;
 mod nested;
 mod output;
 mod outside;
+mod passed;
 mod pattern;
 mod read;
 mod reader;

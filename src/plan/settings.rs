@@ -40,7 +40,7 @@ pub(crate) struct Settings {
     pub(crate) optional: Option<bool>,
     pub(crate) cwd: Option<String>,
     pub(crate) capability: Option<Spanned<String>>,
-    pub(crate) model: Option<String>,
+    pub(crate) model: Option<Spanned<String>>,
     pub(crate) tier: Option<u8>,
     pub(crate) uses: Option<Uses>,
     pub(crate) queue_timeout: Option<Option<u64>>,
@@ -48,7 +48,7 @@ pub(crate) struct Settings {
     pub(crate) cache: Option<Option<u64>>,
     pub(crate) effects: Option<Spanned<bool>>,
     pub(crate) idempotency: Option<String>,
-    pub(crate) budget: Option<Budget>,
+    pub(crate) budget: Option<Spanned<Budget>>,
     /// What follows it; those of its phase and of the defaults are added to its own.
     pub(crate) hooks: Vec<DraftHook>,
 }
@@ -72,7 +72,7 @@ impl Settings {
             }),
             input_context: input_context(table),
             output: table.value("output").map(|value| super::output::read(&value, reader)),
-            retries: within(table, "retries", RETRIES_MAX),
+            retries: retries(table),
             retries_on_timeout: within(table, "retries_on_timeout", RETRIES_MAX),
             retry_on: retry_on(table),
             no_retry_exit: exit_codes(table),
@@ -84,7 +84,7 @@ impl Settings {
             optional: table.flag("optional").map(|flag| flag.value),
             cwd: plain_text(table, "cwd"),
             capability,
-            model: plain_text(table, "model"),
+            model: model(table),
             tier: tier(table),
             uses: amounts::uses(table),
             queue_timeout: positive(table, "queue_timeout").map(|span| span.value),
@@ -236,10 +236,27 @@ pub(crate) fn input_text(value: &Value<'_>, findings: &Findings<'_>) -> InputTex
     }
 }
 
+fn model(table: &mut Table<'_>) -> Option<Spanned<String>> {
+    let place = table.value_span("model");
+    plain_text(table, "model").map(|name| Spanned::new(name, place))
+}
+
 /// The tiers of actions are 0 (look) to 4 (what cannot be undone).
 fn tier(table: &mut Table<'_>) -> Option<u8> {
     let count = within(table, "tier", TIER_MAX)?;
     u8::try_from(count).ok()
+}
+
+/// A budget of retries has two names.
+fn retries(table: &mut Table<'_>) -> Option<u32> {
+    let (own, other) = ("retries", "retries_remaining");
+    let first = within(table, own, RETRIES_MAX);
+    let second = within(table, other, RETRIES_MAX);
+    if first.is_some() && second.is_some() {
+        let message = format!("`{other}` is another name of `{own}`; give one of them");
+        table.findings().error("E01", table.key_span(other), message);
+    }
+    first.or(second)
 }
 
 fn within(table: &mut Table<'_>, key: &str, max: u32) -> Option<u32> {

@@ -43,7 +43,7 @@ pub fn show(plan: &Plan) -> String {
             text,
             "  {}. [{}] - {}\n     Dependencies: {}\n     Estimated: {}\n",
             at + 1,
-            one_line(who(task)),
+            one_line(who(plan, task)),
             spoken::what(task),
             layout.dependencies(at),
             spoken::estimated(task),
@@ -165,7 +165,7 @@ impl<'p> Layout<'p> {
             "id": task.id,
             "phase": task.phase,
             "kind": task.work.word(),
-            "agent": who(task),
+            "agent": who(self.plan, task),
             "description": spoken::what(task),
             "dependencies": from_one(&self.shown[at]),
             "parallel_with": from_one(&self.earlier_beside(at)),
@@ -203,9 +203,15 @@ fn steps(depths: &[Option<usize>]) -> Vec<Vec<usize>> {
     steps.into_values().collect()
 }
 
-fn who(task: &Task) -> &str {
+/// Who does it; of several that equally may, the one that is taken while none of them works.
+fn who<'p>(plan: &'p Plan, task: &'p Task) -> &'p str {
+    let cost =
+        |name: &str| plan.agents.get(name).map(|agent| agent.traits.cost).unwrap_or_default();
     match &task.work {
-        Work::Agent { agents, .. } => agents.first().map_or("?", |agent| agent.name.as_str()),
+        Work::Agent { agents, .. } => {
+            let able = agents.iter().take(task.work.alternatives());
+            able.min_by_key(|agent| cost(&agent.name)).map_or("?", |agent| agent.name.as_str())
+        }
         Work::Command { .. }
         | Work::Reduce(_)
         | Work::Approve { .. }

@@ -12,7 +12,7 @@ use super::surroundings::Surroundings;
 use super::tell::place_of;
 use crate::document::{Findings, Spanned, did_you_mean};
 use crate::model::Severity;
-use crate::policy::{Agent, able, capabilities, chain};
+use crate::policy::{Agent, AgentType, able, capabilities, chain};
 
 /// The agent that stands in for every other in a demonstration.
 const DEMO: &str = "demo";
@@ -60,6 +60,9 @@ pub(crate) fn check(
         search.hooks(task);
         for name in task.lead.iter().flat_map(|lead| &lead.agents) {
             search.take(name);
+        }
+        if task.lead.as_ref().is_some_and(|lead| lead.agents.is_empty()) {
+            search.own_agents(task);
         }
     }
     let mut staff = search.staff;
@@ -164,6 +167,21 @@ impl Search<'_> {
                     .error("E06", place_of(word, self.findings), message)
                     .maybe_help(did_you_mean(&word.value, known))
                     .note(format!("hooks: {}", hook::BUILT_IN.join(", ")));
+            }
+        }
+    }
+
+    /// A lead that may have any agent may have those that come with the plan, named or not.
+    fn own_agents(&mut self, task: &DraftTask) {
+        let configured = |name: &String| self.surroundings.agents.get(name);
+        let agents = self.draft.agents.iter();
+        let own = agents.filter(|(name, agent)| configured(name) != Some(*agent));
+        let tasks = own.filter(|(_, agent)| agent.kind == AgentType::Oneshot);
+        let names: Vec<String> = tasks.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let found = self.find(&Spanned::new(name.clone(), task.id.span));
+            if let Some(agent) = found {
+                self.staff.agents.entry(name).or_insert(agent);
             }
         }
     }

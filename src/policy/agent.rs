@@ -205,6 +205,15 @@ pub struct Invocation {
     pub terminal: Option<bool>,
     /// Where its result is looked for.
     pub result: Option<ResultRule>,
+    /// What is added to the command for a model.
+    #[serde(default)]
+    pub model_args: Option<Vec<String>>,
+    /// What is added to the command for a list of tools.
+    #[serde(default)]
+    pub tools_args: Option<Vec<String>>,
+    /// What it writes about the tokens that it used.
+    #[serde(default)]
+    pub usage: Option<UsageFormat>,
 }
 
 /// What was written down for each mode. Kept beside what follows from it, so that an agent that
@@ -226,8 +235,15 @@ pub struct Agent {
     pub description: String,
     /// Program and arguments, with placeholders `{prompt}`, `{prompt_file}`, `{model}`,
     /// `{result_file}`. A relative program with `/` is resolved against the file that names it.
-    /// This and the three that hold for a mode follow from `modes` by [`Agent::settle`].
+    /// This and the others that hold for a mode follow from `modes` by [`Agent::settle`].
     pub command: Vec<String>,
+    /// Added to the command when there is a model, which stands for `{model}` (feature Q4).
+    #[serde(default)]
+    pub model_args: Vec<String>,
+    /// Added to the command when there is a list of tools, which stands for `{tools}`, with commas
+    /// between them (feature Q3).
+    #[serde(default)]
+    pub tools_args: Vec<String>,
     /// Whether it is expected to end.
     pub kind: AgentType,
     /// How the prompt reaches it.
@@ -248,7 +264,7 @@ pub struct Agent {
     pub downstream: Vec<String>,
     /// How many of its attempts may run at once.
     pub max_parallel: Option<u32>,
-    /// The model's name, for `{model}`.
+    /// The model's name, for `{model}` in the command or in `model_args`.
     pub model: Option<String>,
     /// Added to its environment.
     pub env: BTreeMap<String, String>,
@@ -321,6 +337,8 @@ impl Agent {
             name: name.into(),
             description: String::new(),
             command: Vec::new(),
+            model_args: Vec::new(),
+            tools_args: Vec::new(),
             kind: AgentType::Oneshot,
             prompt: PromptBy::Stdin,
             terminal: false,
@@ -343,39 +361,5 @@ impl Agent {
             rate: None,
             usage: UsageFormat::Auto,
         }
-    }
-
-    /// What was written down for the mode that holds.
-    pub fn written(&self) -> &Invocation {
-        match self.mode {
-            AgentMode::Headless => &self.modes.headless,
-            AgentMode::Tui => &self.modes.tui,
-        }
-    }
-
-    /// Works out command, prompt, terminal and result from what was written down for its mode.
-    ///
-    /// A placeholder in the command says how the prompt is meant to arrive. Without one, a service
-    /// is given none, an agent with a screen has it typed, and every other reads it.
-    pub fn settle(&mut self) {
-        let Invocation { command, prompt, terminal, result } = self.written().clone();
-        let service = self.kind == AgentType::Service;
-        let screen = self.mode == AgentMode::Tui;
-        self.command = command.unwrap_or_default();
-        let unsaid = match (self.takes("{prompt}"), self.takes("{prompt_file}")) {
-            (true, _) => PromptBy::Argv,
-            (false, true) => PromptBy::File,
-            (false, false) if service => PromptBy::None,
-            (false, false) if screen => PromptBy::Type,
-            (false, false) => PromptBy::Stdin,
-        };
-        self.prompt = prompt.unwrap_or(unsaid);
-        self.terminal = terminal.unwrap_or(service || screen);
-        self.result = result.unwrap_or(if service { ResultRule::None } else { ResultRule::Tag });
-    }
-
-    /// Whether its command holds that placeholder.
-    pub fn takes(&self, placeholder: &str) -> bool {
-        self.command.iter().any(|argument| argument.contains(placeholder))
     }
 }

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::document::{Span, Spanned, Table, did_you_mean};
-use crate::model::UsageFormat;
 
 use super::agent::{Agent, AgentMode, AgentType};
 use super::amount::{out_of_range, set};
@@ -194,8 +193,6 @@ fn read_agent(table: &mut Table<'_>, base_dir: &Path, agent: &mut Agent) {
     set(&mut agent.max_parallel, read_max_parallel(table).map(Some));
     set(&mut agent.model, table.text("model").map(|text| Some(text.value)));
     set(&mut agent.rate, read_rate(table, "rate").map(Some));
-    let usage = table.word("usage", UsageFormat::ALL, UsageFormat::word);
-    set(&mut agent.usage, usage.map(|word| word.value));
     read_traits(table, &mut agent.traits);
     read_env(table, agent);
     read_env_filter(table, agent);
@@ -242,11 +239,12 @@ fn read_modes(table: &mut Table<'_>, base_dir: &Path, agent: &mut Agent) {
     let both = read_invocation(table, base_dir);
     for (mode, written) in [("headless", &mut agent.modes.headless), ("tui", &mut agent.modes.tui)]
     {
-        written.overlay(&both);
+        let mut own = both.clone();
         if let Some(mut table) = table.table(mode) {
-            written.overlay(&read_invocation(&mut table, base_dir));
+            own.overlay(&read_invocation(&mut table, base_dir));
             table.finish();
         }
+        written.adjust(&own);
     }
 }
 

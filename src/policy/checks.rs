@@ -8,6 +8,16 @@ use super::agent::{Agent, AgentMode, AgentType, Modes};
 /// The longest name of an agent, in bytes; it becomes a part of window and file names.
 const NAME_BYTES_MAX: usize = 64;
 
+/// The code of what is said of an agent and does not reach its program.
+const NOT_PASSED: &str = "C17";
+
+/// What to do about a model that is not passed on.
+pub const MODEL_HELP: &str =
+    "add what its program wants, such as `model_args = [\"--model\", \"{model}\"]`, to the agent";
+/// What to do about a list of tools that is not passed on.
+pub const TOOLS_HELP: &str = "add what its program wants, such as `tools_args = [\"--tools\", \"{tools}\"]`, to the agent; \
+     until then it may use whatever its program allows";
+
 /// Keys that can bring any contradiction about.
 const OF_MODES: &[&str] = &["mode", "headless", "tui", "type"];
 
@@ -70,6 +80,7 @@ pub(super) fn check_agent(table: &Table<'_>, header: Span, agent: &Agent) {
         let message = "the command takes `{model}`, and there is no `model`";
         clash(&["command", "model"], message, "add `model = \"...\"`");
     }
+    check_passed(table, agent);
     if agent.mode == AgentMode::Tui && !agent.terminal {
         clash(&["terminal", "mode"], "`mode = \"tui\"` needs a terminal", "leave `terminal` out");
     }
@@ -96,10 +107,30 @@ fn check_machine_output(table: &Table<'_>, agent: &Agent) {
         Some(_) | None => return,
     };
     let key = ["command", "headless", "tui"].into_iter().find(|key| table.has(key));
-    let Some(key) = key.filter(|_| agent.usage == UsageFormat::Auto) else { return };
+    let unsaid = matches!(agent.usage, UsageFormat::Auto | UsageFormat::None);
+    let Some(key) = key.filter(|_| unsaid && !table.has("usage")) else { return };
     let message = "the command prints JSON, and the result is looked for in it as if it were text";
     let problem = table.findings().warning("C06", table.value_span(key), message);
     problem.help(format!("add `usage = \"{format}\"`, and the answer is taken out of it"));
+}
+
+/// What a program never hears of limits nothing and chooses nothing.
+fn check_passed(table: &Table<'_>, agent: &Agent) {
+    let warn = |keys: &[&str], message: &str, help: &str| {
+        let key = keys.iter().chain(OF_MODES).chain(&["extends"]).find(|key| table.has(key));
+        if let Some(key) = key {
+            table.findings().warning(NOT_PASSED, table.value_span(key), message).help(help);
+        }
+    };
+    if agent.model.is_some() && !agent.passes_model() {
+        let message = "`model` is not passed on: the command takes no `{model}`, and there is no \
+                       `model_args`";
+        warn(&["model", "model_args", "command"], message, MODEL_HELP);
+    }
+    if !agent.traits.tools.is_empty() && !agent.passes_tools() {
+        let message = "`tools` is not passed on: there is no `tools_args`";
+        warn(&["tools", "tools_args", "command"], message, TOOLS_HELP);
+    }
 }
 
 fn check_prompt(agent: &Agent, clash: &dyn Fn(&[&str], &str, &str)) {

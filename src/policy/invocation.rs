@@ -1,10 +1,10 @@
-//! Reads how an agent is called: command, prompt, terminal and result, which may differ between
-//! its modes.
+//! Reads how an agent is called: command, prompt, terminal, result and what goes with them, which
+//! may differ between its modes.
 
 use std::path::{Component, Path, PathBuf};
 
 use crate::document::{Kind, Table, Value};
-use crate::model::{PromptBy, ResultRule};
+use crate::model::{PromptBy, ResultRule, UsageFormat};
 
 use super::agent::Invocation;
 
@@ -15,7 +15,28 @@ pub(super) fn read_invocation(table: &mut Table<'_>, base_dir: &Path) -> Invocat
         prompt: table.word("prompt", PromptBy::ALL, PromptBy::word).map(|word| word.value),
         terminal: table.flag("terminal").map(|flag| flag.value),
         result: read_result(table),
+        model_args: read_piece(table, "model_args", "{model}"),
+        tools_args: read_piece(table, "tools_args", "{tools}"),
+        usage: table.word("usage", UsageFormat::ALL, UsageFormat::word).map(|word| word.value),
     }
+}
+
+/// Arguments that are added for a value, which they must hold; none switches them off.
+fn read_piece(table: &mut Table<'_>, key: &str, placeholder: &str) -> Option<Vec<String>> {
+    let value = table.value(key)?;
+    let piece: Vec<String> = value.texts()?.into_iter().map(|word| word.value).collect();
+    if piece.iter().any(|word| word.contains('\0')) {
+        bad_command(&value, &format!("`{}` holds a zero byte", value.label()), None);
+        return None;
+    }
+    if !piece.is_empty() && !piece.iter().any(|word| word.contains(placeholder)) {
+        let message = format!("`{key}` holds no `{placeholder}`");
+        let help = format!("e.g. [\"--option\", \"{placeholder}\"]");
+        bad_command(&value, &message, Some(&help));
+        return None;
+    }
+    check_placeholders(&value, &piece, &[placeholder]);
+    Some(piece)
 }
 
 /// A path that a file names is meant relative to that file.
@@ -25,9 +46,25 @@ pub(super) fn beside(base_dir: &Path, path: &str) -> PathBuf {
 }
 
 impl Invocation {
+    /// Takes over what another table says of this agent. What was said of the options of one
+    /// program is not said of another, and what was said of its output not of another command.
+    pub(super) fn adjust(&mut self, other: &Invocation) {
+        let program = |written: &Invocation| written.command.as_ref()?.first().cloned();
+        if other.command.is_some() {
+            if program(other) != program(self) {
+                (self.model_args, self.tools_args) = (None, None);
+            }
+            self.usage = None;
+        }
+        self.overlay(other);
+    }
+
     /// Takes over what the other says.
     pub(super) fn overlay(&mut self, other: &Invocation) {
         self.command = other.command.clone().or(self.command.take());
+        self.model_args = other.model_args.clone().or(self.model_args.take());
+        self.tools_args = other.tools_args.clone().or(self.tools_args.take());
+        self.usage = other.usage.or(self.usage);
         self.prompt = other.prompt.or(self.prompt);
         self.terminal = other.terminal.or(self.terminal);
         self.result = other.result.or(self.result);
@@ -53,8 +90,9 @@ fn read_command(table: &mut Table<'_>, base_dir: &Path) -> Option<Vec<String>> {
         false => arguments(&value)?,
     };
     let argv = program(&value, base_dir, argv)?;
+    const KNOWN: &[&str] = &["{prompt}", "{prompt_file}", "{model}", "{result_file}"];
     check_shell(&value, &argv);
-    check_placeholders(&value, &argv);
+    check_placeholders(&value, &argv, KNOWN);
     Some(argv)
 }
 
@@ -125,20 +163,19 @@ fn check_shell(value: &Value<'_>, argv: &[String]) {
     }
 }
 
-fn check_placeholders(value: &Value<'_>, argv: &[String]) {
-    const KNOWN: &[&str] = &["{prompt}", "{prompt_file}", "{model}", "{result_file}"];
+fn check_placeholders(value: &Value<'_>, argv: &[String], known: &[&str]) {
     for argument in argv.iter().filter(|argument| argument.starts_with('{')) {
         let word = argument[1..].strip_suffix('}').unwrap_or_default();
         let name = word.chars().all(|c| c.is_ascii_lowercase() || c == '_') && !word.is_empty();
-        if !name || KNOWN.contains(&argument.as_str()) {
+        if !name || known.contains(&argument.as_str()) {
             continue;
         }
         let span = value.span().narrowed(value.findings().source(), argument);
         let message = format!("there is no placeholder `{argument}`");
         let problem = value.findings().error("C03", span, message);
-        match crate::document::did_you_mean(argument, KNOWN.iter().copied()) {
+        match crate::document::did_you_mean(argument, known.iter().copied()) {
             Some(help) => problem.help(help),
-            None => problem.note(format!("placeholders: {}", KNOWN.join(", "))),
+            None => problem.note(format!("placeholders: {}", known.join(", "))),
         };
     }
 }

@@ -38,6 +38,7 @@ mod import;
 mod invocation;
 mod keys;
 mod life;
+mod mode;
 mod order;
 mod pattern;
 mod prices;
@@ -59,6 +60,7 @@ pub use agent::{
 };
 pub use agents::read_agents;
 pub use chain::chain;
+pub use checks::{MODEL_HELP, TOOLS_HELP};
 pub use config::{AgentApi, Beside, Config, DaemonSettings, KeepWindow, OnTerm};
 pub use contract::Contract;
 pub use diff::{Changes, diff};

@@ -72,7 +72,8 @@ impl Agent {
             care: self.policy.care.clone(),
             handover: None,
             files: std::collections::BTreeMap::new(),
-            model: self.model.clone(),
+            // What its program was not told is no word about what it used.
+            model: self.model.clone().filter(|_| self.passes_model()),
             usage: self.usage,
             pools: Vec::new(),
         }
@@ -100,11 +101,26 @@ impl Agent {
             || now.resources != order.resources
     }
 
-    /// The command with `{model}` filled in; what depends on the attempt's directory is filled in
-    /// at launch.
-    fn argv(&self) -> Vec<String> {
+    /// The command with `{model}` filled in, and with what a model and a list of tools add; what
+    /// depends on the attempt's directory is filled in at launch.
+    pub fn argv(&self) -> Vec<String> {
         let model = self.model.as_deref().unwrap_or_default();
-        self.command.iter().map(|word| word.replace("{model}", model)).collect()
+        let fill = |words: &[String], name: &str, value: &str| -> Vec<String> {
+            words.iter().map(|word| word.replace(name, value)).collect()
+        };
+        let mut argv = fill(&self.command, "{model}", model);
+        let mut added = Vec::new();
+        if !model.is_empty() && !self.takes("{model}") {
+            added = fill(&self.model_args, "{model}", model);
+        }
+        let tools = self.traits.tools.join(",");
+        if !tools.is_empty() {
+            added.extend(fill(&self.tools_args, "{tools}", &tools));
+        }
+        // What stands behind `--` are no options.
+        let end = argv.iter().position(|word| word == "--").unwrap_or(argv.len());
+        argv.splice(end..end, added);
+        argv
     }
 }
 

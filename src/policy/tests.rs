@@ -471,3 +471,99 @@ fn problems_beside_the_configuration_are_told_with_its_own() {
         ]
     );
 }
+
+fn argv_of(text: &str, name: &str) -> Vec<String> {
+    accepted(text).agents[name].argv()
+}
+
+/// Features Q3, Q4, P6: a model and a list of tools reach the program in its own words, and add
+/// nothing where there are none.
+#[test]
+fn a_model_and_tools_are_added_to_the_command() {
+    let text = "[agent.a]\nextends = 'claude'\nmodel = 'opus'\ntools = ['Read', 'Grep']\n\
+                [agent.b]\nextends = 'claude'\n[agent.c]\nextends = 'codex'\nmodel = 'o'";
+    assert_eq!(
+        argv_of(text, "a"),
+        ["claude", "-p", "--model", "opus", "--tools", "Read,Grep"],
+        "claude"
+    );
+    assert_eq!(argv_of(text, "b"), ["claude", "-p"]);
+    let codex = ["codex", "exec", "--skip-git-repo-check", "-", "--model", "o"];
+    assert_eq!(argv_of(text, "c"), codex);
+    for name in ["opencode", "qwen", "aider", "llm"] {
+        let text = format!("[agent.{name}]\nmodel = 'm-1'");
+        let argv = argv_of(&text, name);
+        assert_eq!(argv[argv.len() - 2..], ["--model", "m-1"], "{name}");
+        assert_eq!(told(&text), "", "{name}");
+    }
+    assert_eq!(argv_of("[agent.gemini]\nmodel = 'm-1'", "gemini"), ["gemini", "-m", "m-1"]);
+}
+
+/// Feature Q3: the shipped agents that look and do not touch are held to it by the program.
+#[test]
+fn shipped_contracts_limit_the_tools_of_their_program() {
+    let reviewer = &Config::built_in().agents["code-reviewer"];
+    assert_eq!(reviewer.argv(), ["claude", "-p", "--tools", "Read,Glob,Grep,LS"]);
+}
+
+/// The options of one program are not those of another.
+#[test]
+fn another_program_has_options_of_its_own() {
+    let options = |keys: &str| argv_of(&format!("[agent.claude]\nmodel = 'm'\n{keys}"), "claude");
+    let adjusted = "[agent.claude]\nmodel = 'm'\nheadless.command = ['claude', '-p', '-v']";
+    assert_eq!(argv_of(adjusted, "claude"), ["claude", "-p", "-v", "--model", "m"]);
+    assert_eq!(options("headless.command = ['mine']"), ["mine"]);
+    let own = "headless.command = ['mine']\nmodel_args = ['-m{model}']";
+    assert_eq!(options(own), ["mine", "-mm"]);
+    let ended = options("headless.command = ['claude', '-x', '--', '{prompt}']");
+    assert_eq!(ended, ["claude", "-x", "--model", "m", "--", "{prompt}"]);
+    assert_eq!(options("model_args = []"), ["claude", "-p"], "switched off");
+}
+
+/// Feature Q4: what does not reach the program is told, and is no error.
+#[test]
+fn what_is_not_passed_on_is_told() {
+    let warned = |text: &str| {
+        assert!(read(text).0.is_some(), "{text}");
+        read(text).1.iter().map(|f| format!("{} {}", f.code, f.line)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        warned("[agent.a]\ncommand = ['x']\nmodel = 'm'\ntools = ['t']"),
+        ["C17 3", "C17 4"]
+    );
+    assert_eq!(warned("[agent.a]\ncommand = ['x', '{model}']\nmodel = 'm'"), [""; 0]);
+    assert_eq!(
+        warned("[agent.a]\ncommand = ['x']\nmodel = 'm'\nmodel_args = ['{model}']"),
+        [""; 0]
+    );
+    assert_eq!(warned("[agent.codex]\ntools = ['t']"), ["C17 2"]);
+}
+
+/// Features P1, P2: a model that the program never heard of is none that it used.
+#[test]
+fn only_a_model_that_is_passed_on_has_a_price() {
+    let order = |text: &str| {
+        let config = accepted(text);
+        let mut mint = crate::model::Mint::new([7; 32]);
+        let owner = crate::model::Owner::Instance { name: "a".to_owned() };
+        let reason = crate::model::StartReason::First;
+        let identity = Identity::mint(&mut mint, owner, 1, reason);
+        config.agents["a"].order(identity, "/".into()).model
+    };
+    assert_eq!(order("[agent.a]\ncommand = ['x']\nmodel = 'm'"), None);
+    assert_eq!(order("[agent.a]\nextends = 'claude'\nmodel = 'm'").as_deref(), Some("m"));
+}
+
+/// Feature P1: what is known of one command's output is not known of another one's.
+#[test]
+fn another_command_may_tell_what_it_uses() {
+    use crate::model::UsageFormat;
+    let usage = |text: &str| agent(text).usage;
+    assert_eq!(usage("[agent.a]\nextends = 'claude'"), UsageFormat::None);
+    let own = "[agent.a]\nextends = 'claude'\nheadless.command = ['claude', '-p', '--json']";
+    assert_eq!(usage(own), UsageFormat::Auto);
+    assert_eq!(
+        usage(&own.replace("\nheadless", "\nusage = 'claude'\nheadless")),
+        UsageFormat::Claude
+    );
+}

@@ -9,6 +9,7 @@ use crate::model::{RunId, SkipReason, TaskId, TaskState};
 use crate::plan::{self, Origin, Plan};
 
 use super::run::Run;
+use super::stale::unseen;
 use super::task::Task;
 
 /// Why something cannot be done again, as a person is told.
@@ -53,10 +54,26 @@ pub enum NotAgain {
     Nothing,
 }
 
+/// Everything that has not come out as it should: what did not succeed, and what has a gap within,
+/// which is a plan inside of a plan or a reader that was made without something.
+pub(super) fn what_failed(run: &Run, asked: bool) -> Vec<TaskId> {
+    let mut roots = not_done(run, asked);
+    let gappy = run.tasks().filter(|(plan, task)| !unseen(run, plan, task).is_empty());
+    roots.extend(gappy.map(|(plan, _)| plan.id.clone()));
+    with_kin(run, roots, false)
+}
+
 /// Everything that did not succeed: what failed, what was skipped because of it, what was stopped.
-/// A task whose own condition was false stays out, unless it depends on what is done again.
-pub(super) fn what_failed(run: &Run) -> Vec<TaskId> {
+/// A task whose own condition was false stays out, unless it depends on what is done again, and so
+/// does a worker whose lead succeeded without it, unless a person is `asked` about failures.
+fn not_done(run: &Run, asked: bool) -> BTreeSet<TaskId> {
+    let succeeded =
+        |lead: &TaskId| run.task(lead).is_some_and(|task| task.state == TaskState::Success);
     let wanted = |(plan, task): (&plan::Task, &Task)| {
+        let cancelled = task.state == TaskState::Cancelled;
+        if plan.worker_of().is_some_and(succeeded) && (!asked || cancelled) {
+            return None;
+        }
         let failed = match task.state {
             TaskState::Failed | TaskState::Timeout | TaskState::Cancelled => true,
             TaskState::Skipped => task.skip != Some(SkipReason::WhenFalse),
@@ -71,8 +88,7 @@ pub(super) fn what_failed(run: &Run) -> Vec<TaskId> {
         };
         failed.then(|| plan.id.clone())
     };
-    let roots = run.tasks().filter(|(plan, _)| !plan.is_last()).filter_map(wanted).collect();
-    with_kin(run, roots, false)
+    run.tasks().filter(|(plan, _)| !plan.is_last()).filter_map(wanted).collect()
 }
 
 /// What a person wants done again: a task, or everything that did not succeed.
@@ -87,7 +103,8 @@ pub fn what_again(
     still_works(run)?;
     let tasks = match named {
         None => {
-            let failed: BTreeSet<TaskId> = what_failed(run).into_iter().collect();
+            let failed: BTreeSet<TaskId> =
+                what_failed(run, run.asks_about_failures()).into_iter().collect();
             with_kin(run, failed, with_downstream)
         }
         Some(name) => {
@@ -125,8 +142,8 @@ fn hindrance(run: &Run, id: &TaskId) -> Option<(TaskId, TaskState)> {
 /// The tasks and what has to be done again with them: what was skipped because of them, or with
 /// `downstream` everything that depends on them; their hooks; for an item its `for_each` task, for
 /// a `for_each` task its items that did not succeed (all, when it is named and succeeded itself:
-/// one that follows another reads its list again, and does what is new in it); and the last
-/// command. In the order of the plan; only what is over.
+/// one that follows another reads its list again, and does what is new in it); for a worker its
+/// lead, if that is over, since nobody else takes what it gives; and the last command. In the order of the plan; only what is over.
 fn with_kin(run: &Run, roots: BTreeSet<TaskId>, downstream: bool) -> Vec<TaskId> {
     if roots.is_empty() {
         return Vec::new();
@@ -177,7 +194,12 @@ fn follows(
     let skipped = task.state == TaskState::Skipped && task.skip != Some(SkipReason::Optional);
     let reads = (downstream || skipped) && plan.needs.iter().any(|need| is_root(&need.task));
     let of_item = plan.for_each.is_some() && has_item(run, &plan.id, found);
-    of_kin || reads || of_item
+    let of_worker = plan.lead.is_some() && task.state.is_end() && has_worker(run, &plan.id, found);
+    of_kin || reads || of_item || of_worker
+}
+
+fn has_worker(run: &Run, lead: &TaskId, found: &BTreeSet<TaskId>) -> bool {
+    run.workers(lead).any(|(worker, _)| found.contains(&worker.id))
 }
 
 /// Whether it is an item of one of these tasks.
@@ -240,7 +262,7 @@ pub fn edit(run: &Run, mut plan: Plan) -> Result<Edit, NotAgain> {
     }
     let over = |id: &TaskId| run.task(id).is_some_and(|task| task.state.is_end());
     let again = plan.tasks.iter().map(|task| task.id.clone());
-    let wanted: BTreeSet<TaskId> = what_failed(run).into_iter().collect();
+    let wanted: BTreeSet<TaskId> = with_kin(run, not_done(run, false), false).into_iter().collect();
     let again =
         again.filter(|id| over(id) && is_again(run, &plan, &wanted, &changed, id)).collect();
     Ok(Edit { plan, again })

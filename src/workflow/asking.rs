@@ -46,9 +46,10 @@ impl Run {
         self.kept.asks.get(id)
     }
 
-    /// Whether nothing goes on before a person has answered.
-    pub fn waits_for_person(&self) -> bool {
-        let asked = self.open_questions().next().is_some();
+    /// Whether nothing goes on before a person has answered a question of its own or of a run that
+    /// a task of it waits for; `waits` says whether such a run does.
+    fn waits_for_person(&self, waits: &dyn Fn(&RunId) -> bool) -> bool {
+        let asked = self.open_questions().next().is_some() || self.children().iter().any(waits);
         let moves = |task: &super::Task| match task.state {
             TaskState::Queued
             | TaskState::Ready
@@ -56,7 +57,7 @@ impl Run {
             | TaskState::Running
             | TaskState::RetryWait => true,
             // It may wait for an event or a run, which come without a person.
-            TaskState::Waiting => task.child.is_some(),
+            TaskState::Waiting => task.child.as_ref().is_some_and(|child| !waits(child)),
             TaskState::Blocked
             | TaskState::Success
             | TaskState::Failed
@@ -106,6 +107,11 @@ fn of_phase(phase: &str) -> String {
 }
 
 impl Workflow {
+    /// Whether nothing goes on in a run before a person has answered.
+    pub fn waits_for_person(&self, id: &RunId) -> bool {
+        self.run(id).is_some_and(|run| run.waits_for_person(&|child| self.waits_for_person(child)))
+    }
+
     /// Asks whether the plan may start.
     pub(super) fn ask_about_plan(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let run = &self.runs[id];

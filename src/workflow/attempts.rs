@@ -23,7 +23,7 @@ impl Workflow {
         if let Some(task) = self.waiting_task(id, attempt).filter(starting) {
             let found = self.runs.get(id).and_then(|run| run.task(&task)?.agent.clone());
             if let Some(agent) = found {
-                self.standings.runs(&agent);
+                self.standings.runs(now, &agent);
             }
             let attempt = attempt.clone();
             self.record(now, id, RunFact::TaskRunning { task, attempt }, out);
@@ -49,6 +49,8 @@ impl Workflow {
         if let Some(agent) = run.task(&task).and_then(|task| task.agent.as_deref()) {
             self.standings.ended(now, agent, outcome);
         }
+        self.note_unknown_usage(id, &task, &report, out);
+        let run = self.runs.get(id).expect("its task was found");
         let fact = if outcome == Outcome::Success {
             let output = Output::of(output_value(run, &task, &report));
             RunFact::TaskSucceeded { task, attempt: Some(report.attempt), output }

@@ -1,12 +1,11 @@
 //! The breaker: after several final failures nothing more is started, and a person decides what
 //! becomes of the run (features K10–K12, ruling Z6).
 //!
-//! A failure counts once per task, not per attempt. What does not count: a task that is optional,
-//! a worker, whose lead decides, a person's own no, hooks and the last command, and items of a
-//! `for_each` task, whose parent counts for them. Failures from before the last decision do not
-//! count either: whoever decided knew of them.
-
-use std::collections::BTreeSet;
+//! A failure counts once per task, not per attempt. A worker counts, and so does an item, and then
+//! its `for_each` task does not once more; where that task bears failures it counts instead of
+//! them. What does not count: a task that is optional, a person's own no, hooks and the last
+//! command. Failures from before the last decision do not count either: whoever decided knew of
+//! them.
 
 use crate::model::ask::{ACCEPT, ADJUST, RETRY};
 use crate::model::pause::FAILURES;
@@ -15,11 +14,12 @@ use crate::model::{
 };
 use crate::plan;
 
+use super::census::Circle;
 use super::{Action, Question, Run, Task, Workflow};
 
 impl Run {
     /// The tasks whose final failure counts and nobody has decided about yet.
-    fn failures(&self) -> Vec<TaskId> {
+    pub(super) fn failures(&self) -> Vec<TaskId> {
         let decided = self
             .kept
             .asks
@@ -29,14 +29,17 @@ impl Run {
             .max();
         let counts = |plan: &plan::Task, task: &Task| {
             let fresh = decided.is_none_or(|decided| task.ended.is_some_and(|at| at > decided));
-            fresh && has_failed(task) && !plan.is_spared() && plan.stands_alone() && !refused(task)
+            fresh && !self.failed_by_items(plan) && !refused(task)
         };
-        let states = [TaskState::Failed, TaskState::Timeout];
-        let failed: BTreeSet<usize> =
-            states.into_iter().flat_map(|state| self.census.alone_in_state(state)).collect();
-        let failed = failed.into_iter().filter_map(|at| self.at(at));
+        let failed = self.census.failures().filter_map(|at| self.at(at));
         let failed = failed.filter(|(plan, task)| counts(plan, task));
         failed.map(|(plan, _)| plan.id.clone()).collect()
+    }
+
+    /// Whether it failed because items of it did that count themselves.
+    fn failed_by_items(&self, plan: &plan::Task) -> bool {
+        let items = || self.census.of_circle(&Circle::Items(plan.id.clone()));
+        plan.for_each.is_some() && !plan.bears_failures() && items().failed > 0
     }
 
     /// What is told of a run that goes no further (feature K11), word for word.
@@ -69,19 +72,24 @@ impl Run {
         self.asks_about_failures() && !self.cancelling && !self.all_failed()
     }
 
-    /// Whether there is work beside what failed: some that could still be started, or some that
-    /// cannot because of the failures. Without, there is nothing to stop and nothing to gain, and
-    /// the run ends with what there is; `retry` does the failed ones again.
+    /// Whether there is work beside what failed: some that could still be started, items and
+    /// workers as well, a lead that may ask for more, a run within, or some that cannot be done
+    /// because of the failures. Without, there is nothing to stop and nothing to gain, and the run ends with what
+    /// there is; `retry` does the failed ones again.
     fn is_cut_short(&self) -> bool {
+        let mut live = self.census.live().filter_map(|at| self.at(at));
+        if live.any(|(plan, _)| plan.lead.is_some()) || !self.children().is_empty() {
+            return true;
+        }
         let open = [TaskState::Blocked, TaskState::Queued, TaskState::RetryWait];
         let open = open.into_iter().flat_map(|state| self.census.in_state(state));
         let skipped = self.census.in_state(TaskState::Skipped);
         let lacks = |at: &usize| {
             self.at(*at).is_some_and(|(_, task)| task.skip == Some(SkipReason::Upstream))
         };
-        open.chain(skipped.filter(lacks))
-            .filter_map(|at| self.at(at))
-            .any(|(plan, _)| plan.stands_alone())
+        let found = open.chain(skipped.filter(lacks)).filter_map(|at| self.at(at));
+        // Hooks and the last command follow what there is, however little that is.
+        found.into_iter().any(|(plan, _)| plan.counts())
     }
 
     /// Whether everything is over and nothing of it succeeded (feature K6).
@@ -125,6 +133,7 @@ impl Workflow {
         self.record(now, id, RunFact::Asked(ask), out);
         let why = Some(FAILURES.to_owned());
         self.record(now, id, RunFact::Moved { state: RunState::Paused, why }, out);
+        self.pause_children(now, id, false, out);
     }
 
     /// Does what a person decided. An edited plan comes with an event of its own.
@@ -137,7 +146,7 @@ impl Workflow {
     ) {
         match answer {
             RETRY => {
-                let tasks = super::again::what_failed(&self.runs[id]);
+                let tasks = super::again::what_failed(&self.runs[id], true);
                 self.do_again(now, id, &tasks, out);
             }
             ACCEPT => self.accept(now, id, out),

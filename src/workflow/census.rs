@@ -67,9 +67,9 @@ pub(super) struct Census {
     finish: Option<usize>,
     timed: Vec<usize>,
     budgeted: Vec<usize>,
-    /// Tasks that stand alone by where they stand.
-    alone: BTreeMap<TaskState, BTreeSet<usize>>,
-    is_alone: Vec<bool>,
+    /// Tasks whose failure counts for the breaker, and those among them that have failed.
+    weighs: Vec<bool>,
+    failures: BTreeSet<usize>,
     open: usize,
     /// Tasks whose failure may end the run, and those among them that have failed.
     can_end: Vec<bool>,
@@ -125,7 +125,7 @@ impl Census {
                     && (task.queue_timeout_ms.is_some() || task.total_timeout_ms.is_some())
             }),
             budgeted: places(plan, |task| task.budget.is_some()),
-            is_alone: plan.tasks.iter().map(plan::Task::stands_alone).collect(),
+            weighs: plan.tasks.iter().map(|task| weighs(plan, &at, task)).collect(),
             read: needs.map(|need| need.task.clone()).collect(),
             remaining_ms: remaining(plan, &at),
             seen: vec![Seen::blocked(); plan.tasks.len()],
@@ -153,7 +153,6 @@ impl Census {
     fn leave(&mut self, at: usize) {
         let seen = self.seen[at].clone();
         self.by_state.entry(seen.state).or_default().remove(&at);
-        self.alone.entry(seen.state).or_default().remove(&at);
         self.open -= usize::from(!seen.state.is_end());
         if let Some(attempt) = &seen.attempt {
             self.by_attempt.remove(attempt);
@@ -172,15 +171,13 @@ impl Census {
         self.limited.remove(&at);
         self.ending.remove(&at);
         self.spared.remove(&at);
+        self.failures.remove(&at);
         self.tally(at, |count| *count -= 1);
     }
 
     fn enter(&mut self, at: usize) {
         let seen = self.seen[at].clone();
         self.by_state.entry(seen.state).or_default().insert(at);
-        if self.is_alone[at] {
-            self.alone.entry(seen.state).or_default().insert(at);
-        }
         self.open += usize::from(!seen.state.is_end());
         if let Some(attempt) = seen.attempt {
             self.by_attempt.insert(attempt, at);
@@ -201,6 +198,9 @@ impl Census {
             }
             if self.optional[at] {
                 self.spared.insert(at);
+            }
+            if self.weighs[at] {
+                self.failures.insert(at);
             }
         }
         self.tally(at, |count| *count += 1);
@@ -238,9 +238,9 @@ impl Census {
         self.by_state.get(&state).into_iter().flatten().copied().inspect(|_| look())
     }
 
-    /// The same without items, hooks and the like.
-    pub(super) fn alone_in_state(&self, state: TaskState) -> impl Iterator<Item = usize> + '_ {
-        self.alone.get(&state).into_iter().flatten().copied().inspect(|_| look())
+    /// The failed tasks that count for the breaker.
+    pub(super) fn failures(&self) -> impl Iterator<Item = usize> + '_ {
+        self.failures.iter().copied().inspect(|_| look())
     }
 
     /// The tasks with a budget of their own.
@@ -354,6 +354,20 @@ fn circle(task: &plan::Task) -> Option<Circle> {
         None => Some(Circle::Phase(task.phase.clone())),
         Some(Origin::Item { of, .. }) => Some(Circle::Items(of.clone())),
         Some(Origin::Hook { .. } | Origin::Worker { .. } | Origin::Finish) => None,
+    }
+}
+
+/// Whether the final failure of a task counts for the breaker. That of an item does where its
+/// `for_each` task says nothing of failures that it bears.
+fn weighs(plan: &Plan, at: &BTreeMap<TaskId, usize>, task: &plan::Task) -> bool {
+    match &task.origin {
+        None => !task.optional,
+        Some(Origin::Item { of, .. }) => {
+            let parent = at.get(of).map(|at| &plan.tasks[*at]);
+            parent.is_some_and(|parent| !parent.optional && !parent.bears_failures())
+        }
+        Some(Origin::Worker { .. }) => true,
+        Some(Origin::Hook { .. } | Origin::Finish) => false,
     }
 }
 

@@ -83,6 +83,16 @@ impl Workflow {
         self.signals.values().filter(|signal| !signal.taken)
     }
 
+    /// The number that the next event will have.
+    pub const fn next_event(&self) -> u64 {
+        self.last_signal + 1
+    }
+
+    /// Whether nobody has taken the event of that number yet.
+    pub fn keeps_event(&self, number: u64) -> bool {
+        self.signals.get(&number).is_some_and(|signal| !signal.taken)
+    }
+
     /// Whether an event with that key was emitted before.
     pub fn was_emitted(&self, name: &str, key: &str) -> bool {
         let same = |signal: &Signal| signal.name == name && signal.dedup.as_deref() == Some(key);
@@ -260,7 +270,7 @@ impl Workflow {
             return;
         };
         let fact = if expiry.then == "skip" {
-            RunFact::TaskSkipped { task: task.clone(), reason: SkipReason::Upstream }
+            RunFact::TaskSkipped { task: task.clone(), reason: SkipReason::Expired }
         } else {
             let seconds = expiry.after_ms / 1000;
             let message = format!("the event `{event}` did not come in {seconds} s");

@@ -6,6 +6,9 @@ use super::{Action, Run, Workflow};
 use crate::model::{Moment, Outcome, RunFact, RunId, TaskError, TaskState};
 use crate::plan::{self, Origin};
 
+/// How much of what a hook said is told, in characters.
+const REASON_MAX: usize = 400;
+
 impl Workflow {
     /// Lets tasks fail by their hooks, and has hooks done again whose task is.
     pub(super) fn follow_hooks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
@@ -48,7 +51,7 @@ fn turned_down(plan: &plan::Task, hook: &super::Task) -> Option<TaskError> {
         return None;
     }
     let said = hook.error.clone();
-    let message = said.as_ref().map_or("it failed", |error| error.message.as_str());
+    let message = said.as_ref().map_or_else(|| "it failed".to_owned(), reason);
     let message = format!("the hook `{skill}` turned it down: {message}");
     Some(TaskError {
         outcome: Outcome::Hook,
@@ -58,6 +61,18 @@ fn turned_down(plan: &plan::Task, hook: &super::Task) -> Option<TaskError> {
         tail: said.as_ref().map(|error| error.tail.clone()).unwrap_or_default(),
         log: said.and_then(|error| error.log),
     })
+}
+
+/// What a hook found: the list that it printed, `- …` in each line, else its last line.
+fn reason(error: &TaskError) -> String {
+    let lines = || error.tail.lines().map(str::trim).filter(|line| !line.is_empty());
+    let found: Vec<&str> = lines().filter_map(|line| line.strip_prefix("- ")).collect();
+    let short = |text: &str| text.chars().take(REASON_MAX).collect::<String>();
+    match (found.as_slice(), lines().next_back()) {
+        ([], Some(last)) => format!("{}: {}", error.message, short(last)),
+        ([], None) => error.message.clone(),
+        (found, _) => short(&found.join("; ")),
+    }
 }
 
 /// Whether it is over and its task is done again. One that blocks looks at every result; what
@@ -74,5 +89,23 @@ impl Run {
             Some(Origin::Hook { skill, .. }) => Some(["hook", skill]),
             Some(Origin::Item { .. } | Origin::Worker { .. } | Origin::Finish) | None => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Features N10, K6: what the gate found stands in the error of the task, not only in a log.
+    #[test]
+    fn the_reason_of_a_hook_is_told() {
+        let said = |tail: &str| TaskError {
+            tail: tail.to_owned(),
+            ..TaskError::new(Outcome::ExitCode, "exited with code 1".to_owned())
+        };
+        let listed = said("- test t failed\n- artifact x is empty\nerror: wf: sanity-check: …\n");
+        assert_eq!(reason(&listed), "test t failed; artifact x is empty");
+        assert_eq!(reason(&said("one\nno licence\n\n")), "exited with code 1: no licence");
+        assert_eq!(reason(&said("")), "exited with code 1");
     }
 }

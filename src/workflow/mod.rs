@@ -42,6 +42,7 @@ mod run;
 mod settle;
 mod slots;
 mod spawn;
+mod stale;
 mod standing;
 mod still;
 mod stopping;
@@ -61,9 +62,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use again::{Edit, NotAgain, edit, what_again};
 pub use event::{Action, Event};
 pub use kept::{Kept, Question};
-pub use results::{document, finals};
+pub use results::{document, finals, is_completed};
 pub use run::{IllegalFact, Run};
 pub use spawn::{Hired, Refusal};
+pub use stale::{Stale, left_behind};
 pub use standing::{PastAttempt, Standing};
 pub use talk::{Denial, TIER_MAX};
 pub use task::Task;
@@ -114,6 +116,8 @@ pub struct Workflow {
     /// Budgets that were told to be used up, by run and task. Lost with the daemon, which then
     /// tells once more.
     warned: BTreeSet<(RunId, Option<TaskId>)>,
+    /// Agents whose use a budget does not count, which was told of their runs. Lost likewise.
+    mute: BTreeSet<(RunId, String)>,
 }
 
 /// A run that cannot be taken up again.
@@ -147,6 +151,7 @@ impl Workflow {
             wake: None,
             lookups: cache::Lookups::default(),
             warned: BTreeSet::new(),
+            mute: BTreeSet::new(),
         }
     }
 

@@ -31,9 +31,10 @@ pub(super) fn order(
             let agent = run.plan.agents.get(name).ok_or_else(|| {
                 TaskError::unusable(format!("agent `{name}` is missing from the frozen plan"))
             })?;
-            // A task may ask for another model than its agent has.
             let mut agent = agent.clone();
-            agent.model = plan.model.clone().or(agent.model);
+            if has_model_of_task(run, plan, &agent) {
+                agent.model = plan.model.clone().or(agent.model);
+            }
             let mut order = agent.order(identity, cwd);
             order.handover = handed_over(run, plan, &order);
             order.prompt = Some(agent_prompt(run, plan, &agent, &values, &order)?);
@@ -72,6 +73,13 @@ pub(super) fn owes_result(run: &Run, plan: &plan::Task) -> bool {
     // A worker's result goes to its lead.
     let read = || is_read(run, plan) || plan.worker_of().is_some();
     plan.output.is_some() || (!reported && read())
+}
+
+/// A task may ask for another model than its agent has. Whoever stands in for that one on another
+/// program would not know it.
+fn has_model_of_task(run: &Run, plan: &plan::Task, agent: &Agent) -> bool {
+    let first = run.plan.agent_at(plan, 0).and_then(|name| run.plan.agents.get(name));
+    first.is_none_or(|first| first.command.first() == agent.command.first())
 }
 
 /// Whether another task waits for the output of this one, which then must exist. What is gathered

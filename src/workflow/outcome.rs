@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::run::Run;
+use super::stale::unseen;
 use super::task::Task;
 use crate::model::{RunOutcome, SkipReason, TaskId, TaskState};
 use crate::plan::{self, Origin};
@@ -15,8 +16,7 @@ pub(super) fn of(run: &Run) -> (RunOutcome, Option<String>) {
     }
     let counted = || run.tasks().filter(|(plan, _)| plan.counts());
     let required = || counted().filter(|(plan, _)| !is_optional(run, plan));
-    let whole = required()
-        .all(|(plan, task)| task.state == TaskState::Success || is_left_out(run, plan, task));
+    let whole = required().all(|(plan, task)| is_whole(run, plan, task));
     let some = counted().any(|(_, task)| task.state == TaskState::Success);
     // Where everything was optional and everything failed, nothing was completed.
     if whole && (some || !counted().any(|(_, task)| has_failed(task))) {
@@ -26,6 +26,25 @@ pub(super) fn of(run: &Run) -> (RunOutcome, Option<String>) {
         return (RunOutcome::Partial, run.ended_by_budget());
     }
     (RunOutcome::Failed, root_cause(run).or_else(|| run.ended_by_budget()))
+}
+
+/// Whether nothing of a task is missing: what it is made of is all there, or the plan wanted none
+/// of it.
+fn is_whole(run: &Run, plan: &plan::Task, task: &Task) -> bool {
+    match task.state {
+        TaskState::Success => unseen(run, plan, task).is_empty(),
+        TaskState::Failed
+        | TaskState::Timeout
+        | TaskState::Skipped
+        | TaskState::Cancelled
+        | TaskState::Blocked
+        | TaskState::Ready
+        | TaskState::Queued
+        | TaskState::Starting
+        | TaskState::Running
+        | TaskState::RetryWait
+        | TaskState::Waiting => is_left_out(run, plan, task),
+    }
 }
 
 /// Whether its failure leaves its phase whole; an item is as optional as its task.
@@ -47,7 +66,7 @@ pub(super) fn told_status(run: &Run) -> String {
 
 /// Whether it was not done because a condition was false, its own or that of something it needs:
 /// that is what the plan wanted, and no gap.
-fn is_left_out(run: &Run, plan: &plan::Task, task: &Task) -> bool {
+pub(super) fn is_left_out(run: &Run, plan: &plan::Task, task: &Task) -> bool {
     match (task.state, task.skip) {
         (TaskState::Skipped, Some(SkipReason::WhenFalse)) => true,
         (TaskState::Skipped, Some(SkipReason::Upstream)) => {
@@ -64,10 +83,20 @@ fn is_left_out(run: &Run, plan: &plan::Task, task: &Task) -> bool {
 }
 
 /// The first error in the order of dependencies, and among those that do not depend on each other
-/// in the order of the plan.
+/// in the order of the plan. What was optional is the cause only where nothing else failed.
 fn root_cause(run: &Run) -> Option<String> {
-    let failed = run.tasks().filter(|(plan, task)| plan.counts() && has_failed(task));
-    let (plan, task) = failed.into_iter().find(|(plan, _)| !is_behind_a_failure(run, plan))?;
+    let counted = |(plan, task): &(&plan::Task, &Task)| plan.counts() && has_failed(task);
+    let failed: Vec<(&plan::Task, &Task)> = run.tasks().filter(counted).collect();
+    let required = failed.iter().filter(|(plan, _)| !is_optional(run, plan));
+    let required: BTreeSet<&TaskId> = required.map(|(plan, _)| &plan.id).collect();
+    let candidates = if required.is_empty() {
+        failed.iter().map(|(plan, _)| &plan.id).collect()
+    } else {
+        required
+    };
+    let (plan, task) = failed
+        .into_iter()
+        .find(|(plan, _)| candidates.contains(&plan.id) && !is_behind(run, plan, &candidates))?;
     let error = task.error.as_ref()?;
     Some(format!("{}: {}", plan.id, error.message))
 }
@@ -78,12 +107,12 @@ fn has_failed(task: &Task) -> bool {
         || task.skip == Some(SkipReason::Optional)
 }
 
-/// Whether anything failed on the way to this task.
-fn is_behind_a_failure(run: &Run, plan: &plan::Task) -> bool {
+/// Whether one of these is on the way to this task.
+fn is_behind(run: &Run, plan: &plan::Task, failed: &BTreeSet<&TaskId>) -> bool {
     let mut seen = BTreeSet::new();
     let mut way: Vec<&TaskId> = plan.needs.iter().map(|need| &need.task).collect();
     while let Some(id) = way.pop() {
-        if run.task(id).is_some_and(has_failed) {
+        if failed.contains(id) {
             return true;
         }
         if let Some(earlier) = run.definition(id).filter(|_| seen.insert(id)) {

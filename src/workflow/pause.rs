@@ -61,7 +61,18 @@ impl Workflow {
                     .map(|attempt| Action::Stop { attempt, cause: StopCause::Cancelled }),
             );
         }
-        for child in run.children() {
+        self.pause_children(now, id, stop, out);
+    }
+
+    /// Starts nothing more of the runs that tasks of a run wait for.
+    pub(super) fn pause_children(
+        &mut self,
+        now: Moment,
+        id: &RunId,
+        stop: bool,
+        out: &mut Vec<Action>,
+    ) {
+        for child in self.runs[id].children() {
             self.pause(now, &child, stop, true, out);
         }
     }

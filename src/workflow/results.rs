@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 use crate::model::{ErrorKind, Moment, RunOutcome, SkipReason, TaskError, TaskId, TaskState, ms};
 use crate::plan::{self, DependsCause, DependsOn, Origin, Plan};
 
-use super::{Run, Task};
+use super::stale::unseen;
+use super::{Run, Task, outcome};
+
+/// Of a run or phase of which nothing is missing.
+const COMPLETED: &str = "completed";
 
 /// The document, alone on stdout of `run --json`. `now` stands in for the end of a run that goes
 /// on; `started_at` is its start in RFC 3339, which only the ledger knows.
@@ -54,15 +58,35 @@ pub fn finals(plan: &Plan) -> Vec<TaskId> {
 /// A run that goes on, or that was cancelled, has not completed.
 fn status(run: &Run) -> &'static str {
     match run.outcome {
-        Some(RunOutcome::Completed) => "completed",
+        Some(RunOutcome::Completed) => COMPLETED,
         Some(RunOutcome::Partial) | None => "partial",
         Some(RunOutcome::Failed | RunOutcome::Cancelled) => "failed",
     }
 }
 
 fn phase(run: &Run, phase: &plan::Phase, end: Moment) -> Value {
-    let tasks: Vec<(&plan::Task, &Task)> =
-        entries(run).filter(|(plan, _)| plan.phase == phase.id).collect();
+    let tasks = tasks_of(run, phase);
+    let start = tasks.iter().filter_map(|(_, task)| task.started).min();
+    let over = tasks.iter().map(|(_, task)| task.ended.unwrap_or(end)).max().unwrap_or(end);
+    json!({
+        "phase_id": phase.id,
+        "status": phase_status(run, phase),
+        "duration_ms": start.map_or(0, |start| ms(over.since(start))),
+        "tasks": tasks.iter().map(|(plan, task)| task_result(plan, task, end)).collect::<Vec<_>>(),
+    })
+}
+
+fn tasks_of<'a>(run: &'a Run, phase: &plan::Phase) -> Vec<(&'a plan::Task, &'a Task)> {
+    entries(run).filter(|(plan, _)| plan.phase == phase.id).collect()
+}
+
+/// Whether a phase is over and nothing of it is missing.
+pub fn is_completed(run: &Run, phase: &plan::Phase) -> bool {
+    phase_status(run, phase) == COMPLETED
+}
+
+fn phase_status(run: &Run, phase: &plan::Phase) -> &'static str {
+    let tasks = tasks_of(run, phase);
     let of = |state: TaskState| tasks.iter().filter(|(_, t)| t.state == state).count();
     let successful = of(TaskState::Success);
     let left_out = tasks.iter().filter(|(_, t)| task_status(t.state) == "skipped").count();
@@ -76,21 +100,14 @@ fn phase(run: &Run, phase: &plan::Phase, end: Moment) -> Value {
         })
         .count();
     let at_work = tasks.iter().any(|(_, t)| !t.state.is_end() && t.started.is_some());
-    let status = match () {
-        () if successful == tasks.len() => "completed",
-        () if successful > 0 && successful + spared == tasks.len() => "completed",
+    let whole = tasks.iter().all(|(plan, task)| unseen(run, plan, task).is_empty());
+    match () {
+        () if successful == tasks.len() && whole => COMPLETED,
+        () if successful > 0 && successful + spared == tasks.len() && whole => COMPLETED,
         () if successful > 0 || at_work => "partial",
         () if left_out == tasks.len() => "skipped",
         () => "failed",
-    };
-    let start = tasks.iter().filter_map(|(_, task)| task.started).min();
-    let over = tasks.iter().map(|(_, task)| task.ended.unwrap_or(end)).max().unwrap_or(end);
-    json!({
-        "phase_id": phase.id,
-        "status": status,
-        "duration_ms": start.map_or(0, |start| ms(over.since(start))),
-        "tasks": tasks.iter().map(|(plan, task)| task_result(plan, task, end)).collect::<Vec<_>>(),
-    })
+    }
 }
 
 fn task_result(plan: &plan::Task, task: &Task, end: Moment) -> Value {
@@ -205,11 +222,14 @@ fn worked_by_fallback(plan: &plan::Task, task: &Task) -> bool {
     primary.is_some() && task.agent.is_some() && task.agent.as_ref() != primary
 }
 
-/// What is missing, and why, for whoever reads the result (features K9, K11).
+/// What is missing, and why, for whoever reads the result (features K9, K11). What the plan left
+/// out is no gap.
 fn gaps(run: &Run) -> Vec<Value> {
-    entries(run)
-        .filter(|(_, task)| task.state.is_end() && task.state != TaskState::Success)
-        .map(|(plan, task)| {
+    let mut gaps = Vec::new();
+    for (plan, task) in entries(run).filter(|(_, task)| task.state.is_end()) {
+        if task.state == TaskState::Success {
+            gaps.extend(unseen(run, plan, task));
+        } else if !outcome::is_left_out(run, plan, task) {
             let reason = match (&task.error, task.skip) {
                 (Some(error), Some(SkipReason::Optional) | None) => {
                     format!("{}: {}", error.outcome, error.message)
@@ -217,7 +237,8 @@ fn gaps(run: &Run) -> Vec<Value> {
                 (_, Some(skip)) => format!("skipped: {skip}"),
                 (None, None) => task.state.to_string(),
             };
-            json!({ "task": plan.id, "reason": reason })
-        })
-        .collect()
+            gaps.push((plan.id.to_string(), reason));
+        }
+    }
+    gaps.into_iter().map(|(task, reason)| json!({ "task": task, "reason": reason })).collect()
 }

@@ -18,6 +18,8 @@ use super::{Action, Run, Task, Workflow};
 const WORKER_TIER_MAX: u8 = 2;
 /// The longest name of a worker.
 const NAME_MAX: usize = 40;
+/// How many failed tasks a refusal names.
+const FAILED_MAX: usize = 6;
 /// The key of a definition under which the key of its wish is kept.
 const WISH: &str = "wish";
 
@@ -94,6 +96,14 @@ pub enum Refusal {
     /// The run takes no new work.
     #[error("the run is about to end and takes no new work")]
     Ending,
+    /// Too much failed, and nobody has decided yet what becomes of the run (feature K10).
+    #[error("{}; nothing new is started before a person has decided about {run}", told(.failed))]
+    Undecided {
+        /// The run.
+        run: RunId,
+        /// What failed.
+        failed: Vec<TaskId>,
+    },
 }
 
 impl Run {
@@ -108,6 +118,9 @@ impl Run {
         }
         if self.winding_down() || self.state.is_end() {
             return Err(Refusal::Ending);
+        }
+        if self.asks_about_failures() {
+            return Err(Refusal::Undecided { run: self.id.clone(), failed: self.failures() });
         }
         if wish.text.trim().is_empty() {
             return Err(Refusal::Empty);
@@ -294,6 +307,13 @@ impl Workflow {
             }
         }
     }
+}
+
+/// How many tasks failed, and which; not more than a few of them.
+fn told(failed: &[TaskId]) -> String {
+    let names: Vec<&str> = failed.iter().take(FAILED_MAX).map(TaskId::as_str).collect();
+    let more = if failed.len() > FAILED_MAX { ", …" } else { "" };
+    format!("{} tasks failed ({}{more})", failed.len(), names.join(", "))
 }
 
 /// Whether a name is taken.

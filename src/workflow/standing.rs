@@ -13,6 +13,9 @@ const ATTEMPTS_MAX: usize = 20;
 const FAILED_STARTS_MAX: u32 = 3;
 /// For how long.
 const REST: Duration = Duration::from_secs(60);
+/// What has run for so long is taken to have been started: that a program cannot be executed is
+/// known only after its process is there.
+const PROOF: Duration = Duration::from_secs(5);
 
 /// How all agents do.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +30,8 @@ pub struct Standing {
     failed_starts: u32,
     /// Until when nobody is given to it.
     rests_until: Option<Moment>,
+    /// Since when an attempt of it runs that was not heard of again.
+    runs_since: Option<Moment>,
 }
 
 /// An attempt that is over, as the ledger remembers it.
@@ -63,7 +68,13 @@ impl Standing {
         self.failed_starts >= FAILED_STARTS_MAX
     }
 
+    /// When the attempt that runs will have shown that it can be started.
+    fn proven_at(&self) -> Option<Moment> {
+        self.runs_since.map(|since| since + PROOF).filter(|_| self.is_on_trial())
+    }
+
     fn ended(&mut self, at: Moment, outcome: Outcome) {
+        self.runs_since = None;
         match outcome {
             // A stop, a limit and an end that nobody saw tell nothing of the agent.
             Outcome::Cancelled | Outcome::RateLimited | Outcome::Lost => return,
@@ -111,10 +122,10 @@ impl Standings {
         self.0.entry(agent.to_owned()).or_default().ended(at, outcome);
     }
 
-    /// Its program runs, so it can be started.
-    pub(super) fn runs(&mut self, agent: &str) {
+    /// A process of it is there; whether its program can be executed is still to be seen.
+    pub(super) fn runs(&mut self, now: Moment, agent: &str) {
         if let Some(standing) = self.0.get_mut(agent) {
-            standing.started();
+            standing.runs_since = Some(now);
         }
     }
 
@@ -122,12 +133,14 @@ impl Standings {
     /// attempt at a time is a trial.
     pub(super) fn refuses(&self, now: Moment, agent: &str, live: usize) -> bool {
         let Some(standing) = self.0.get(agent) else { return false };
-        standing.rests(now).is_some() || standing.is_on_trial() && live > 0
+        let proven = standing.proven_at().is_some_and(|at| at <= now);
+        !proven && (standing.rests(now).is_some() || standing.is_on_trial() && live > 0)
     }
 
     /// When the next of them may be started again.
     pub(super) fn next(&self, now: Moment) -> Option<Moment> {
-        self.0.values().filter_map(|standing| standing.rests(now)).min()
+        let proven = |one: &Standing| one.proven_at().filter(|at| *at > now);
+        self.0.values().flat_map(|one| one.rests(now).into_iter().chain(proven(one))).min()
     }
 }
 
@@ -156,8 +169,12 @@ mod tests {
         assert_eq!(three.next(Moment(4)), Some(Moment(60_003)));
         three.ended(Moment(60_010), "a", ExecFailed);
         assert!(three.refuses(Moment(120_009), "a", 0), "the trial failed too");
-        three.runs("a");
-        assert!(!three.refuses(Moment(60_011), "a", 5));
+        three.runs(Moment(120_100), "a");
+        assert!(three.refuses(Moment(120_101), "a", 1), "its process says nothing yet");
+        assert_eq!(three.next(Moment(120_101)), Some(Moment(125_100)));
+        assert!(!three.refuses(Moment(125_100), "a", 5), "it runs");
+        three.ended(Moment(130_000), "a", ExitCode);
+        assert!(!three.refuses(Moment(130_001), "a", 5));
         assert!(!three.refuses(Moment(4), "b", 0));
     }
 

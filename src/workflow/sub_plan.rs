@@ -93,9 +93,10 @@ impl Workflow {
             return;
         }
         let run = &self.runs[id];
-        let Some(Work::Plan(plan)) = run.plan.task(task).map(|plan| &plan.work) else { return };
+        let Some(definition) = run.plan.task(task) else { return };
+        let Work::Plan(plan) = &definition.work else { return };
         let parent = Parent { run: id.clone(), task: Some(task.clone()), depth: run.depth() };
-        match submission(run, plan, &Values::of_run(run), parent) {
+        match submission(run, plan, &Values::of(run, definition), parent) {
             Ok(submission) => out.push(Action::Submit(Box::new(submission))),
             Err(why) => {
                 self.asked_for.remove(&(id.clone(), task.clone()));

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::model::{AttemptId, Moment, RunFact, RunId, RunState, Spent, TaskState};
+use crate::model::{AttemptId, Fact, Moment, RunFact, RunId, RunState, Spent, TaskId, TaskState};
 use crate::policy::{Price, fill_in_cost};
 
+use super::attempts::Report;
 use super::gauge::Gauge;
 use super::{Action, Run, Workflow};
 
@@ -38,6 +39,30 @@ impl Workflow {
                 let (task, attempt) = (task.clone(), attempt.clone());
                 self.record(now, id, RunFact::TaskSpent { task, attempt, spent }, out);
             }
+        }
+    }
+}
+
+impl Workflow {
+    /// A budget that cannot be kept is told once for each agent: what it used is not known.
+    pub(super) fn note_unknown_usage(
+        &mut self,
+        id: &RunId,
+        task: &TaskId,
+        report: &Report,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(run) = self.runs.get(id) else { return };
+        let (Some(plan), Some(state)) = (run.definition(task), run.task(task)) else { return };
+        let limited = run.plan.budget.is_some() || plan.budget.is_some();
+        let by_itself = report.end.code.is_some() && !plan.work.agents().is_empty();
+        let known = run.kept.spent.contains_key(&report.attempt);
+        let Some(agent) = state.agent.clone().filter(|_| limited && by_itself && !known) else {
+            return;
+        };
+        if self.mute.insert((id.clone(), agent.clone())) {
+            let text = format!("nothing tells what `{agent}` used: the budget does not count it");
+            out.push(Action::Record(Fact::Noted { about: id.to_string(), text }));
         }
     }
 }

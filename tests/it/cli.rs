@@ -83,8 +83,7 @@ fn ps_and_doctor_look_without_starting_anything() {
     let home = private_directory();
     let seen = say(home.path(), "ps --json");
     assert_eq!(code(&seen), 0);
-    let expected =
-        r#"{"daemon":null,"instances":[],"attempts":[],"parked":[],"configuration":null}"#;
+    let expected = r#"{"daemon":null,"instances":[],"attempts":[],"parked":[],"asks":[],"configuration":null}"#;
     assert_eq!(out(&seen).trim(), expected);
     let seen = say(home.path(), "ps");
     assert!(out(&seen).contains("no daemon runs here"), "{}", out(&seen));

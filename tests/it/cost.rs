@@ -19,6 +19,7 @@ capabilities = ["speak"]
 [agent.counter]
 usage   = "codex"
 model   = "small-2"
+model_args = ["{model}"]
 command = ["sh", "-c", '''
 cat >/dev/null
 printf '%s\n' '{"type":"thread.started","thread_id":"t1"}'
@@ -31,6 +32,7 @@ capabilities = ["speak"]
 [agent.failing]
 usage   = "codex"
 model   = "unknown-9"
+model_args = ["{model}"]
 command = ["sh", "-c", '''
 cat >/dev/null
 printf '%s\n' '{"type":"turn.completed","usage":{"input_tokens":10,"cached_input_tokens":0,"output_tokens":1}}'
@@ -136,4 +138,47 @@ fn earlier_runs_tell_how_long_a_plan_takes() {
     assert_eq!(seen["estimated_from_runs"], json!(["say", "count"]), "what failed tells nothing");
     let said = stage.ask(&["plan", "show", "plan.toml"]);
     assert!(said.out.contains("~ from 2 runs: say, count"), "{said:?}");
+}
+
+/// Features E15, P8: who says yes to a run is told what earlier ones took, and so is the daemon,
+/// which judges by it what takes too long; a plan's own word counts, and a demo tells nothing.
+#[test]
+fn earlier_runs_tell_where_a_person_confirms() {
+    let stage = Stage::new();
+    stage.configure(AGENTS);
+    let plan = PLAN.replace("id = \"count\"", "id = \"count\"\nexpected = \"7s\"");
+    stage.file("plan.toml", &plan);
+    let first = stage.ask(&["run", "plan.toml"]);
+    assert!(!first.out.contains("History"), "{first:?}");
+    let second = stage.ask(&["run", "plan.toml"]);
+    assert!(second.out.contains("History: 1 earlier run, 100 % completed"), "{second:?}");
+    assert!(second.out.contains("~ from 1 run: say"), "{second:?}");
+    let run = stage.json(&["runs"])["runs"][0]["run"].as_str().unwrap().to_owned();
+    let seen = stage.json(&["show", &run]);
+    let expected = |id: &str| {
+        let tasks = seen["tasks"].as_array().unwrap();
+        tasks.iter().find(|task| task["task"] == id).unwrap()["expected_ms"].clone()
+    };
+    assert!(expected("say").as_u64().is_some_and(|ms| ms > 0), "{seen}");
+    assert_eq!((&expected("count"), &expected("fail")), (&json!(7_000), &json!(null)));
+}
+
+/// Features E9, P5, E15: what is cleaned up still tells how long a plan takes.
+#[test]
+fn history_survives_cleanup() {
+    let stage = Stage::new();
+    stage.configure(AGENTS);
+    stage.file("plan.toml", PLAN);
+    for _ in 0..2 {
+        stage.json(&["run", "plan.toml"]);
+    }
+    let before = stage.json(&["plan", "show", "plan.toml"]);
+    stage.json(&["cleanup", "--days", "0"]);
+    assert_eq!(stage.json(&["runs"])["runs"], json!([]));
+    let after = stage.json(&["plan", "show", "plan.toml"]);
+    for key in ["runs", "completion_rate", "avg_session_minutes", "estimated_from_runs"] {
+        assert_eq!(before[key], after[key], "{key}");
+    }
+    stage.json(&["run", "plan.toml"]);
+    assert_eq!(stage.json(&["plan", "show", "plan.toml"])["runs"], 3);
 }

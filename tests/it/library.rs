@@ -82,7 +82,7 @@ fn a_new_plan_is_made_of_any_that_is_there() {
 #[test]
 fn a_plan_is_run_by_its_name() {
     let scene = Scene::new();
-    let mut command = scene.command(&["run", "deal-review", "--demo", "--json"]);
+    let mut command = scene.command(&["run", "deal-review", "--demo", "--yes", "--json"]);
     command.env("MUXVISOR_DEMO_PACE", "0");
     let answer = scene.begin_command(command).end();
     assert_eq!(answer.code, 0, "{answer:?}");
@@ -167,4 +167,27 @@ fn a_draft_with_problems_is_sent_back_once() {
     assert_eq!(scene.attempts_of("draft").len(), 4, "it is asked twice at most");
     let said = scene.ask(&["plan", "draft", "x", "--agent", "plannr"]);
     assert!(said.code == 2 && said.err.contains("did you mean `planner`?"), "{said:?}");
+}
+
+/// Features A10, A11, ruling Z13: a shipped plan that has agents work waits for a person's yes; the
+/// quickstart has scripts only.
+#[test]
+fn shipped_plans_with_agents_ask_first() {
+    let scene = Scene::new();
+    let said = scene.ask(&["run", "incident-response", "--demo", "--detach", "--json"]);
+    let run = said.document()["run"].as_str().expect("a run").to_owned();
+    let seen = scene.read(&["show", &run, "--json"]);
+    assert_eq!(seen["state"], "awaiting-approval", "{seen}");
+    let mut asking = 0;
+    for (path, text) in crate::architecture::tree::texts() {
+        let Some(file) = path.strip_prefix("config/plans/").filter(|f| f.ends_with(".toml")) else {
+            continue;
+        };
+        let plan: toml::Table = text.parse().expect("a plan");
+        let free = ["quickstart.toml", "map-reduce.toml"].contains(&file);
+        let approval = plan["approval"].as_str();
+        assert_eq!(approval, Some(if free { "none" } else { "plan" }), "{file}");
+        asking += usize::from(!free);
+    }
+    assert!(asking >= 20, "only {asking}");
 }

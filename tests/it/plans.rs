@@ -24,12 +24,19 @@ fn agent(name: &str) -> Agent {
         "gemini" => &["review"],
         _ => &[],
     };
+    if name != "codex" {
+        agent.model_args = vec!["--model".to_owned(), "{model}".to_owned()];
+    }
+    if name == "mute" {
+        agent.usage = muxvisor::model::UsageFormat::None;
+        agent.traits.tools = vec!["Read".to_owned()];
+    }
     agent.capabilities = can.iter().map(|word| (*word).to_owned()).collect();
     agent
 }
 
 fn agents() -> BTreeMap<String, Agent> {
-    let names = ["claude", "claude-opus", "codex", "gemini", "haiku", "demo", "absent"];
+    let names = ["claude", "claude-opus", "codex", "gemini", "haiku", "demo", "absent", "mute"];
     let marketplace =
         ["finance@cowork", "data-connector@cowork", "legal@cowork", "marketing@cowork"];
     names.iter().chain(&marketplace).map(|name| ((*name).to_owned(), agent(name))).collect()

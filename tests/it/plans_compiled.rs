@@ -246,3 +246,34 @@ fn a_template_fills_in_a_task() {
     assert_eq!(constraints, ["Touch nothing", "Be kind"]);
     assert_eq!(b.output_as, OutputAs::Json);
 }
+
+/// Features A7, I18: of several agents that can do a task, the one is shown that is taken.
+#[test]
+fn the_shown_agent_is_the_one_that_is_taken() {
+    let text = "plan = 'p'\ngoal = 'g'\n\
+        [agent.dear]\ncommand = ['x']\ncapabilities = ['look']\ncost = 'high'\n\
+        [agent.cheap]\ncommand = ['x']\ncapabilities = ['look']\ncost = 'low'\n\
+        [[task]]\nid = 'a'\ncapability = 'look'\ndescription = 'Look.'\n";
+    let checked = crate::plans::check(text);
+    let mut plan = checked.plan.unwrap_or_else(|| panic!("{:?}", checked.findings));
+    if let Work::Agent { agents, .. } = &mut plan.tasks[0].work {
+        agents.sort_by_key(|agent| agent.name != "dear");
+    }
+    let shown = muxvisor::plan::show(&plan);
+    assert!(shown.contains("1. [cheap] - Look."), "{shown}");
+    assert_eq!(muxvisor::plan::show_json(&plan)["subtasks"][0]["agent"], "cheap");
+}
+
+/// Features A15, H9, ruling Z14: the source's own word for retries is known; a limit above a
+/// quarter of an hour is told, whatever the hope.
+#[test]
+fn words_and_limits_of_the_sources_are_known() {
+    let text = "plan = 'p'\ngoal = 'g'\n[[task]]\nid = 'a'\nagent = 'claude'\n\
+                description = 'Do.'\nretries_remaining = 1\nexpected = '10m'\ntimeout = '40m'\n";
+    let checked = crate::plans::check(text);
+    let codes: Vec<&str> = checked.findings.iter().map(|f| f.code.as_str()).collect();
+    assert_eq!(codes, ["W02"], "{:?}", checked.findings);
+    assert_eq!(task(&checked.plan.unwrap(), "a").retries, 1);
+    let twice = crate::plans::check(&text.replace("expected", "retries = 2\nexpected"));
+    assert!(twice.plan.is_none(), "two names for one thing");
+}

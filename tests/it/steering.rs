@@ -377,3 +377,78 @@ fn a_run_is_drawn() {
     assert!(draw("dot").contains("\"a\" -> \"b\";"), "{}", draw("dot"));
     assert!(draw("mermaid").contains("t0 --> t1"), "{}", draw("mermaid"));
 }
+
+/// Features A22, K19, O6: what failed within an inner run is named as a gap of the outer one, which
+/// is partial, and stays so until it is done.
+#[test]
+fn an_inner_run_hides_no_failure() {
+    let scene = Scene::new();
+    let inner = format!("{HEAD}{}{}", sh("f", "false", ""), sh("g", "true", ""));
+    scene.file("inner.toml", &inner);
+    let outer = format!("{HEAD}[[task]]\nid = 's'\nkind = 'plan'\nfile = 'inner.toml'\n");
+    let outer = scene.file("plan.toml", &outer);
+    let said = scene.call(&["run", path(&outer)]);
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(said.stdout.contains("- s/f: exit-code: exited with code 1"), "{said:?}");
+    let runs = scene.read(&["runs", "--json"])["runs"].as_array().expect("runs").clone();
+    let run = runs.iter().find(|run| run["parent"].is_null()).expect("the outer run");
+    let found = results(&scene, run["run"].as_str().expect("an id"));
+    assert_eq!(found["summary"]["gaps"][0]["task"], "s/f");
+    assert_eq!(task(&found, "s")["output"]["status"], "partial");
+    let show = scene.read(&["show", run["run"].as_str().expect("an id"), "--json"]);
+    assert_eq!(show["completed_phases"], json!([]), "a partial phase is not completed (F6)");
+}
+
+/// Features A22, K12: a question of an inner run is told wherever the outer one is looked at, with
+/// the command that answers it, and `run` without a terminal ends with 5.
+#[test]
+fn a_question_of_an_inner_run_is_told() {
+    let scene = Scene::new();
+    let ask = "[[task]]\nid = 'ok'\nkind = 'approve'\nask = 'Is it good?'\n";
+    scene.file("inner.toml", &format!("{HEAD}{ask}"));
+    let outer = format!("{HEAD}[[task]]\nid = 's'\nkind = 'plan'\nfile = 'inner.toml'\n");
+    let outer = scene.file("plan.toml", &outer);
+    let said = scene.call(&["run", path(&outer)]);
+    assert_eq!(said.code, 5, "{said:?}");
+    let runs = scene.read(&["runs", "--json"])["runs"].as_array().expect("runs").clone();
+    let id_of = |outer: bool| {
+        let found = runs.iter().find(|run| run["parent"].is_null() == outer).expect("a run");
+        found["run"].as_str().expect("an id").to_owned()
+    };
+    let (run, child) = (id_of(true), id_of(false));
+    let how = format!("muxvisor approve {child}/ok");
+    let why_task = format!("{run}/s");
+    let looks = [vec!["show", &run], vec!["why", &run], vec!["why", &why_task], vec!["ps"]];
+    for look in looks {
+        let seen = scene.call(&look);
+        let told = format!("{}{}", seen.stdout, seen.stderr);
+        assert!(told.contains(&how) && told.contains("Is it good?"), "{look:?}: {told}");
+    }
+    assert!(said.stderr.contains(&how), "{said:?}");
+    let view = show(&scene, &run);
+    assert_eq!(view["asks"][0]["id"], json!(format!("{child}/ok")));
+    assert_eq!(scene.call(&["approve", &format!("{child}/ok")]).code, 0);
+    assert_eq!(results(&scene, &run)["status"], "completed");
+}
+
+/// Features O5, K12: `retry` names the readers that stay as they were made, without what is done
+/// again; `--with-downstream` does them too.
+#[test]
+fn retry_names_what_stays_stale() {
+    let scene = Scene::new();
+    let mark = scene.at("mark");
+    let reads = "[[task]]\nid = 'b'\nkind = 'command'\nrun = ['echo', \"got ${a.output.tail ?? 'NOTHING'}\"]\n";
+    let a = sh("a", &format!("test -e {} && echo x", path(&mark)), "");
+    let run = submit(&scene, &format!("{HEAD}{a}{reads}"));
+    assert_eq!(results(&scene, &run)["status"], "partial");
+    fs::write(&mark, "").expect("written");
+    let said = scene.call(&["retry", &run]);
+    assert!(said.stdout.contains("not done again: b"), "{said:?}");
+    let found = results(&scene, &run);
+    assert_eq!(found["status"], "partial", "{found}");
+    assert_eq!(found["summary"]["gaps"][0]["task"], "b");
+    assert_eq!(scene.call(&["retry", &run]).code, 0);
+    let found = results(&scene, &run);
+    assert_eq!(found["status"], "completed", "{found}");
+    assert!(task(&found, "b")["output"]["tail"].as_str().expect("text").contains("got x"));
+}

@@ -322,3 +322,79 @@ fn a_person_may_do_the_work_inline() {
     needs.sort_unstable();
     assert_eq!(needs, ["wf-led-stage-1", "wf-led-stage-2"]);
 }
+
+/// Features K10, K12, C8: after three workers that failed a lead gets no more, and is told that a
+/// person has been asked; the run waits for the answer, also when the lead has ended.
+#[test]
+fn after_three_failed_workers_nobody_is_hired() {
+    let script = r#"
+for name in one two three; do
+  $mv spawn --agent able --name $name --wait "work on what is broken" >/dev/null 2>&1
+done
+$mv spawn --agent able "one more" 2>no && exit 9
+echo "<result>$(cat no)</result>""#;
+    let scene = Scene::new();
+    let path = scene.file("plan.toml", &lead(script, ""));
+    let said = scene.call(&["run", path.to_str().unwrap()]);
+    assert_eq!(said.code, 5, "{said:?}");
+    assert!(said.stderr.contains("Failed tasks: [boss/one, boss/two, boss/three]"), "{said:?}");
+    let runs = scene.read(&["runs", "--json"])["runs"].take();
+    let run = runs[0]["run"].as_str().unwrap().to_owned();
+    let ended = || scene.read(&["show", &run, "--json"])["tasks"][0]["state"] == "success";
+    wait_for("the end of the lead", ended);
+    assert_eq!(scene.call(&["decide", &run, "accept"]).code, 0);
+    scene.call(&["wait", &run]);
+    let results = scene.read(&["results", &run, "--json"])["execution_results"].take();
+    let told = task(&results, "boss")["output"].as_str().unwrap();
+    assert!(told.contains("3 tasks failed (boss/one, boss/two, boss/three)"), "{told}");
+    assert!(told.contains(&format!("muxvisor decide {run} retry|adjust|accept")), "{told}");
+}
+
+/// Feature N10: what was claimed and never was keeps work back, until it is there.
+#[test]
+fn a_claim_without_a_file_is_kept_back() {
+    let hooks = "retries = 0\nhook = [{ run = 'sanity-check', blocks = true }]";
+    let script = r#"
+$mv note --artifact nope.txt 2>why && exit 9
+[ "$MUXVISOR_TASK" = good ] && echo x >nope.txt
+echo "<result>$(cat why)</result>""#;
+    let plan = format!("{HEAD}{}", scripted("bad", script, hooks));
+    let (_, results) = Scene::new().run(&plan, &[]);
+    let bad = task(&results, "bad");
+    assert_eq!(bad["status"], "failed", "{results}");
+    let (code, results) =
+        Scene::new().run(&format!("{HEAD}{}", scripted("good", script, hooks)), &[]);
+    assert_eq!(code, 0, "{results}");
+    let said = task(&results, "good")["output"].as_str().unwrap();
+    assert!(said.contains("nope.txt") && said.contains("on record"), "{said}");
+}
+
+/// Features C8, A5: a lead that names no agents may have those that come with the plan.
+#[test]
+fn a_lead_may_have_the_agents_of_its_plan() {
+    let script = r#"echo "<result>$($mv spawn --agent able --name w --wait 'dig')</result>""#;
+    let boss = scripted("boss", script, "lead = { max_workers = 2 }");
+    let (code, results) = Scene::new().run(&format!("{HEAD}{boss}"), &[]);
+    assert_eq!(code, 0, "{results}");
+    assert_eq!(task(&results, "boss")["output"], "did boss/w", "{results}");
+}
+
+/// Features C14, K18: another plan for each entry of a list, and one list of what they gave.
+#[test]
+fn a_plan_is_run_for_each_item() {
+    let scene = Scene::new();
+    scene.file(
+        "inner.toml",
+        "plan = 'inner'\ngoal = 'g'\napproval = 'none'\n[inputs]\nwho = { type = 'string', required = true }\n\
+         [[task]]\nid = 'hi'\nkind = 'command'\nrun = ['echo', 'hi ${input.who}']\n\
+         output = 'markdown'\n",
+    );
+    let plan = "plan = 'outer'\ngoal = 'g'\napproval = 'none'\n[[task]]\nid = 'each'\n\
+                kind = 'plan'\nfile = 'inner.toml'\nfor_each = ['ann', 'bob']\n\
+                inputs = { who = '${item}' }\n";
+    let (code, results) = scene.run(plan, &[]);
+    assert_eq!(code, 0, "{results}");
+    let all = results["execution_results"]["phases"][0]["tasks"].as_array().unwrap();
+    assert_eq!(all.len(), 3, "{results}");
+    assert_eq!(all[0]["output"][1]["outputs"]["hi"], "hi bob", "{results}");
+}

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, params};
 
 use crate::ledger::failure::{Error, sql};
+use crate::ledger::past;
 use crate::ledger::statement::{change, fence};
 use crate::model::RunId;
 
@@ -13,6 +14,7 @@ pub(super) fn run(db: &Connection, run: &RunId) -> Result<(), Error> {
     let outputs = outputs(db, id)?;
     // A report of a command names the log of its attempt, which goes now.
     change(db, "DELETE FROM cache WHERE run = ?1 AND bound", params![run.as_str()])?;
+    past::keep(db, id)?;
     let steps = [
         "DELETE FROM event WHERE subject IN (SELECT attempt_id FROM attempt WHERE run = ?1)",
         "DELETE FROM event WHERE run = ?1",

@@ -351,10 +351,10 @@ fn a_task_that_asks_is_not_stuck() {
 
     let (mut bench, mut shelf) = (Bench::of(&text), Shelf::default());
     bench.succeed("b", json!("B"));
-    assert!(!bench.run().waits_for_person());
+    assert!(!bench.workflow.waits_for_person(&run_id(1)));
     shelf.serve(&mut bench);
     bench.succeed("a", json!("A"));
-    assert!(bench.run().waits_for_person());
+    assert!(bench.workflow.waits_for_person(&run_id(1)));
 }
 
 /// An answer that comes after its run was cancelled is nobody's.

@@ -63,6 +63,8 @@ fn a_wait_for_an_event_can_expire() {
         assert_eq!(bench.workflow.next_deadline(), Some(Moment(6_000)));
         bench.pass(5_000);
         assert_eq!(bench.task("a").state, state);
+        let why = (then == "skip").then_some(SkipReason::Expired);
+        assert_eq!(bench.task("a").skip, why, "nothing above it is missing");
     }
 }
 
@@ -259,4 +261,113 @@ fn what_is_said_of_a_run_holds_for_the_runs_inside() {
     assert!(!state(&bench, 1).is_end(), "its inner run is not over");
     bench.fail("c", Outcome::Cancelled);
     assert_eq!((state(&bench, 1), state(&bench, 2)), (RunState::Cancelled, RunState::Cancelled));
+}
+
+/// The sub-plan of [`sub_plan`] with a second task.
+fn nested_in_two() -> Bench {
+    let mut bench = changed(&tasks("", &[("p", ""), ("after", "depends_on = [\"p\"]")]), |plan| {
+        let mut inner = sub_plan();
+        let second = inner.text.clone()
+            + &one_task("").split_once("[[task]]").map_or_else(String::new, |(_, task)| {
+                format!("[[task]]{}", task.replace("\"a\"", "\"d\""))
+            });
+        inner.plan = serde_json::to_value(super::plan(&second)).unwrap();
+        set(plan, "p", |task| task.work = Work::Plan(Box::new(inner)));
+    });
+    let asked = bench.asked.pop().expect("a run is asked for");
+    bench.hear(Event::Submitted(Box::new(Submission { run: run_id(2), ..asked })));
+    bench
+}
+
+/// Features A22, K19, K21, O6: what failed within a plan that is a part of another is a gap of that
+/// too; its output is usable all the same, and `retry` does it again.
+#[test]
+fn gaps_within_a_plan_are_gaps_of_the_whole() {
+    let mut bench = nested_in_two();
+    bench.fail("c", Outcome::ExitCode);
+    bench.succeed("d", json!("done"));
+    assert_eq!(bench.task("p").state, TaskState::Success);
+    bench.succeed("after", json!("x"));
+    let run = bench.run();
+    assert_eq!(run.outcome, Some(RunOutcome::Partial));
+    let document = document(run, None, bench.now);
+    let results = &document["execution_results"];
+    let gaps = json!([{ "task": "p/c", "reason": "exit-code: ended as exit-code" }]);
+    assert_eq!((&results["status"], &results["summary"]["gaps"]), (&json!("partial"), &gaps));
+    assert_eq!(results["phases"][0]["status"], "partial");
+    assert_eq!(what_again(run, None, false).unwrap(), [TaskId::new("p")]);
+}
+
+/// Features A22, K12: a question of a run within keeps the whole waiting, unless something else
+/// goes on.
+#[test]
+fn a_question_within_is_waited_for() {
+    let text = tasks("", &[("p", ""), ("side", "")]);
+    let mut bench = changed(&text, |plan| {
+        let mut inner = sub_plan();
+        let mut asks = serde_json::from_value::<Plan>(inner.plan.take()).unwrap();
+        asks.tasks[0].work = Work::Approve { ask: Template::text("Sure?"), expiry: None };
+        inner.plan = serde_json::to_value(asks).unwrap();
+        set(plan, "p", |task| task.work = Work::Plan(Box::new(inner)));
+    });
+    let asked = bench.asked.pop().expect("a run is asked for");
+    bench.hear(Event::Submitted(Box::new(Submission { run: run_id(2), ..asked })));
+    assert!(bench.workflow.waits_for_person(&run_id(2)));
+    assert!(!bench.workflow.waits_for_person(&run_id(1)), "`side` goes on");
+    bench.succeed("side", json!("x"));
+    assert!(bench.workflow.waits_for_person(&run_id(1)));
+    bench.hear(Event::Answered {
+        run: run_id(2),
+        ask: "c".to_owned(),
+        answer: crate::model::ask::APPROVE.to_owned(),
+        by: "person".to_owned(),
+    });
+    assert_eq!(bench.run().outcome, Some(RunOutcome::Completed));
+}
+
+/// Feature C17: an event that somebody took is not kept, whatever it led to.
+#[test]
+fn an_event_that_was_taken_is_not_kept() {
+    let list = [("w", ""), ("e", "depends_on = [\"w\"]"), ("hold", "")];
+    let mut bench = changed(&tasks("", &list), |plan| {
+        set(plan, "w", |task| task.work = waits(None));
+        set(plan, "e", |task| {
+            let event = Template::text("other");
+            task.work = Work::Emit { event, data: InputValue::Plain(json!(1)) };
+        });
+    });
+    let number = bench.workflow.next_event();
+    bench.emit("deployed", json!(1), None);
+    assert!(!bench.workflow.keeps_event(number));
+    assert_eq!(bench.workflow.kept_events().count(), 1, "that of `e` is");
+    let number = bench.workflow.next_event();
+    bench.emit("deployed", json!(2), None);
+    assert!(bench.workflow.keeps_event(number));
+}
+
+/// Features K10, A22: while a person is asked about failures nothing is started in the runs within
+/// either; they go on with the answer.
+#[test]
+fn the_breaker_holds_the_runs_within() {
+    let keys = "retries = 0";
+    let list = [("p", ""), ("a", keys), ("b", keys), ("d", keys)];
+    let mut bench = changed(&tasks("", &list), |plan| {
+        set(plan, "p", |task| task.work = Work::Plan(Box::new(sub_plan())));
+    });
+    let asked = bench.asked.pop().expect("a run is asked for");
+    bench.hear(Event::Submitted(Box::new(Submission { run: run_id(2), ..asked })));
+    for task in ["a", "b", "d"] {
+        bench.fail(task, Outcome::ExitCode);
+    }
+    let states =
+        |bench: &Bench| [1, 2].map(|n| bench.workflow.run(&run_id(n)).map(|run| run.state));
+    assert_eq!(states(&bench), [Some(RunState::Paused); 2]);
+    bench.hear(Event::Answered {
+        run: run_id(1),
+        ask: "failures-1".to_owned(),
+        answer: crate::model::ask::RETRY.to_owned(),
+        by: "person".to_owned(),
+    });
+    assert_eq!(states(&bench), [Some(RunState::Running); 2]);
+    assert_eq!(bench.live(), "a b c d");
 }

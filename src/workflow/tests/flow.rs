@@ -106,6 +106,8 @@ fn a_condition_decides_whether_a_task_is_done() {
         Some(RunOutcome::Completed),
         "what the plan left out is no gap"
     );
+    let document = document(bench.run(), None, bench.now);
+    assert_eq!(document["execution_results"]["summary"]["gaps"], json!([]));
     assert_eq!(conditions("reject").live(), "fix log");
     let mut bench = changed(&text, |plan| {
         set(plan, "fix", |task| task.when = Some(is("review", "absent", "reject")));
@@ -145,9 +147,9 @@ fn an_approval_waits_for_a_person_and_takes_no_slot() {
     let mut bench = approving(None);
     assert_eq!((bench.live().as_str(), bench.task("go").state), ("other", TaskState::Waiting));
     assert_eq!(bench.open(), ["go"]);
-    assert!(!bench.run().waits_for_person(), "other runs");
+    assert!(!bench.workflow.waits_for_person(&run_id(1)), "other runs");
     bench.succeed("other", json!("x"));
-    assert!(bench.run().waits_for_person());
+    assert!(bench.workflow.waits_for_person(&run_id(1)));
     bench.answer("go", "perhaps");
     assert_eq!(bench.open(), ["go"], "a word that is no answer changes nothing");
     bench.answer("go", APPROVE);
@@ -198,7 +200,7 @@ fn every_phase_can_wait_for_a_yes() {
         assert_eq!(bench.live(), "a");
         bench.succeed("a", json!("x"));
         assert_eq!((bench.live().as_str(), bench.open()), ("", vec!["phase:two".to_owned()]));
-        assert!(bench.run().waits_for_person());
+        assert!(bench.workflow.waits_for_person(&run_id(1)));
         bench
     };
     let mut bench = start();
@@ -284,7 +286,7 @@ fn after_three_failures_a_person_is_asked() {
     assert_eq!(bench.run().state, RunState::Paused, "a decision is wanted");
     bench.succeed("e", json!("x"));
     assert_eq!(bench.run().state, RunState::Paused, "it is not over before somebody decided");
-    assert!(bench.run().waits_for_person());
+    assert!(bench.workflow.waits_for_person(&run_id(1)));
     assert!(bench.run().asked_now(&question).starts_with("2 of 6 tasks"), "it tells what holds");
     bench.answer("failures-1", RETRY);
     assert_eq!(bench.live(), "a c d");

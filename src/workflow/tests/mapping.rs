@@ -425,3 +425,86 @@ fn items_are_retried_like_tasks() {
     assert_eq!((order.n, order.reason), (2, StartReason::Retry));
     assert!(order.prompt.as_deref().unwrap().contains("Previous attempt"));
 }
+
+/// Features K10, K12, Z6: items that wait for a slot are work like any other, so nothing of them is
+/// started after the third failure, and a person is asked.
+#[test]
+fn the_breaker_stops_items_that_wait() {
+    let first = "retries = 0\npriority = 5";
+    let list = [("a", first), ("b", first), ("c", first), ("d", "priority = 6"), ("score", "")];
+    let mut plan = plan(&tasks("max_parallel = 1", &list));
+    let score = plan.tasks.iter_mut().find(|task| task.id.as_str() == "score").unwrap();
+    let items = (0..8).map(Value::from).collect();
+    score.for_each = Some(Box::new(rule(InputValue::Plain(items))));
+    let mut bench = bench(&plan);
+    bench.succeed("d", json!("x"));
+    for task in ["a", "b", "c"] {
+        bench.fail(task, Outcome::ExitCode);
+    }
+    assert_eq!((bench.live().as_str(), bench.run().state), ("", RunState::Paused));
+    assert!(bench.run().asks_about_failures());
+    bench.hear(Event::Answered {
+        run: run_id(1),
+        ask: "failures-1".to_owned(),
+        answer: crate::model::ask::ACCEPT.to_owned(),
+        by: "person".to_owned(),
+    });
+    assert_eq!(bench.run().outcome, Some(RunOutcome::Partial));
+}
+
+/// A run of little but `score` for thirty entries, so many of which must succeed.
+fn thirty(least: Option<MinSuccess>) -> Bench {
+    let list = [("hold", ""), ("score", "retries = 0")];
+    let mut plan = plan(&tasks("max_parallel = 3", &list));
+    let items = (0..30).map(Value::from).collect();
+    let mut for_each = rule(InputValue::Plain(items));
+    for_each.key = Some(reference(Edge::Item { path: Vec::new() }));
+    for_each.min_success = least;
+    plan.tasks[1].for_each = Some(Box::new(for_each));
+    let mut bench = bench(&plan);
+    bench.succeed("hold", json!("x"));
+    bench
+}
+
+/// Features K10, K12: an item is a task like any other, so that of a map that fails throughout not
+/// every item is tried before a person is asked; `retry` does again what failed.
+#[test]
+fn items_that_fail_count_for_the_breaker() {
+    let mut bench = thirty(None);
+    for item in ["score[0]", "score[1]", "score[2]"] {
+        assert_eq!(bench.run().state, RunState::Running);
+        bench.fail(item, Outcome::ExitCode);
+    }
+    assert_eq!((bench.live().as_str(), bench.run().state), ("score[3] score[4]", RunState::Paused));
+    bench.succeed("score[3]", json!(3));
+    bench.succeed("score[4]", json!(4));
+    assert_eq!(bench.live(), "");
+    bench.hear(Event::Answered {
+        run: run_id(1),
+        ask: "failures-1".to_owned(),
+        answer: crate::model::ask::RETRY.to_owned(),
+        by: "person".to_owned(),
+    });
+    while let Some(item) = bench.orders.keys().next().cloned() {
+        bench.succeed(&item, json!(item));
+    }
+    assert_eq!(bench.run().outcome, Some(RunOutcome::Completed));
+    assert_eq!((bench.task("score[0]").n, bench.task("score[3]").n), (2, 1));
+}
+
+/// A map that says how many must succeed bears the failures of the others; it counts once, itself.
+#[test]
+fn a_map_that_bears_failures_is_not_asked_about() {
+    let mut bench = thirty(Some(MinSuccess::Share(0.1)));
+    for at in 0..27 {
+        bench.fail(&format!("score[{at}]"), Outcome::ExitCode);
+    }
+    assert_eq!(
+        (bench.live().as_str(), bench.run().state),
+        ("score[27] score[28] score[29]", RunState::Running)
+    );
+    for at in 27..30 {
+        bench.succeed(&format!("score[{at}]"), json!(at));
+    }
+    assert_eq!(bench.run().outcome, Some(RunOutcome::Partial));
+}

@@ -186,8 +186,9 @@ fn a_budget_may_end_the_rest_or_only_be_told() {
     bench.succeed("a", json!("x"));
     bench.succeed("b", json!("x"));
     assert_eq!(bench.live(), "c");
-    let notes = bench.facts.iter().filter(|fact| matches!(fact, Fact::Noted { .. })).count();
-    assert_eq!(notes, 1, "once");
+    let told =
+        |fact: &&Fact| matches!(fact, Fact::Noted { text, .. } if text.contains("work goes on"));
+    assert_eq!(bench.facts.iter().filter(told).count(), 1, "once");
 }
 
 /// The budget of a task is looked at before each further attempt of it.
@@ -233,4 +234,42 @@ fn the_use_of_time_is_measured() {
     assert_eq!(usage["overhead_ms"], json!(100));
     // 2 × 900 + 1000 of 2 × 1000 + 1000.
     assert_eq!(usage["utilisation"], json!(0.9333));
+}
+
+/// Feature K7: a budget that nothing is known of is told, once for each agent.
+#[test]
+fn an_attempt_without_usage_under_a_budget_is_told() {
+    let noted = |plan: &Plan, spend: bool| {
+        let mut bench = bench(plan);
+        for task in ["a", "b", "c"] {
+            if spend {
+                bench.spend(task, used(1, 1));
+            }
+            bench.succeed(task, json!("x"));
+        }
+        let tells = |fact: &&Fact| matches!(fact, Fact::Noted { text, .. } if text.contains("tells what `claude` used"));
+        bench.facts.iter().filter(tells).count()
+    };
+    let limited = with_budget(tokens(1_000, OnExceed::Pause));
+    assert_eq!((noted(&limited, false), noted(&limited, true)), (1, 0));
+    let free = plan(&tasks("max_parallel = 1", &[("a", ""), ("b", ""), ("c", "")]));
+    assert_eq!(noted(&free, false), 0);
+}
+
+/// Feature P6: the model of a task is one of its agent's program; whoever stands in on another
+/// program keeps its own.
+#[test]
+fn a_fallback_on_another_program_keeps_its_model() {
+    let mut plan =
+        plan(&tasks("", &[("a", "model = \"large\"\nfallback = [\"codex\"]\nretries = 0")]));
+    for (name, agent) in &mut plan.agents {
+        agent.command = vec![name.clone()];
+        agent.model_args = vec!["{model}".to_owned()];
+        agent.model = Some(format!("{name}-1"));
+    }
+    let mut bench = bench(&plan);
+    assert_eq!(bench.orders["a"].argv, ["claude", "large"]);
+    bench.fail("a", Outcome::ExitCode);
+    bench.pass(60_000);
+    assert_eq!(bench.orders["a"].argv, ["codex", "codex-1"]);
 }

@@ -175,7 +175,7 @@ fn a_blocking_hook_fails_its_task() {
     bench.fail("a!check", Outcome::ExitCode);
     let error = bench.task("a").error.clone().unwrap();
     assert_eq!((bench.task("a").state, error.outcome), (TaskState::Failed, Outcome::Hook));
-    assert_eq!(error.message, "the hook `check` turned it down: ended as exit-code");
+    assert_eq!(error.message, "the hook `check` turned it down: ended as exit-code: last line");
     assert_eq!(bench.task("a").output, None);
     assert_eq!(bench.task("end").skip, Some(SkipReason::Upstream));
     let facts = bench.facts.iter().filter_map(|fact| {

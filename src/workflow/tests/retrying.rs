@@ -120,3 +120,77 @@ fn a_wait_that_was_given_up_is_no_deadline() {
     assert_eq!(bench.stops, 1, "the third still has to go");
     assert_eq!(bench.workflow.next_deadline(), None);
 }
+
+/// Features O5, K12: a reader that may do without what it refers to, and did, is not done again by
+/// a plain `retry`; that is told, and its result counts as stale until it is.
+#[test]
+fn a_reader_that_ran_without_is_stale() {
+    let reads = "input_context = { a = \"${a.output ?? 'none'}\" }";
+    let text = tasks("", &[("a", "retries = 0"), ("b", reads), ("c", "")]);
+    let mut bench = Bench::of(&text);
+    bench.fail("a", Outcome::ExitCode);
+    bench.succeed("b", json!("without a"));
+    bench.pass(10);
+    let stale = Stale { task: TaskId::new("b"), read: TaskId::new("a") };
+    let again = what_again(bench.run(), None, false).unwrap();
+    assert_eq!(again, [TaskId::new("a")]);
+    assert_eq!(left_behind(bench.run(), &again), [stale]);
+    let both = what_again(bench.run(), None, true).unwrap();
+    assert_eq!((both.len(), left_behind(bench.run(), &both)), (2, Vec::new()));
+    bench.hear(Event::AgainAsked { run: run_id(1), tasks: again });
+    bench.succeed("a", json!("x"));
+    bench.succeed("c", json!("x"));
+    let run = bench.run();
+    assert_eq!(run.outcome, Some(crate::model::RunOutcome::Partial));
+    let document = document(run, None, bench.now);
+    let gaps = document["execution_results"]["summary"]["gaps"].clone();
+    assert_eq!(gaps, json!([{ "task": "b", "reason": "made without `a`, which was done later" }]));
+    bench.pass(10);
+    let again = what_again(bench.run(), None, false).unwrap();
+    assert_eq!(again, [TaskId::new("b")], "what is stale has not come out as it should");
+    bench.hear(Event::AgainAsked { run: run_id(1), tasks: again });
+    bench.succeed("b", json!("with a"));
+    assert_eq!(bench.run().outcome, Some(crate::model::RunOutcome::Completed));
+}
+
+/// Feature K6: what was optional is the cause of a failed run only where nothing else failed.
+#[test]
+fn an_optional_failure_is_the_cause_of_nothing_else() {
+    let text = "plan = \"p\"\ngoal = \"g\"\n[defaults]\nagent = \"claude\"\nretries = 0\n\
+        [[phase]]\nid = \"one\"\n\
+        [[phase.task]]\nid = \"o\"\ndescription = \"x\"\noptional = true\n\
+        [[phase.task]]\nid = \"s1\"\ndescription = \"x\"\n\
+        [[phase]]\nid = \"two\"\ndepends_on_phases = [\"one\"]\non_partial_failure = \"abort\"\n\
+        [[phase.task]]\nid = \"s2\"\ndescription = \"x\"\n";
+    let mut bench = Bench::of(text);
+    bench.fail("o", Outcome::ExitCode);
+    bench.succeed("s1", json!("x"));
+    bench.fail("s2", Outcome::Signal);
+    assert_eq!(bench.run().outcome, Some(crate::model::RunOutcome::Failed));
+    assert_eq!(bench.run().root_cause.as_deref(), Some("s2: ended as signal"));
+    let mut bench = Bench::of(&one_task("retries = 0\noptional = true"));
+    bench.fail("a", Outcome::ExitCode);
+    assert_eq!(bench.run().root_cause.as_deref(), Some("a: ended as exit-code"));
+}
+
+/// Features I13, I14, research 5.5: that a process is there does not say that its program can be
+/// executed, so an agent that never can be rests after three starts and its fallback is taken.
+#[test]
+fn an_agent_that_cannot_be_executed_rests() {
+    let keys = "retries = 0\nfallback = [\"codex\"]";
+    let list = ["a", "b", "c", "d", "e"].map(|id| (id, keys));
+    let mut bench = Bench::of(&tasks("max_parallel = 1", &list));
+    let mut failed = 0;
+    while let Some((task, order)) = bench.orders.first_key_value() {
+        let (task, order) = (task.clone(), order.clone());
+        bench.hear(Event::AttemptRunning { run: run_id(1), attempt: order.attempt.clone() });
+        if order.agent == "claude" {
+            failed += 1;
+            bench.fail(&task, Outcome::ExecFailed);
+        } else {
+            bench.succeed(&task, json!("x"));
+        }
+    }
+    assert_eq!(failed, 3);
+    assert_eq!(bench.run().outcome, Some(crate::model::RunOutcome::Completed));
+}

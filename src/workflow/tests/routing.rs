@@ -153,6 +153,9 @@ fn the_end_of_a_rest_is_a_deadline() {
     assert_eq!(bench.live(), "a", "one trial");
     let (run, attempt) = (run_id(1), bench.orders["a"].attempt.clone());
     bench.hear(Event::AttemptRunning { run, attempt });
+    assert_eq!(bench.live(), "a", "its process may still fail to execute");
+    assert_eq!(bench.workflow.next_deadline(), Some(Moment(65_700)));
+    bench.pass(5_000);
     assert_eq!(bench.live(), "a b");
 }
 

@@ -164,18 +164,66 @@ fn a_failed_worker_is_its_leads_to_replace() {
     assert_eq!(count("total_tasks"), count("successful") + count("failed") + count("skipped"));
 }
 
-/// Features C8, K10: what becomes of a failed worker is its lead's decision, so the run does not
-/// ask about it.
-#[test]
-fn failed_workers_do_not_pause_the_run() {
-    let mut bench = bench(&led(&one_task("retries = 0"), &["a"]));
+/// Three workers of `a` failed, one after the other.
+fn three_failed() -> Bench {
+    let mut plan = led(&one_task("retries = 0"), &["a"]);
+    plan.tasks[0].lead = Some(Lead { max_workers: 7, agents: Vec::new() });
+    let mut bench = bench(&plan);
     for name in ["one", "two", "three"] {
+        assert_eq!(bench.run().state, RunState::Running);
         bench.hire("a", &wish(name, "Do it")).unwrap();
         bench.fail(&format!("a/{name}"), Outcome::ExitCode);
     }
-    assert_eq!((bench.live().as_str(), bench.run().state), ("a", RunState::Running));
+    bench
+}
+
+fn decide(bench: &mut Bench, answer: &str) {
+    bench.hear(Event::Answered {
+        run: run_id(1),
+        ask: "failures-1".to_owned(),
+        answer: answer.to_owned(),
+        by: "person".to_owned(),
+    });
+}
+
+/// Features C8, K10, K12: after three workers that failed for good a lead gets no more of them
+/// before a person has decided; `retry` does the failed ones again, and the lead may go on hiring.
+#[test]
+fn failed_workers_stop_the_hiring() {
+    let mut bench = three_failed();
+    assert_eq!((bench.live().as_str(), bench.run().state), ("a", RunState::Paused));
+    let question = bench.run().open_questions().next().unwrap().ask.question.clone();
+    assert!(question.contains("Failed tasks: [a/one, a/two, a/three]"), "{question}");
+    let refusal = bench.hire("a", &wish("four", "x")).unwrap_err();
+    let told = refusal.to_string();
+    assert!(told.starts_with("3 tasks failed (a/one, a/two, a/three); nothing new"), "{told}");
+    decide(&mut bench, crate::model::ask::RETRY);
+    assert_eq!(bench.live(), "a a/one a/three a/two");
+    bench.hire("a", &wish("four", "x")).unwrap();
+    for name in ["one", "two", "three", "four"] {
+        bench.succeed(&format!("a/{name}"), json!("x"));
+    }
     bench.succeed("a", json!("x"));
     assert_eq!(bench.run().outcome, Some(crate::model::RunOutcome::Completed));
+}
+
+/// Features K10, K12: a lead that ends while a person is asked leaves the decision open; what its
+/// workers give would be of no use without it, so that it is done again with them.
+#[test]
+fn a_lead_that_ended_is_done_again_with_its_workers() {
+    let mut bench = three_failed();
+    bench.succeed("a", json!("x"));
+    assert_eq!((bench.live().as_str(), bench.run().state), ("", RunState::Paused));
+    decide(&mut bench, crate::model::ask::RETRY);
+    assert_eq!(bench.live(), "a a/one a/three a/two");
+    let mut bench = three_failed();
+    bench.succeed("a", json!("x"));
+    decide(&mut bench, crate::model::ask::ACCEPT);
+    assert_eq!(bench.run().outcome, Some(crate::model::RunOutcome::Completed));
+    let over = bench.workflow.take_ended().remove(0);
+    assert_eq!(what_again(&over, None, false), Err(NotAgain::Nothing), "its lead did without them");
+    let named = what_again(&over, Some("a/one"), false).unwrap();
+    assert_eq!(named, [id("a"), id("a/one")]);
 }
 
 /// Nothing is done twice: by a client that asks again, by a lead that starts over.

@@ -80,7 +80,7 @@ fn an_agent_may_only_ask_about_itself() {
         assert_eq!(code, 1, "{name}: {err}");
         assert!(err.contains("is denied") && err.contains("agent_api = \"full\""), "{name}: {err}");
     }
-    assert!(said(&scene, "run").1.contains("--home DIR"), "what to do is said");
+    assert!(said(&scene, "run").1.contains("kind `plan`"), "what to do is said");
     let ps = document(&scene, "ps");
     assert_eq!(ps["instances"], Value::Array(Vec::new()), "{ps}");
     assert_eq!(ps["attempts"].as_array().unwrap().len(), 1, "{ps}");

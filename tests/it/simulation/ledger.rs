@@ -117,13 +117,7 @@ impl Ledger {
             RunFact::TaskCache { task, fact: CacheFact::Kept { source, .. } } => {
                 self.kept(run, task, &source.attempt);
             }
-            RunFact::Moved { state, .. } => {
-                if *state == RunState::Paused {
-                    self.paused.insert(run.clone());
-                } else {
-                    self.paused.remove(run);
-                }
-            }
+            RunFact::Moved { state, .. } => self.moved(run, *state),
             RunFact::Asked(ask) => {
                 self.asks.insert((run.clone(), ask.id.clone()), true);
             }
@@ -149,6 +143,14 @@ impl Ledger {
             | RunFact::Ended { .. } => {}
         }
         self.runs.entry(run.clone()).or_default().push((at, stored(fact)));
+    }
+
+    fn moved(&mut self, run: &RunId, state: RunState) {
+        if state == RunState::Paused {
+            self.paused.insert(run.clone());
+        } else {
+            self.paused.remove(run);
+        }
     }
 
     /// Kept is what succeeded, and by whom.
