@@ -7,8 +7,8 @@ use memchr::memchr_iter;
 use super::plain::last_lines;
 
 const ESC: u8 = 0x1b;
-/// So many lines in a row that stand in the prompt are no accident.
-const ECHO_LINES_MIN: usize = 3;
+/// So many letters in a row that stand in the prompt are no accident.
+const ECHO_LETTERS_MIN: usize = 20;
 
 /// Whether it moves about on its terminal: what it sent is then no text that goes from top to
 /// bottom. Colours and the end of a line that is wiped are no moves.
@@ -39,27 +39,32 @@ pub fn without_echo<'a>(text: &'a str, prompt: Option<&str>) -> &'a str {
     if behind.trim().is_empty() { &text[..from] } else { behind }
 }
 
-/// The bytes of the last echo: lines in a row up to the last one of the prompt, blanks aside. Its
-/// beginning may have been cut off.
+/// The lines of the last echo. Programs wrap it, frame it and take marks out of it, so only letters
+/// and digits are compared. Its beginning may have been cut off; one that is neither whole nor cut
+/// off is something that the program quotes.
 fn echo(text: &str, prompt: &str) -> Option<(usize, usize)> {
-    let told: Vec<&str> = prompt.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let last = *told.last()?;
-    let mut at = 0;
-    let mut said: Vec<(usize, &str)> = Vec::new();
-    for line in text.split_inclusive('\n') {
-        said.push((at, line.trim()));
-        at += line.len();
+    let (told, _) = letters(prompt);
+    let (said, places) = letters(text);
+    let whole = said.rfind(&told).map(|at| (at, at + told.len()));
+    let cut = || {
+        let mut ends = told.char_indices().map(|(at, _)| &told[at..]);
+        ends.find(|end| said.starts_with(end)).map(|end| (0, end.len()))
+    };
+    let (from, to) = whole.or_else(cut).filter(|(from, to)| to - from >= ECHO_LETTERS_MIN)?;
+    let (first, last) = (*places.get(from)?, *places.get(to - 1)?);
+    let line = text[..first].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[last..].find('\n').map_or(text.len(), |at| last + at + 1);
+    Some((line, end))
+}
+
+/// The letters and digits, and for each byte of them where its character begins in the text.
+fn letters(text: &str) -> (String, Vec<usize>) {
+    let mut found = (String::new(), Vec::new());
+    for (at, c) in text.char_indices().filter(|(_, c)| c.is_alphanumeric()) {
+        found.0.push(c);
+        found.1.extend(std::iter::repeat_n(at, c.len_utf8()));
     }
-    said.retain(|(_, line)| !line.is_empty());
-    (0..said.len()).rev().filter(|end| said[*end].1 == last).find_map(|end| {
-        let pairs = said[..=end].iter().rev().zip(told.iter().rev());
-        let same = pairs.take_while(|((_, said), told)| said == *told).count();
-        // One that is neither whole nor cut off is something that it quotes.
-        let whole = same == told.len() || same == end + 1;
-        let from = said[end + 1 - same.max(1)].0;
-        let to = said.get(end + 1).map_or(text.len(), |(at, _)| *at);
-        (whole && same >= ECHO_LINES_MIN).then_some((from, to))
-    })
+    found
 }
 
 #[cfg(test)]
@@ -88,6 +93,10 @@ mod tests {
         assert_eq!(without_echo(&said, Some(PROMPT)), "ERROR: You've hit your usage limit.\n");
         let only = format!("{banner}  ## Task\n  Say it.\n  ## Output Interface\n\n  Print it.");
         assert_eq!(without_echo(&only, Some(PROMPT)), banner);
+        let drawn = format!(
+            "{banner}❯ ## Task\n\n  Say\n  it.\n  `Output` Interface\n\n  Print it.\n\n● No.\n"
+        );
+        assert_eq!(without_echo(&drawn, Some(PROMPT)), "● No.\n");
         // Of a long one only the end is left.
         let cut = "Say it.\n## Output Interface\nPrint it.\nbroken\n";
         assert_eq!(without_echo(cut, Some(PROMPT)), "broken\n");
