@@ -10,7 +10,7 @@ use crate::failpoint;
 use crate::model::{
     Ending, Exit, Extract, Order, PromptBy, ResultRule, ResultSource, Spent, UsageFormat, files,
 };
-use crate::transcript::{self, Metered, Scanner, meter, plain, tail};
+use crate::transcript::{self, Metered, Scanner, end_lines, meter, plain, tail, without_echo};
 
 /// The largest result, in bytes (design §5).
 const RESULT_MAX: u64 = 8 << 20;
@@ -45,17 +45,34 @@ pub(super) fn read(dir: &Path, order: &Order, exit: Option<Exit>) -> (Ending, Ve
     let end = end_of(&log).unwrap_or_default();
     // The complaint of one that failed may stand beside its answer.
     let ended_well = exit.as_ref().is_some_and(|exit| exit.code == Some(0));
-    let tail = last_words(&end, answer.as_deref().filter(|_| ended_well));
-    let screen = transcript::tail(since_cleared(&end), TAIL_LINES);
+    let prompt = order.prompt.as_deref();
+    let tail = last_words(&end, answer.as_deref().filter(|_| ended_well), prompt);
+    // What it was told is nothing that happened to it.
+    let screen = said(since_cleared(&end), prompt);
     let ending = Ending { exit, extract, tail, log, screen, read_at: clock::wall_time() };
     (ending, spent)
 }
 
 /// The last lines, for people and for the next attempt: what a program said, if it wrapped that in
 /// output for machines, and else what it printed.
-fn last_words(end: &[u8], answer: Option<&str>) -> String {
-    let said = answer.filter(|answer| !answer.trim().is_empty());
-    tail(said.map_or(end, str::as_bytes), TAIL_LINES)
+fn last_words(end: &[u8], answer: Option<&str>, prompt: Option<&str>) -> String {
+    let answer = answer.filter(|answer| !answer.trim().is_empty());
+    answer.map_or_else(|| said(end, prompt), |answer| tail(answer.as_bytes(), TAIL_LINES))
+}
+
+/// The last lines, without an echo of what it was told.
+fn said(end: &[u8], prompt: Option<&str>) -> String {
+    end_lines(without_echo(&plain(end), prompt), TAIL_LINES).to_owned()
+}
+
+/// What the screen of one that drew on it showed in the end.
+pub(super) fn last_rows(screen: &str, prompt: Option<&str>) -> String {
+    transcript::rows(screen, prompt, TAIL_LINES)
+}
+
+/// Whether it drew on its terminal.
+pub(super) fn is_drawn(log: &Path) -> bool {
+    end_of(log).is_ok_and(|end| transcript::is_drawn(&end))
 }
 
 /// What it used, and its answer if its output is for machines, as far as it wrote that down.
@@ -314,9 +331,9 @@ mod tests {
     #[test]
     fn last_words_are_those_of_the_answer() {
         let log = b"{\"result\":\"a\\nb\"}".as_slice();
-        assert_eq!(last_words(log, Some("a\nb\n")), "a\nb");
+        assert_eq!(last_words(log, Some("a\nb\n"), None), "a\nb");
         for nothing in [None, Some(" \n")] {
-            assert_eq!(last_words(log, nothing), "{\"result\":\"a\\nb\"}");
+            assert_eq!(last_words(log, nothing, None), "{\"result\":\"a\\nb\"}");
         }
     }
 

@@ -44,11 +44,13 @@ enum Kind {
         ignore: Option<Pattern>,
         cpu_below: f64,
     },
-    /// Whether a match is what is wished for.
+    /// Whether a match is what is wished for, and how long the screen must have stood still for a
+    /// match that is not.
     Screen {
         pattern: Pattern,
         rows: u16,
         wanted: bool,
+        unchanged: Duration,
     },
     Exec {
         command: Vec<String>,
@@ -70,9 +72,12 @@ impl Judge {
                 ignore: pattern(ignore),
                 cpu_below: *cpu_below,
             },
-            ProbeKind::Screen { pattern, rows } => {
-                Kind::Screen { pattern: Pattern::new(pattern), rows: *rows, wanted: false }
-            }
+            ProbeKind::Screen { pattern, rows, unchanged_ms } => Kind::Screen {
+                pattern: Pattern::new(pattern),
+                rows: *rows,
+                wanted: false,
+                unchanged: Duration::from_millis(*unchanged_ms),
+            },
             ProbeKind::Exec { command } => Kind::Exec { command: command.clone() },
             ProbeKind::Resource { cpu_above, memory_above } => {
                 Kind::Resource { cpu_above: *cpu_above, memory_above: *memory_above }
@@ -84,9 +89,12 @@ impl Judge {
     pub(super) fn of_startup(sign: &ReadySign) -> Option<Self> {
         Some(Self::new(match sign {
             ReadySign::Notify => return None,
-            ReadySign::Screen { pattern, rows } => {
-                Kind::Screen { pattern: Pattern::new(pattern), rows: *rows, wanted: true }
-            }
+            ReadySign::Screen { pattern, rows } => Kind::Screen {
+                pattern: Pattern::new(pattern),
+                rows: *rows,
+                wanted: true,
+                unchanged: Duration::ZERO,
+            },
             ReadySign::Exec { command } => Kind::Exec { command: command.clone() },
         }))
     }
@@ -123,8 +131,10 @@ impl Judge {
             (_, Reading::Unknown { why }) => Judged::Unknown(why.clone()),
             (_, Reading::Failed { why }) => Judged::Failed(why.clone()),
             (Kind::Process, Reading::Process(state)) => process(*state),
-            (Kind::Screen { pattern, rows, wanted }, Reading::Screen { text }) => {
-                on_screen(pattern, &bottom(text, *rows), *wanted)
+            (Kind::Screen { pattern, rows, wanted, unchanged }, Reading::Screen { text }) => {
+                let judged = on_screen(pattern, &bottom(text, *rows), *wanted);
+                let since = still_since(&mut self.still, now, text.trim_end().to_owned());
+                at_rest(judged, now.since(since), *unchanged, doing)
             }
             (Kind::Exec { .. }, Reading::Passed) => Judged::Passed("exited with 0".to_owned()),
             (Kind::Resource { cpu_above, memory_above }, Reading::Load(load)) => {
@@ -174,11 +184,7 @@ impl Judge {
             return (Judged::Unknown("something else was looked at".to_owned()), None);
         };
         let shown = ignore.as_ref().map_or_else(|| text.to_owned(), |ignore| ignore.without(text));
-        let since = match &self.still {
-            Some((since, before)) if *before == shown => *since,
-            Some(_) | None => now,
-        };
-        self.still = Some((since, shown));
+        let since = still_since(&mut self.still, now, shown);
         self.quiet = match percent {
             Some(percent) if percent < *cpu_below => self.quiet.or(Some(now)),
             Some(_) | None => None,
@@ -210,6 +216,31 @@ impl Judge {
             Judged::Passed(word.to_owned())
         };
         (judged, on_screen)
+    }
+}
+
+/// Since when the screen shows this.
+fn still_since(still: &mut Option<(Moment, String)>, now: Moment, shown: String) -> Moment {
+    let before = still.take().filter(|(_, before)| *before == shown);
+    let since = before.map_or(now, |(since, _)| since);
+    *still = Some((since, shown));
+    since
+}
+
+/// What a text on the screen means that counts only where nothing moves any more. While the agent
+/// says itself that it works, it is something that it reads or writes.
+fn at_rest(judged: Judged, rests: Duration, least: Duration, doing: Option<Activity>) -> Judged {
+    let seconds = rests.as_secs();
+    match judged {
+        Judged::Failed(why) if least.is_zero() => Judged::Failed(why),
+        Judged::Failed(why) if doing == Some(Activity::Working) => {
+            Judged::Passed(format!("{why}, and it says that it works"))
+        }
+        Judged::Failed(why) if rests < least => {
+            Judged::Passed(format!("{why}, and has stood still for {seconds} s"))
+        }
+        Judged::Failed(why) => Judged::Failed(format!("{why}, and stands still for {seconds} s")),
+        judged @ (Judged::Passed(_) | Judged::Unknown(_) | Judged::Early) => judged,
     }
 }
 

@@ -48,9 +48,10 @@ pub(super) fn bottom(screen: &str, rows: u16) -> String {
     lines[from..].join("\n")
 }
 
-/// One line of text from a screen, as it may be shown.
+/// The first line of a text from a screen, as it may be shown.
 fn quote(text: &str) -> String {
-    let clean = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
+    let line = text.trim().lines().next().unwrap_or_default();
+    let clean = line.chars().map(|c| if c.is_control() { ' ' } else { c });
     clean.take(QUOTE_CHARS_MAX).collect()
 }
 

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Activity, ActivitySource, Care, Doing, Moment, Probe, ProbeKind, ReadySign, Remedy, Report,
-    Startup,
+    Activity, ActivitySource, Care, Doing, ExitMatch, Moment, Probe, ProbeKind, ReadySign, Remedy,
+    Report, Rule, Startup,
 };
 
 fn probe(kind: ProbeKind, ladder: &[Remedy]) -> Probe {
@@ -345,6 +345,48 @@ fn a_stall_needs_three_signals_that_agree() {
     }
 }
 
+/// A rule that counts while the agent lives ends who stands still with its text, and nobody else.
+#[test]
+fn a_rule_about_an_idle_agent_needs_a_screen_at_rest() {
+    let limit = "You've hit your limit\n> ";
+    let table: [(&str, bool, Option<Activity>, bool, bool); 6] = [
+        (limit, false, None, true, true),
+        (limit, false, Some(Activity::Idle), true, true),
+        (limit, true, None, true, false),
+        (limit, false, Some(Activity::Working), true, false),
+        ("done\n> ", false, None, true, false),
+        (limit, false, None, false, false),
+    ];
+    for (text, moves, says, terminal, ends) in table {
+        let rule = Rule {
+            name: "limit".to_owned(),
+            screen: Some("hit your limit".to_owned()),
+            idle_ms: Some(30_000),
+            exit: ExitMatch::Failure,
+            outcome: None,
+            reset: None,
+            then: None,
+        };
+        let then = terminal.then_some(Remedy::Restart);
+        let care = Care { rules: vec![rule], ..Care::default() }.watched(then.as_ref());
+        assert_eq!(care.probes.len(), usize::from(terminal));
+        let mut desk = Desk::new(&care);
+        let report = Report { doing: says.and_then(doing), ..report() };
+        desk.sign(Sign::Reported(Box::new(report)));
+        for n in 0..20 {
+            if desk.open.is_empty() && desk.monitor.next_deadline().is_none() {
+                break;
+            }
+            let moving = if moves { n } else { 0 };
+            desk.read(Reading::Screen { text: format!("{moving}\n{text}\n\n") });
+        }
+        assert_eq!(!desk.remedies().is_empty(), ends, "{text:?} {moves} {says:?} {terminal}");
+        if ends {
+            assert_eq!(desk.now, Moment(30_000));
+        }
+    }
+}
+
 /// Fault 51: an agent that waits at its prompt, below it a clock, is well for ever and not busy.
 #[test]
 fn idling_at_a_prompt_is_no_stall() {
@@ -372,7 +414,8 @@ fn clocks_are_left_out_of_the_comparison() {
 fn screens_states_and_loads_are_judged() {
     let shows = |text: &str| Reading::Screen { text: text.to_owned() };
     let load = |cpu_ms, memory_bytes| Reading::Load(Load { cpu_ms, memory_bytes });
-    let panics = || ProbeKind::Screen { pattern: "panicked at".to_owned(), rows: 3 };
+    let panics =
+        || ProbeKind::Screen { pattern: "panicked at".to_owned(), rows: 3, unchanged_ms: 0 };
     let resource = || ProbeKind::Resource { cpu_above: Some(50.0), memory_above: Some(10 << 20) };
     let table = [
         (panics(), vec![shows("thread panicked at x\n$ ")], true),

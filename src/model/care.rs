@@ -27,6 +27,42 @@ pub struct Care {
     pub rules: Vec<Rule>,
 }
 
+/// Rows from the bottom in which a rule looks for its text while the agent lives: what it says
+/// last, and its prompt below that.
+const IDLE_ROWS: u16 = 16;
+/// How often a rule looks at most.
+const IDLE_PERIOD_MS: u64 = 10_000;
+
+impl Care {
+    /// The same with a probe for every rule that counts while the agent lives, and what is done
+    /// then; `None` where nobody can sit at a prompt.
+    pub fn watched(&self, then: Option<&Remedy>) -> Self {
+        let rules = then
+            .into_iter()
+            .flat_map(|then| self.rules.iter().filter_map(move |rule| rule.probe(then.clone())));
+        Self { probes: self.probes.iter().cloned().chain(rules).collect(), ..self.clone() }
+    }
+}
+
+impl Rule {
+    /// What looks for an agent that lives although this rule says that it is over.
+    fn probe(&self, then: Remedy) -> Option<Probe> {
+        let (idle_ms, pattern) = (self.idle_ms?, self.screen.clone()?);
+        let period_ms = (idle_ms / 3).clamp(1, IDLE_PERIOD_MS);
+        Some(Probe {
+            name: format!("on: {}", self.name),
+            kind: ProbeKind::Screen { pattern, rows: IDLE_ROWS, unchanged_ms: idle_ms },
+            period_ms,
+            timeout_ms: period_ms,
+            initial_delay_ms: 0,
+            failure_threshold: 1,
+            success_threshold: 1,
+            on_failure: vec![then],
+            remedy_gap_ms: IDLE_PERIOD_MS,
+        })
+    }
+}
+
 /// The probe that gates all others: until it passes, the attempt is not ready.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Startup {
@@ -105,6 +141,9 @@ pub enum ProbeKind {
         pattern: String,
         /// How many rows, from the bottom.
         rows: u16,
+        /// How long the whole screen must have stood still beside that; 0 asks for nothing.
+        #[serde(default)]
+        unchanged_ms: u64,
     },
     /// A command, in a process group of its own: fails when it exits with anything but 0.
     Exec {
@@ -141,6 +180,9 @@ pub struct Rule {
     pub name: String,
     /// Regular expression that the last visible rows must match.
     pub screen: Option<String>,
+    /// It counts while the agent lives, too: its screen matches and has stood still for so long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<u64>,
     /// The exit that must have happened.
     pub exit: ExitMatch,
     /// The outcome that it is given instead of the one that the exit alone says.

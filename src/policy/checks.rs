@@ -1,7 +1,7 @@
 //! Checks an agent whose keys were all read: its name, and whether the keys agree.
 
 use crate::document::{Span, Spanned, Table};
-use crate::model::{Probe, PromptBy, Remedy, ResultRule};
+use crate::model::{Probe, PromptBy, Remedy, ResultRule, UsageFormat};
 
 use super::agent::{Agent, AgentMode, AgentType, Modes};
 
@@ -89,10 +89,29 @@ pub(super) fn check_agent(table: &Table<'_>, header: Span, agent: &Agent) {
         let message = "a remedy presses keys, and the agent has no terminal";
         clash(&["probe", "terminal"], message, "add `terminal = true`");
     }
+    check_machine_output(table, agent);
     if agent.require_result && agent.result == ResultRule::None {
         let message = "a result is required, and `result = \"none\"` says that there is none";
         clash(&["require_result", "result", "type"], message, "say where the result is found");
     }
+}
+
+/// An answer in machine output is only looked for where its format is named: in its strings a line
+/// break is `\n`, and would come out so.
+fn check_machine_output(table: &Table<'_>, agent: &Agent) {
+    let program = agent.command.first().and_then(|program| program.rsplit('/').next());
+    let has = |word: &str| agent.command.iter().any(|argument| argument == word);
+    let format = match program {
+        Some("codex") if has("--json") => "codex",
+        Some("claude") if has("json") || has("stream-json") => "claude",
+        Some(_) | None => return,
+    };
+    let key = ["command", "headless", "tui"].into_iter().find(|key| table.has(key));
+    let unsaid = matches!(agent.usage, UsageFormat::Auto | UsageFormat::None);
+    let Some(key) = key.filter(|_| unsaid && !table.has("usage")) else { return };
+    let message = "the command prints JSON, and the result is looked for in it as if it were text";
+    let problem = table.findings().warning("C06", table.value_span(key), message);
+    problem.help(format!("add `usage = \"{format}\"`, and the answer is taken out of it"));
 }
 
 /// What a program never hears of limits nothing and chooses nothing.

@@ -181,7 +181,8 @@ fn read_screen(table: &mut Table<'_>) -> Option<ProbeKind> {
         let message = "a screen probe needs `screen`, a regular expression that tells of trouble";
         table.findings().error("C12", table.span(), message);
     }
-    Some(ProbeKind::Screen { pattern: pattern(table, "screen")?, rows })
+    let unchanged_ms = finite(table, "screen_unchanged").unwrap_or_default();
+    Some(ProbeKind::Screen { pattern: pattern(table, "screen")?, rows, unchanged_ms })
 }
 
 fn read_exec(table: &mut Table<'_>, around: Around<'_>) -> Option<ProbeKind> {

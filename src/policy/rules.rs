@@ -3,6 +3,7 @@
 use crate::document::{Kind, Table, Value, did_you_mean, parse_duration};
 use crate::model::{ExitMatch, Outcome, Rule, Then};
 
+use super::amount::span_of_time;
 use super::around::Around;
 use super::pattern::{pattern, pattern_with_group};
 use super::status::statuses;
@@ -41,11 +42,18 @@ fn read_rule(table: &mut Table<'_>, around: Around<'_>, number: usize) -> Option
     if then == Some(Then::Failover) {
         around.check_failover(table, "then", "`then = \"failover\"`");
     }
-    let (screen, exit) = when?;
-    Some(Rule { name, screen, exit, outcome, reset, then })
+    let When { screen, idle_ms, exit } = when?;
+    Some(Rule { name, screen, idle_ms, exit, outcome, reset, then })
 }
 
-fn read_when(table: &mut Table<'_>) -> Option<(Option<String>, ExitMatch)> {
+/// What must have been seen.
+struct When {
+    screen: Option<String>,
+    idle_ms: Option<u64>,
+    exit: ExitMatch,
+}
+
+fn read_when(table: &mut Table<'_>) -> Option<When> {
     const HELP: &str = "e.g. `when = { screen = \"usage limit\", exit = \"failure\" }`";
     if !table.has("when") {
         let message = "the rule has no `when`, so that it would hold for every end";
@@ -59,8 +67,25 @@ fn read_when(table: &mut Table<'_>) -> Option<(Option<String>, ExitMatch)> {
     }
     let screen = pattern(&mut when, "screen");
     let exit = read_exit(&mut when);
+    let idle_ms = read_idle(&mut when, &exit);
     when.finish();
-    Some((screen, exit))
+    Some(When { screen, idle_ms, exit })
+}
+
+/// Who is ended at its prompt ends badly, and for what its screen says.
+fn read_idle(when: &mut Table<'_>, exit: &ExitMatch) -> Option<u64> {
+    let idle_ms = span_of_time(when, "idle")?;
+    let complaint = match (when.has("screen"), exit) {
+        (false, _) => "`idle` is about a `screen`, and none is named",
+        (true, ExitMatch::Any | ExitMatch::Failure) => return Some(idle_ms),
+        (true, ExitMatch::Success | ExitMatch::These { .. }) => {
+            "who is ended while it is idle fails, and `exit` asks for something else"
+        }
+    };
+    let problem = when.findings().error("C12", when.value_span("idle"), complaint);
+    problem
+        .help("e.g. `when = { screen = \"hit your limit\", idle = \"30s\", exit = \"failure\" }`");
+    None
 }
 
 fn read_exit(when: &mut Table<'_>) -> ExitMatch {

@@ -227,7 +227,7 @@ fn startup_probes_and_rules_arrive_with_their_defaults() {
         [[agent.a.probe]]\nkind = 'exec'\ncommand = ['./ok', '-q']\nperiod = '2s'\n\
         [[agent.a.probe]]\nkind = 'exec'\ncommand = ['true']\nremedy_gap = '1s'\n\
         [[agent.a.probe]]\nkind = 'heartbeat'\nevery = '1m'\n\
-        [[agent.a.on]]\nwhen = { screen = 'limit' }\noutcome = 'rate-limited'\n\
+        [[agent.a.on]]\nwhen = { screen = 'limit', idle = '30s' }\noutcome = 'rate-limited'\n\
         reset = 'resets at (\\S+)'\nthen = 'delay:90s'\n\
         [[agent.a.on]]\nname = 'gone'\nwhen = { exit = [3, 'SIGTERM'] }\nthen = 'failover'\n\
         [agent.a.failover]\ntargets = ['demo']\nfailback = 'after:10m'\n";
@@ -268,6 +268,7 @@ fn startup_probes_and_rules_arrive_with_their_defaults() {
     let rule = |name: &str, screen: Option<&str>, exit, then| Rule {
         name: name.into(),
         screen: screen.map(str::to_owned),
+        idle_ms: screen.map(|_| 30_000),
         exit,
         outcome: screen.map(|_| Outcome::RateLimited),
         reset: screen.map(|_| r"resets at (\S+)".to_owned()),
@@ -285,6 +286,26 @@ fn startup_probes_and_rules_arrive_with_their_defaults() {
     assert_eq!(policy.failover, Some(failover));
 }
 
+/// An answer inside of JSON is found where the format is named, and only there.
+#[test]
+fn machine_output_wants_its_format_named() {
+    let table = [
+        ("'codex', 'exec', '--json', '-'", "", Some("add `usage = \"codex\"`")),
+        ("'/opt/claude', '-p', '--output-format', 'json'", "", Some("add `usage = \"claude\"`")),
+        ("'codex', 'exec', '--json', '-'", "usage = 'codex'\n", None),
+        ("'codex', 'exec', '--json', '-'", "usage = 'none'\n", None),
+        ("'codex', 'exec', '-'", "", None),
+        ("'other', '--json'", "", None),
+    ];
+    for (command, usage, help) in table {
+        let text = format!("[agent.a]\n{usage}command = [{command}]\n");
+        assert!(read(&text).0.is_some(), "it is no error: {text}");
+        let said = told(&text);
+        assert_eq!(!said.is_empty(), help.is_some(), "{text}{said}");
+        assert!(said.contains(help.unwrap_or_default()), "{said}");
+    }
+}
+
 #[test]
 fn lists_replace_lists_and_who_takes_over_is_not_inherited() {
     let text = "[[defaults.on]]\nwhen = { screen = 'limit' }\noutcome = 'rate-limited'\n\
@@ -299,8 +320,8 @@ fn lists_replace_lists_and_who_takes_over_is_not_inherited() {
     };
     assert_eq!([names("a"), names("b")], [(vec!["process"], 1), (vec!["process"], 1)]);
     assert_eq!(names("c"), (vec!["exec"], 0));
-    // Two of its own follow those of `[defaults]`.
-    assert_eq!(names("claude"), (vec![], 3));
+    // Three of its own follow those of `[defaults]`.
+    assert_eq!(names("claude"), (vec![], 4));
     assert!(agents["a"].policy.failover.is_some() && agents["b"].policy.failover.is_none());
 }
 

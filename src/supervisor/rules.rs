@@ -143,7 +143,15 @@ mod tests {
 
     fn rule(name: &str, screen: Option<&str>, exit: ExitMatch) -> Rule {
         let (name, screen) = (name.to_owned(), screen.map(str::to_owned));
-        Rule { name, screen, exit, outcome: None, reset: None, then: Some(Then::Fail) }
+        Rule {
+            name,
+            screen,
+            idle_ms: None,
+            exit,
+            outcome: None,
+            reset: None,
+            then: Some(Then::Fail),
+        }
     }
 
     fn ending(screen: &str, code: Option<i32>, signal: Option<i32>) -> Ending {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::health::{Monitor, ProbeNow, Sample, Sign, Ticket, Wish};
 use crate::model::{
-    AttemptId, AttemptRow, AttemptState, Care, Fact, Moment, Owner, Report, StopCause,
+    AttemptId, AttemptRow, AttemptState, Care, Fact, Moment, Owner, Remedy, Report, StopCause,
 };
 
 use super::{Action, Attempt, Supervisor};
@@ -59,8 +59,8 @@ impl Supervisor {
         }
         let (care, random) = (self.care(&attempt.row), spread(id));
         let monitor = match known {
-            true => Monitor::adopted(care, now, attempt.row.ready, random),
-            false => Monitor::started(care, now, random),
+            true => Monitor::adopted(&care, now, attempt.row.ready, random),
+            false => Monitor::started(&care, now, random),
         };
         let opened = monitor.ready().is_some();
         let report = attempt.report.clone();
@@ -85,12 +85,26 @@ impl Supervisor {
     }
 
     /// What watches an attempt: a task's was frozen with it, an instance's is what is configured.
-    fn care<'a>(&'a self, row: &'a AttemptRow) -> &'a Care {
+    fn care(&self, row: &AttemptRow) -> Care {
         let configured = match &row.order.owner {
             Owner::Instance { .. } => self.agents.get(&row.order.agent),
             Owner::Task { .. } => None,
         };
-        configured.map_or(&row.order.care, |agent| &agent.policy.care)
+        let care = configured.map_or(&row.order.care, |agent| &agent.policy.care);
+        care.watched(self.at_its_prompt(row).as_ref())
+    }
+
+    /// What is done about one that waits at its prompt although a rule says that it is over. A
+    /// standing agent for which nobody takes over is left alone: its session may be a person's.
+    fn at_its_prompt(&self, row: &AttemptRow) -> Option<Remedy> {
+        let goes_on = match &row.order.owner {
+            Owner::Task { .. } => true,
+            Owner::Instance { name } => {
+                self.agents.get(name).is_some_and(|agent| agent.policy.failover.is_some())
+            }
+        };
+        let remedy = if goes_on { Remedy::Restart } else { Remedy::Alarm };
+        row.order.terminal.then_some(remedy)
     }
 
     /// Lets monitors go on with what is configured now.
@@ -98,7 +112,7 @@ impl Supervisor {
         let live: Vec<AttemptId> = self.attempts.keys().cloned().collect();
         for id in live {
             let Some(attempt) = self.attempts.get(&id) else { continue };
-            let care = self.care(&attempt.row).clone();
+            let care = self.care(&attempt.row);
             let Some(attempt) = self.attempts.get_mut(&id) else { continue };
             let Some(monitor) = &mut attempt.monitor else { continue };
             let wishes = monitor.revise(&care, now);

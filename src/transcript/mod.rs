@@ -11,6 +11,7 @@ mod echo;
 mod escapes;
 mod handover;
 mod json_text;
+mod last_words;
 mod plain;
 mod scan;
 mod tag;
@@ -20,7 +21,8 @@ mod usage;
 mod value;
 
 pub use handover::{Handover, fence_for, handover, last_lines};
-pub use plain::{plain, tail};
+pub use last_words::{is_drawn, rows, without_echo};
+pub use plain::{last_lines as end_lines, plain, tail};
 pub use scan::{Scanner, Settings};
 pub use usage::{Metered, meter};
 pub use value::{value_of, whole_value_of};

@@ -24,10 +24,14 @@ pub fn plain(bytes: &[u8]) -> String {
 
 /// The last `lines` lines of the text whose end this is, without blank lines behind them.
 pub fn tail(bytes: &[u8], lines: usize) -> String {
-    let text = plain(bytes);
+    last_lines(&plain(bytes), lines).to_owned()
+}
+
+/// The same of plain text.
+pub fn last_lines(text: &str, lines: usize) -> &str {
     let text = text.trim_end();
     let start = text.rmatch_indices('\n').nth(lines.saturating_sub(1)).map_or(0, |(at, _)| at + 1);
-    if lines == 0 { String::new() } else { text[start..].to_owned() }
+    if lines == 0 { "" } else { &text[start..] }
 }
 
 /// What stands behind the last carriage return that anything stands behind.

@@ -34,6 +34,21 @@ pub enum NotAgain {
     /// The run is about to end.
     #[error("{0} is about to end; wait for that, then do it again")]
     Ends(RunId),
+    /// What it needs was not done, so that it would be skipped again.
+    #[error(
+        "`{task}` needs `{by}`, which is {state}: it would be skipped again. Do both: \
+         `muxvisor retry {run} --task {by} --with-downstream`"
+    )]
+    Hindered {
+        /// The run.
+        run: RunId,
+        /// What was named.
+        task: TaskId,
+        /// What hinders it and is not hindered itself.
+        by: TaskId,
+        /// How that stands.
+        state: TaskState,
+    },
     /// Nothing failed.
     #[error("nothing of it failed or was skipped; name what is to be done again with `--task`")]
     Nothing,
@@ -103,6 +118,9 @@ pub fn what_again(
             if !task.state.is_end() {
                 return Err(NotAgain::NotOver(id));
             }
+            if let Some((by, state)) = hindrance(run, &id) {
+                return Err(NotAgain::Hindered { run: run.id.clone(), task: id, by, state });
+            }
             with_kin(run, BTreeSet::from([id]), with_downstream)
         }
     };
@@ -110,6 +128,15 @@ pub fn what_again(
         return Err(NotAgain::Lives(lives.clone()));
     }
     if tasks.is_empty() { Err(NotAgain::Nothing) } else { Ok(tasks) }
+}
+
+/// The first on the way to a task without which it would be skipped again, and how that stands.
+fn hindrance(run: &Run, id: &TaskId) -> Option<(TaskId, TaskState)> {
+    let needs = run.definition(id)?.needs.iter().filter(|need| need.hard);
+    let over = needs.filter_map(|need| Some((&need.task, run.task(&need.task)?.state)));
+    let mut missing = over.filter(|(_, state)| state.is_end() && *state != TaskState::Success);
+    let (by, state) = missing.next()?;
+    hindrance(run, by).or_else(|| Some((by.clone(), state)))
 }
 
 /// The tasks and what has to be done again with them: what was skipped because of them, or with

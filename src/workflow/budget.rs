@@ -129,6 +129,19 @@ impl Run {
             && !self.open_questions().any(|it| it.ask.kind == AskKind::Budget)
     }
 
+    /// What the budget said that ended the run before its time; none when it was not that.
+    pub(super) fn ended_by_budget(&self) -> Option<String> {
+        let budget = self.plan.budget.as_ref().filter(|it| it.on_exceed == OnExceed::Stop)?;
+        let left_out = |task: &Task| task.skip == Some(SkipReason::Stopped);
+        self.tasks().find(|(_, task)| left_out(task))?;
+        let told = self.judge(budget, &self.kept.total(), None, self.used_up())?.told;
+        Some(format!("{told}; what had not begun was left out"))
+    }
+
+    fn used_up(&self) -> String {
+        format!("the run has used up its budget{}", self.allowance(None))
+    }
+
     /// The budgets that are used up and hold up something that could start.
     fn exceeded(&self) -> Vec<Exceeded> {
         let mut found = Vec::new();
@@ -137,9 +150,7 @@ impl Run {
         }
         let waits = || self.census.in_state(TaskState::Queued).next().is_some();
         if let Some(budget) = self.plan.budget.as_ref().filter(|_| waits()) {
-            let what = format!("the run has used up its budget{}", self.allowance(None));
-            let used = self.kept.total();
-            found.extend(self.judge(budget, &used, None, what));
+            found.extend(self.judge(budget, &self.kept.total(), None, self.used_up()));
         }
         // What has not begun has used nothing.
         let own = self.census.with_budget().filter_map(|at| self.at(at));

@@ -23,9 +23,9 @@ pub(super) fn of(run: &Run) -> (RunOutcome, Option<String>) {
         return (RunOutcome::Completed, None);
     }
     if some && !run.aborted() {
-        return (RunOutcome::Partial, None);
+        return (RunOutcome::Partial, run.ended_by_budget());
     }
-    (RunOutcome::Failed, root_cause(run))
+    (RunOutcome::Failed, root_cause(run).or_else(|| run.ended_by_budget()))
 }
 
 /// Whether nothing of a task is missing: what it is made of is all there, or the plan wanted none

@@ -158,3 +158,84 @@ fn the_first_agent_comes_back_alone() {
     let attempts = scene.counts("SELECT agent, count(*) FROM attempt GROUP BY 1 ORDER BY 1");
     assert_eq!(attempts, [("first".to_owned(), 2), ("second".to_owned(), 1)]);
 }
+
+/// Draws like a full-screen program, says that a limit was hit, and then waits for a person.
+const STAYS: &str = r#"#!/bin/sh
+printf '\033[2J\033[H'
+printf '\033[5;1HYou have hit your limit · resets in 3600 seconds'
+printf '\033[3;1Hhello from above'
+printf '\033[8;1H> '
+exec cat
+"#;
+
+/// Design §6: an agent that says at its prompt that a limit was hit, and stays there, is ended long
+/// before its time is over, uses no attempt, is parked, and another goes on; what that is told of
+/// it is what its screen showed (features K2, L3).
+#[test]
+fn a_limit_at_the_prompt_is_no_matter_of_hours() {
+    let scene = Scene::new();
+    let script = scene.file("stays.sh", STAYS);
+    let config = format!(
+        "[agent.first]\nmode = 'tui'\ncommand = ['sh', '{}', '{{prompt}}']\nstop_timeout = '1s'\n\
+         [[agent.first.on]]\nname = 'limit at its prompt'\noutcome = 'rate-limited'\n\
+         when = {{ screen = 'hit your limit .*\\n(?:.*\\n)*> ?$', idle = '300ms', exit = 'failure' }}\n\
+         reset = 'resets (.+)'\n\
+         [agent.second]\ncommand = ['sh', '-c', 'cat > told; echo \"<result>done</result>\"']\n",
+        script.display()
+    );
+    scene.configure(&config);
+    let plan = plan(&scene, "fallback = ['second']\ntimeout = '1h'");
+    let answer = scene.call(&["run", &plan, "--json"]);
+    assert_eq!(answer.code, 0, "{answer:?}");
+    let run = answer.document()["execution_results"]["plan_id"].as_str().expect("an id").to_owned();
+    assert_eq!(scene.ps()["parked"][0]["agent"], "first");
+    let why = scene.json(&["why", &format!("{run}/a")]).to_string();
+    for words in ["rate-limited", "stands still", "limit at its prompt"] {
+        assert!(why.contains(words), "{words}: {why}");
+    }
+    let told = fs::read_to_string(scene.desk().join("told")).expect("it was told");
+    let rows = "hello from above\n\nYou have hit your limit · resets in 3600 seconds\n\n>";
+    assert!(told.contains(rows), "{told}");
+}
+
+/// Feature K2: an agent that prints its banner and its task before it works, as codex does, hands
+/// over neither.
+#[test]
+fn an_echo_of_the_task_is_not_handed_over() {
+    let scene = Scene::new();
+    let text = "#!/bin/sh\necho 'Codex v0'; echo user; cat; echo\n\
+                echo \"You've hit your limit · resets in 3600 seconds\"\nexit 1\n";
+    let script = scene.file("echoes.sh", text);
+    let config = format!(
+        "[agent.first]\ncommand = ['sh', '{}']\n\
+         [agent.second]\ncommand = ['sh', '-c', 'cat > told; echo \"<result>done</result>\"']\n\
+         {RULES}",
+        script.display()
+    );
+    scene.configure(&config);
+    let answer = scene.call(&["run", &plan(&scene, "fallback = ['second']"), "--json"]);
+    assert_eq!(answer.code, 0, "{answer:?}");
+    let told = fs::read_to_string(scene.desk().join("told")).expect("it was told");
+    let lines = "Its last lines were:\n\n```\nYou've hit your limit · resets in 3600 seconds\n```";
+    assert!(told.contains(lines), "{told}");
+    assert_eq!(told.matches("## Task").count(), 1, "{told}");
+}
+
+/// A standing agent that nobody takes over from keeps its session at the prompt; people are told.
+#[test]
+fn a_standing_agent_at_its_limit_is_left_alone() {
+    let scene = Scene::new();
+    let script = scene.file("stays.sh", STAYS);
+    let config = format!(
+        "[agent.first]\ntype = 'service'\ncommand = ['sh', '{}']\n[[agent.first.on]]\n\
+         outcome = 'rate-limited'\nwhen = {{ screen = 'hit your limit', idle = '200ms' }}\n",
+        script.display()
+    );
+    scene.configure(&config);
+    assert_eq!(scene.call(&["start", "first"]).code, 0);
+    wait_for("people to be told", || {
+        scene.json(&["why", "first"]).to_string().contains("alarm: probe `on: rule 1`")
+    });
+    let seen = instance(&scene, "first");
+    assert_eq!((&seen["state"], &seen["restarts"]), (&"running".into(), &0.into()), "{seen}");
+}

@@ -3,6 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
+use muxvisor::health::{Monitor, Reading, Sample, Sign, Wish};
+use muxvisor::model::{Moment, Remedy};
+use muxvisor::policy::Config;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -250,4 +253,65 @@ fn a_prompt_is_typed_when_the_agent_is_ready_and_once() {
     let_pass(Duration::from_millis(500));
     assert_eq!(sheep(), before);
     assert_eq!(scene.call(&["cancel", &run]).code, 0);
+}
+
+/// Whether the shipped agent is ended when its window shows this and nothing moves.
+fn is_ended(agent: &str, screen: &str) -> bool {
+    let care = Config::built_in().agents[agent].policy.care.watched(Some(&Remedy::Restart));
+    let mut monitor = Monitor::started(&care, Moment(0), 7);
+    let mut wishes = monitor.handle(Moment(0), Sign::Due);
+    let mut now = Moment(0);
+    for _ in 0..20 {
+        for wish in std::mem::take(&mut wishes) {
+            let Wish::Sample { ticket, .. } = wish else { continue };
+            let sample = Sample::of(Reading::Screen { text: screen.to_owned() });
+            wishes.extend(monitor.handle(now, Sign::Sampled { ticket, sample }));
+        }
+        if wishes.iter().any(|wish| matches!(wish, Wish::Restart { .. })) {
+            return true;
+        }
+        now = monitor.next_deadline().expect("it is looked at again and again");
+        wishes.extend(monitor.handle(now, Sign::Due));
+    }
+    false
+}
+
+/// The screens of claude 2.1 and codex 0.169 at a usage limit, and such on which an agent speaks of
+/// limits, or has gone on.
+#[test]
+fn the_limit_screens_of_known_programs_are_known() {
+    let claude = |said: &str| format!("❯ do it\n\n{said}\n\n───\n❯ \n───\n  ? for shortcuts\n\n");
+    let codex =
+        |said: &str| format!("› do it\n\n\n{said}\n\n\n› Ask Codex to do anything\n\n  model\n");
+    let rejected = "● API Error: Request rejected (429) · The usage limit has been reached";
+    let would = "● API Error: Request rejected (429) · This request would exceed your account's \
+                 rate limit. Please try again later.";
+    let hit = "■ You’ve hit your usage limit. Upgrade to Pro or try again later.";
+    let table = [
+        ("claude", claude(&format!("{rejected}\n\n✻ Crunched for 3m 2s")), true),
+        ("claude", claude(&format!("{would}\n\n✻ Churned for 1s")), true),
+        ("claude", claude("  ⎿  You've hit your 5-hour limit · resets 9:44am (UTC)"), true),
+        ("claude", claude("● 5-hour limit reached ∙ resets 3pm\n     /upgrade to go on"), true),
+        (
+            "claude",
+            claude("✻ Session limit reached · Retrying in 8s (8:23pm) · attempt 5/10"),
+            false,
+        ),
+        ("claude", claude("● The usage limit reached its end, so I wrote a test for it."), false),
+        ("claude", claude("● The page says:\n  You've hit your 5-hour limit · resets 3pm"), false),
+        (
+            "claude",
+            claude("● You've hit your limit · resets 3pm\n\n● That is what it says."),
+            false,
+        ),
+        ("claude", claude(&format!("{rejected}\n\n❯ go on\n\n● Done.")), false),
+        ("claude", "● You've hit your limit · resets 3pm\n\n✢ Thinking…".to_owned(), false),
+        ("codex", codex(hit), true),
+        ("codex", codex(&format!("{hit}\nagain at 3pm.")), true),
+        ("codex", codex("• The page says: You’ve hit your usage limit."), false),
+        ("codex", codex(&format!("{hit}\n\n› go on\n\n• Done.")), false),
+    ];
+    for (agent, screen, ends) in table {
+        assert_eq!(is_ended(agent, &screen), ends, "{agent}: {screen}");
+    }
 }

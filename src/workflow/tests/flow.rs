@@ -300,6 +300,24 @@ fn after_three_failures_a_person_is_asked() {
     assert_eq!(bench.run().outcome, Some(RunOutcome::Completed));
 }
 
+/// Feature K12: what would be skipped again is not said to be done; what hinders it is named.
+#[test]
+fn what_lacks_something_is_not_done_again_alone() {
+    let needs = |of: &str| format!("depends_on = [\"{of}\"]");
+    let (b, c) = (needs("a"), needs("b"));
+    let mut bench = Bench::of(&tasks("", &[("a", "retries = 0"), ("b", &b), ("c", &c)]));
+    bench.fail("a", Outcome::ExitCode);
+    let run = bench.workflow.take_ended().remove(0);
+    let error = what_again(&run, Some("c"), false).unwrap_err();
+    let (task, by) = (TaskId::new("c"), TaskId::new("a"));
+    let state = TaskState::Failed;
+    assert_eq!(error, NotAgain::Hindered { run: run_id(1), task, by, state });
+    let command = format!("`muxvisor retry {} --task a --with-downstream`", run_id(1));
+    assert!(error.to_string().contains(&command), "{error}");
+    let all = what_again(&run, Some("a"), true).unwrap();
+    assert_eq!(all, ["a", "b", "c"].map(TaskId::new));
+}
+
 /// What is being ended is not begun again before it is over.
 #[test]
 fn a_run_that_ends_is_not_begun_again() {

@@ -178,6 +178,9 @@ fn a_budget_may_end_the_rest_or_only_be_told() {
     let run = bench.workflow.take_ended().remove(0);
     assert_eq!(run.outcome, Some(crate::model::RunOutcome::Partial));
     assert_eq!(run.task(&TaskId::new("b")).unwrap().skip, Some(SkipReason::Stopped));
+    let cause = "the run has used up its budget: 0.0020 of 0.0020 dollars; \
+                 what had not begun was left out";
+    assert_eq!(run.root_cause.as_deref(), Some(cause));
     let mut bench = super::money::bench(&with_budget(tokens(10, OnExceed::Warn)));
     bench.spend("a", used(900, 100));
     bench.succeed("a", json!("x"));
