@@ -8,19 +8,17 @@ use serde_json::Value;
 use crate::control::inside::NotedReply;
 use crate::control::items::{HookReply, ItemView, ItemsReply, ItemsStats, Ticket};
 use crate::control::{Failure, FailureKind, ItemsAsk, Reply, Responder};
-use crate::model::{
-    Order, Outcome, Output, ReportKind, RunFact, TaskError, TaskId, TaskState, WorkReport, ms,
-};
-use crate::plan::{self, Origin, Work};
+use crate::model::{Order, Outcome, Output, RunFact, TaskError, TaskId, WorkReport};
+use crate::plan::Work;
 use crate::transcript::value_of;
-use crate::workflow::{self, Run, Task};
+use crate::workflow::{self, Run};
 
 use super::asker::Speaker;
 use super::engine::Engine;
+use super::item_view::{item, item_id};
 use super::now::Now;
 use super::refusal::{internal, unknown_target};
 use super::summaries::{Runs, Summary};
-use super::views::shorten;
 use super::{Input, skill};
 
 /// How many runs are looked at for lists, the newest.
@@ -247,66 +245,4 @@ fn find(run: &Run, id: &str) -> Option<TaskId> {
         .iter()
         .find(|task| task.id.as_str() == name || item_id(run, &task.id) == name)
         .map(|task| task.id.clone())
-}
-
-/// `wf-NAME-stage-N`, counting tasks that are no hooks from 1 (feature N6); behind that the word
-/// of a hook.
-fn item_id(run: &Run, task: &TaskId) -> String {
-    let counts = |plan: &&plan::Task| plan.origin.as_ref().is_none_or(Origin::counts);
-    let name = &run.plan.name;
-    let place = run.plan.tasks.iter().filter(counts).position(|plan| plan.id == *task);
-    match (place, run.plan.task(task).and_then(|plan| plan.origin.as_ref())) {
-        (Some(place), _) => format!("wf-{name}-stage-{}", place + 1),
-        (None, Some(Origin::Hook { of, skill, .. })) => format!("{}!{skill}", item_id(run, of)),
-        (None, Some(Origin::Item { .. } | Origin::Worker { .. } | Origin::Finish) | None) => {
-            format!("wf-{name}-{task}")
-        }
-    }
-}
-
-/// The word of the seed (ruling Z4).
-pub(super) const fn status(state: TaskState) -> &'static str {
-    match state {
-        TaskState::Blocked | TaskState::Ready | TaskState::Queued => "pending",
-        TaskState::Starting | TaskState::Running | TaskState::RetryWait | TaskState::Waiting => {
-            "in_progress"
-        }
-        TaskState::Success => "done",
-        TaskState::Failed | TaskState::Timeout => "failed",
-        TaskState::Skipped | TaskState::Cancelled => "skipped",
-    }
-}
-
-pub(super) fn item(run: &Run, plan: &plan::Task, task: &Task, now: Now) -> ItemView {
-    let wall = |at: crate::model::Moment| {
-        now.wall_ms - i64::try_from(ms(now.moment.since(at))).unwrap_or(0)
-    };
-    let reports = || run.kept.reports.get(&plan.id).into_iter().flatten().map(|(_, report)| report);
-    let of = |kind: ReportKind| reports().filter(|report| report.kind == kind).cloned().collect();
-    let first = || plan.work.agents().first().map(|agent| agent.name.clone());
-    let about = |message: &&crate::model::Message| message.from == plan.id || message.to == plan.id;
-    let hook = plan.origin.as_ref().and_then(Origin::hook_of);
-    ItemView {
-        id: item_id(run, &plan.id),
-        run: run.id.clone(),
-        task: plan.id.clone(),
-        workflow: run.plan.name.clone(),
-        description: shorten(&plan.description.written()),
-        status: status(task.state).to_owned(),
-        state: task.state,
-        agent: task.agent.clone().or_else(first),
-        attempts: task.n,
-        session_key: task.attempt.clone(),
-        depends_on: plan.needs.iter().map(|need| item_id(run, &need.task)).collect(),
-        hook_of: hook.map(|(of, _)| item_id(run, of)),
-        worker_of: plan.worker_of().map(|lead| item_id(run, lead)),
-        started_at_ms: task.started.map(wall),
-        ended_at_ms: task.ended.map(wall),
-        artifacts: of(ReportKind::Artifact),
-        tests: of(ReportKind::Test),
-        findings: of(ReportKind::Finding),
-        output: task.output.as_ref().map(|output| output.value.clone()),
-        error: task.error.clone().filter(|_| task.state != TaskState::Success),
-        messages: run.kept.messages.iter().filter(about).cloned().collect(),
-    }
 }

@@ -28,6 +28,7 @@ mod health_view;
 mod herald;
 mod home;
 mod inside;
+mod item_view;
 mod items;
 mod last_good;
 mod launch;

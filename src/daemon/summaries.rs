@@ -10,7 +10,7 @@ use crate::ledger::{Reader, RunMark};
 use crate::model::{RunId, RunState};
 use crate::workflow::{Run, Workflow};
 
-use super::items::item;
+use super::item_view::item;
 use super::now::Now;
 
 /// As much is kept at most, as JSON counts it; what is older is replayed again.

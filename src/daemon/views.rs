@@ -18,9 +18,7 @@ use crate::workflow::{Run, Task, finals, is_completed};
 use super::asks;
 use super::cached::cached_view;
 use super::engine::Engine;
-
-/// How much of a description a list shows, in characters.
-const DESCRIPTION_MAX: usize = 120;
+use super::item_view::shorten;
 
 impl Engine {
     pub(super) fn daemon_view(&self) -> DaemonView {
@@ -266,12 +264,4 @@ pub(super) fn attempts_max(plan: &plan::Task) -> u32 {
 /// From a task's first attempt to its end.
 pub(super) fn elapsed_ms(task: &Task, now: Moment) -> u64 {
     task.started.map_or(0, |started| ms(task.ended.unwrap_or(now).since(started)))
-}
-
-pub(super) fn shorten(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    if line.chars().count() <= DESCRIPTION_MAX {
-        return line.to_owned();
-    }
-    line.chars().take(DESCRIPTION_MAX - 1).chain(['…']).collect()
 }

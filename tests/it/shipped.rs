@@ -263,7 +263,7 @@ fn kill_daemon(stage: &Stage) {
 fn the_plan_on_event_starts_another_one_per_push() {
     let scene = scene();
     let path = tree::root().join("config/plans/on-event.toml");
-    let arguments = ["run", path.to_str().unwrap(), "--demo", "--detach", "--json"];
+    let arguments = ["run", path.to_str().unwrap(), "--demo", "--yes", "--detach", "--json"];
     let mut command = scene.command(&arguments);
     command.env("MUXVISOR_DEMO_PACE", "0");
     let run = scene.begin_command(command).end().document()["run"].take();
