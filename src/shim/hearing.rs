@@ -7,19 +7,34 @@ use super::supervise::Shim;
 
 /// Answers that an agent leaves unread at most; a program that asks and does not listen gets none.
 const UNREAD_BYTES_MAX: usize = 64 * 1024;
+/// The most that a pipe or a terminal keeps for who reads it (pipe(7): 1 MiB for users).
+const PIPE_BYTES_MAX: usize = 1 << 20;
 
 impl Shim {
-    /// Log first, then the window.
-    pub(super) fn drain(&mut self, index: usize) {
-        let Some(source) = self.parts.sources.get_mut(index) else { return };
-        let Some(fd) = &source.fd else { return };
+    /// Reads what lies in open outputs when nobody is waited for any more: a shim that stood still
+    /// meanwhile has not looked since. As much as a pipe holds at most, because a stranger may
+    /// write on.
+    pub(super) fn drain_rest(&mut self) {
+        for index in 0..self.parts.sources.len() {
+            let mut left = PIPE_BYTES_MAX;
+            while left > 0 {
+                let filled = self.drain(index);
+                left = if filled == 0 { 0 } else { left.saturating_sub(filled) };
+            }
+        }
+    }
+
+    /// Log first, then the window; how many bytes there were.
+    pub(super) fn drain(&mut self, index: usize) -> usize {
+        let Some(source) = self.parts.sources.get_mut(index) else { return 0 };
+        let Some(fd) = &source.fd else { return 0 };
         let (filled, over) = read_some(fd, &mut self.chunk);
         let (stream, now_ms, wall_ms) = (source.stream, now::monotonic_ms(), now::wall_ms());
         if over {
             source.fd = None;
         }
         if filled == 0 {
-            return;
+            return 0;
         }
         let alone = !self.is_shown();
         let bytes = &self.chunk[..filled];
@@ -41,6 +56,7 @@ impl Shim {
         if self.typed_bytes() < UNREAD_BYTES_MAX {
             self.type_in(&heard.answers);
         }
+        filled
     }
 
     /// Takes what was said on the agent's own socket.

@@ -133,6 +133,7 @@ impl Shim {
             }
             self.advance(now::monotonic_ms());
         }
+        self.drain_rest();
     }
 
     fn is_settled(&self) -> bool {
@@ -218,7 +219,7 @@ impl Shim {
     fn handle(&mut self, ready: Ready) {
         match ready {
             Ready::Signals => self.take_signals(),
-            Ready::Source(index) => self.drain(index),
+            Ready::Source(index) => drop(self.drain(index)),
             Ready::Inner => self.parts.inner.iter_mut().for_each(Inner::push),
             Ready::Keyboard => self.take_typed(),
             Ready::Screen => self.parts.window.iter_mut().for_each(Window::flush),

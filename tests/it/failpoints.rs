@@ -109,7 +109,8 @@ fn strike(blow: &Blow, expected: &Brought) -> Result<(), String> {
             continue;
         }
         assert!(mark.starts_with(blow.step), "{blow:?}: {mark}");
-        return brought.compare(expected, blow.is_for_a_shim());
+        let compared = brought.compare(expected, blow.is_for_a_shim());
+        return compared.map_err(|wrong| format!("{wrong}\n{}", play.evidence()));
     }
     Err(format!("it was never struck in {TRIES} plays"))
 }

@@ -20,6 +20,8 @@ const ACCEPTED: &str = "SELECT json_extract(data, '$.task-succeeded.task'), coun
     FROM event WHERE kind = 'task-succeeded' GROUP BY 1 ORDER BY 1";
 const OPEN: &str = "SELECT attempt_id, 1 FROM attempt WHERE outcome IS NULL";
 const LOST: &str = "SELECT 'lost', count(*) FROM attempt WHERE outcome = 'lost'";
+const ATTEMPTS: &str = "SELECT concat_ws(' ', agent, attempt_id, outcome, ending), intended_ms
+    FROM attempt ORDER BY id";
 const RUNS: &str = "SELECT run_id, count(*) FROM run GROUP BY 1";
 
 /// A home in which one blow may fall.
@@ -213,6 +215,15 @@ impl Play {
                 wrong.push(format!("the control group {} is left", group.display()));
             }
         }
+    }
+
+    /// What happened, for whoever must find out why.
+    pub(super) fn evidence(&self) -> String {
+        let attempts = self.stage.counts(ATTEMPTS);
+        let attempts = attempts.iter().map(|(attempt, ms)| format!("{ms} {attempt}\n"));
+        let started = self.started().into_iter().map(|line| line.join(" ") + "\n");
+        let parts: [String; 2] = [attempts.collect(), started.collect()];
+        format!("{}{}", parts.join("\n"), self.stage.log())
     }
 
     fn tokens(&self) -> BTreeMap<(String, String), usize> {
