@@ -124,7 +124,8 @@ impl World {
         let wish = wish(task, agent, n, order.attempt.as_str());
         match self.core().workflow.run(run).expect("it lives").hire(task, &wish) {
             Ok(Hired::New { fact, .. }) => self.said(order, vec![*fact]),
-            Ok(Hired::Known(_)) | Err(Refusal::TooMany { .. } | Refusal::Ending) => {}
+            Ok(Hired::Known(_))
+            | Err(Refusal::TooMany { .. } | Refusal::Ending | Refusal::Undecided { .. }) => {}
             Err(other) => panic!("{task}: {other}"),
         }
     }
