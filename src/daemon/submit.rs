@@ -41,11 +41,10 @@ impl Engine {
         }
         let read_file = |path: &str| read_from(&submit.cwd, path);
         let checked = self.checked(&submit, &submit.inputs, &submit.env.0, &read_file);
-        let plan = checked.map_err(|findings| {
+        let mut plan = checked.map_err(|findings| {
             let message = format!("{} has problems; nothing was submitted", submit.path.display());
             Failure::new(FailureKind::Invalid, message).findings(findings)
         })?;
-        let mut plan = plan;
         if !submit.demo {
             // It is an estimate: a ledger that cannot be asked is found out elsewhere.
             let earlier = self.reader.task_history(&plan.name).unwrap_or_default();

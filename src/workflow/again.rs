@@ -143,7 +143,8 @@ fn hindrance(run: &Run, id: &TaskId) -> Option<(TaskId, TaskState)> {
 /// `downstream` everything that depends on them; their hooks; for an item its `for_each` task, for
 /// a `for_each` task its items that did not succeed (all, when it is named and succeeded itself:
 /// one that follows another reads its list again, and does what is new in it); for a worker its
-/// lead, if that is over, since nobody else takes what it gives; and the last command. In the order of the plan; only what is over.
+/// lead, if that is over, since nobody else takes what it gives; and the last command. In the order
+/// of the plan; only what is over.
 fn with_kin(run: &Run, roots: BTreeSet<TaskId>, downstream: bool) -> Vec<TaskId> {
     if roots.is_empty() {
         return Vec::new();
