@@ -172,7 +172,8 @@ pub enum RunFact {
         /// The attempt.
         attempt: AttemptId,
     },
-    /// It is to be done again, as if it had not ended; its attempts are counted on.
+    /// It is to be done again, as if it had not ended; its attempts are counted on. One that is
+    /// queued waits again for what it needs, since that is done again.
     TaskReset {
         /// The task.
         task: TaskId,

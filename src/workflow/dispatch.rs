@@ -11,7 +11,7 @@ use super::choose::{Choice, Nobody, Staff};
 use super::order::order;
 use super::pools;
 use super::slots::Slots;
-use super::{Action, Workflow};
+use super::{Action, Workflow, settle};
 
 /// A queued task gains one point of priority for each such span it has waited (feature J1), so
 /// that nothing starves.
@@ -115,7 +115,9 @@ impl Workflow {
         found
     }
 
-    /// Orders an attempt; false when the task failed instead, because what it needs is not there.
+    /// Orders an attempt; false when there is none to be, because what it needs is not there: that
+    /// is done again since the task was queued, so that it waits for it once more, or it cannot be
+    /// given to it, which fails the task.
     fn start(
         &mut self,
         now: Moment,
@@ -126,6 +128,10 @@ impl Workflow {
     ) -> bool {
         let run = &self.runs[id];
         let plan = run.definition(task).expect("candidates come from the plan");
+        if !plan.is_last() && !settle::is_ready(run, plan) {
+            self.record(now, id, RunFact::TaskReset { task: task.clone() }, out);
+            return false;
+        }
         let state = run.task(task).expect("candidates come from the run");
         let owner = Owner::Task { run: id.clone(), task: task.clone() };
         let identity = Identity::mint(&mut self.mint, owner, state.n + 1, choice.reason);

@@ -60,7 +60,12 @@ impl Task {
                 self.state = S::Blocked;
             }
             (
-                S::Success | S::Failed | S::Timeout | S::Skipped | S::Cancelled,
+                S::Success
+                | S::Failed
+                | S::Timeout
+                | S::Skipped
+                | S::Cancelled
+                | S::Queued,
                 RunFact::TaskReset { .. },
             ) => self.start_over(),
             (_, RunFact::TaskCache { fact, .. }) => return self.cache(fact),

@@ -30,6 +30,8 @@ pub(super) struct Ledger {
     lost: BTreeMap<(RunId, TaskId), u32>,
     /// The attempt that each task waits for.
     waits: BTreeMap<(RunId, TaskId), AttemptId>,
+    /// The tasks that wait for their start.
+    queued: BTreeSet<(RunId, TaskId)>,
     /// The runs that are paused.
     paused: BTreeSet<RunId>,
     /// Questions, and whether they wait for an answer.
@@ -89,7 +91,11 @@ impl Ledger {
             assert!(before.is_none() || spared, "{task} ended twice: {before:?}, then {how}");
         };
         match fact {
+            RunFact::TaskQueued { task } => {
+                self.queued.insert((run.clone(), task.clone()));
+            }
             RunFact::TaskStarting { task, attempt, .. } => {
+                self.queued.remove(&(run.clone(), task.clone()));
                 assert!(!self.paused.contains(run), "{task} is started in a pause");
                 let over = self.ends.get(&(run.clone(), task.clone()));
                 assert_eq!(over, None, "{task} is over and is done once more");
@@ -111,7 +117,8 @@ impl Ledger {
             RunFact::TaskCancelled { task, .. } => ended(task, "cancelled"),
             RunFact::TaskReset { task } => {
                 let over = self.ends.remove(&(run.clone(), task.clone()));
-                assert!(over.is_some(), "{task} is not over and is to be done again");
+                let queued = self.queued.remove(&(run.clone(), task.clone()));
+                assert!(over.is_some() || queued, "{task} is not over and is to be done again");
                 self.lost.remove(&(run.clone(), task.clone()));
             }
             RunFact::TaskCache { task, fact: CacheFact::Kept { source, .. } } => {
@@ -126,7 +133,6 @@ impl Ledger {
                 assert_eq!(open, Some(true), "{ask} is answered twice, or was not asked");
             }
             RunFact::Submitted(_)
-            | RunFact::TaskQueued { .. }
             | RunFact::TaskRunning { .. }
             | RunFact::TaskWaiting { .. }
             | RunFact::TaskRequeued { .. }

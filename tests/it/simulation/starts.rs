@@ -23,8 +23,6 @@ pub(super) struct Starts {
     successes: BTreeMap<(RunId, TaskId), u32>,
     /// The runs that a person has paused.
     paused: BTreeSet<RunId>,
-    /// What was done again after somebody had read it.
-    again: BTreeSet<(RunId, TaskId)>,
 }
 
 impl Starts {
@@ -34,9 +32,6 @@ impl Starts {
         match fact {
             RunFact::TaskStarting { task, .. } => self.starting(run, task, bonds, ends),
             RunFact::TaskSucceeded { task, .. } => self.succeeded(run, task, bonds),
-            RunFact::TaskReset { task } => {
-                self.again.insert((run.clone(), task.clone()));
-            }
             RunFact::TaskSpent { attempt, spent, .. } => {
                 let cost = spent.cost_microusd.unwrap_or(0);
                 let before = self.spent.insert(attempt.clone(), (run.clone(), cost));
@@ -87,10 +82,6 @@ impl Starts {
             assert_eq!(end(of), Some("success"), "{task} looks at what is not there");
         }
         for need in &definition.needs {
-            // Who was at work when something before it was done again goes on.
-            if self.again.contains(&(run.clone(), need.task.clone())) {
-                continue;
-            }
             let how = end(&need.task);
             assert!(how.is_some(), "{task} is started before {} is over", need.task);
             let good = !need.hard || how == Some("success");
