@@ -2,7 +2,7 @@
 //! becomes of it.
 
 use super::*;
-use crate::model::{StopCause, Who, WorkerWish};
+use crate::model::{Who, WorkerWish};
 use crate::plan::{self, Lead};
 use crate::workflow::{Hired, Refusal};
 
@@ -265,7 +265,6 @@ fn workers_end_with_their_lead() {
     assert_eq!(bench.run().outcome, Some(crate::model::RunOutcome::Completed));
     let told = |fact: &Fact| matches!(fact, Fact::Noted { text, .. } if text.contains("a/one"));
     assert!(bench.facts.iter().any(told));
-    assert_eq!(StopCause::Cancelled, StopCause::Cancelled);
 }
 
 /// What a lead that waits gives up goes to workers only, at every limit (runs, agents, daemon).

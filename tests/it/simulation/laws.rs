@@ -91,13 +91,6 @@ impl Laws {
         }
     }
 
-    /// A daemon has ended that stopped everything: the next one starts again what is wanted up,
-    /// which counts as nobody's restart.
-    pub(super) fn closed(&mut self, ledger: &Ledger) {
-        let waiting = ledger.instances.values().filter(|row| row.not_before.is_some());
-        self.forgiven.extend(waiting.map(|row| row.name.clone()));
-    }
-
     /// The limits are others from now on.
     pub(super) fn reconfigured(&mut self, now: Moment) {
         self.restarts.clear();
@@ -125,8 +118,10 @@ impl Laws {
                     self.ended(row);
                 }
                 Fact::Instance(row) => {
-                    // A reload, and nobody's failure, has it started by itself.
-                    if row.why.starts_with("starts: its group is gone") {
+                    // A reload, or a daemon that ended and stopped everything, has it started by
+                    // itself, which is nobody's failure.
+                    let by_itself = ["starts: its group is gone", "down with the daemon"];
+                    if by_itself.iter().any(|why| row.why.starts_with(why)) {
                         self.forgiven.insert(row.name.clone());
                     }
                     the_budget_holds(entry.at, row, agents);

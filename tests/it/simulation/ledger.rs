@@ -94,7 +94,11 @@ impl Ledger {
             RunFact::TaskQueued { task } => {
                 self.queued.insert((run.clone(), task.clone()));
             }
-            RunFact::TaskStarting { task, attempt, .. } => {
+            RunFact::TaskStarting { task, attempt, n, .. } => {
+                if *n == 1 {
+                    // Of a worker that is hired again after an edit, nothing is counted on.
+                    self.lost.remove(&(run.clone(), task.clone()));
+                }
                 self.queued.remove(&(run.clone(), task.clone()));
                 assert!(!self.paused.contains(run), "{task} is started in a pause");
                 let over = self.ends.get(&(run.clone(), task.clone()));

@@ -402,7 +402,6 @@ impl World {
         }
         self.core().workflow.take_ended();
         if !self.dies() && self.closing && self.core().supervisor.attempts().next().is_none() {
-            self.laws.closed(&self.ledger);
             self.ends();
         }
     }
