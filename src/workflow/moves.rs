@@ -60,12 +60,7 @@ impl Task {
                 self.state = S::Blocked;
             }
             (
-                S::Success
-                | S::Failed
-                | S::Timeout
-                | S::Skipped
-                | S::Cancelled
-                | S::Queued,
+                S::Success | S::Failed | S::Timeout | S::Skipped | S::Cancelled | S::Queued,
                 RunFact::TaskReset { .. },
             ) => self.start_over(),
             (_, RunFact::TaskCache { fact, .. }) => return self.cache(fact),

@@ -215,3 +215,32 @@ fn an_agent_that_cannot_be_executed_rests() {
     assert_eq!(failed, 3);
     assert_eq!(bench.run().outcome, Some(crate::model::RunOutcome::Completed));
 }
+
+/// Feature K12: a task that waits for its start, or for its next attempt, when what it needs is done
+/// again, waits for that first, and is shown the new result.
+#[test]
+fn nothing_starts_while_what_it_needs_is_done_again() {
+    let reads = "priority = 9\ninput_context = { a = \"${a.output}\" }";
+    let text = tasks("max_parallel = 1", &[("a", ""), ("b", reads), ("c", "priority = 5")]);
+    for tried in [false, true] {
+        let mut bench = Bench::of(&text);
+        bench.succeed("c", json!("x"));
+        bench.again(Some("c"), false);
+        bench.succeed("a", json!("old"));
+        assert_eq!(bench.live(), "b");
+        bench.fail("b", Outcome::ExitCode);
+        assert_eq!((bench.live(), bench.task("b").state), ("c".to_owned(), TaskState::RetryWait));
+        if !tried {
+            bench.pass(3_600_000);
+            assert_eq!(bench.task("b").state, TaskState::Queued);
+        }
+        bench.again(Some("a"), false);
+        bench.succeed("c", json!("x"));
+        bench.pass(3_600_000);
+        assert_eq!(bench.live(), "a", "b waits");
+        bench.succeed("a", json!("new"));
+        assert_eq!(bench.live(), "b");
+        let shown = bench.orders["b"].prompt.clone().unwrap_or_default();
+        assert!(shown.contains("new") && !shown.contains("old"), "{shown}");
+    }
+}
