@@ -12,6 +12,8 @@ use crate::model::{
 };
 use crate::transcript::{self, Metered, Scanner, end_lines, meter, plain, tail, without_echo};
 
+use super::fence;
+
 /// The largest result, in bytes (design §5).
 const RESULT_MAX: u64 = 8 << 20;
 /// How much of the log's end is looked at for the last lines.
@@ -34,15 +36,23 @@ pub(super) fn exit_record(dir: &Path, order: &Order) -> io::Result<Option<Exit>>
 }
 
 /// Reads everything, and leaves `result.json` behind.
-pub(super) fn read(dir: &Path, order: &Order, exit: Option<Exit>) -> (Ending, Vec<Spent>) {
+///
+/// # Errors
+/// When something was lacking that is there again soon, such as a file descriptor: what cannot be
+/// read for that was said all the same.
+pub(super) fn read(
+    dir: &Path,
+    order: &Order,
+    exit: Option<Exit>,
+) -> io::Result<(Ending, Vec<Spent>)> {
     let log = dir.join(files::LOG);
-    let Metered { spent, answer } = metered(dir, order);
-    let extract = extract(dir, order, answer.as_deref()).unwrap_or_else(|error| {
+    let Metered { spent, answer } = metered(dir, order)?;
+    let extract = lasting(extract(dir, order, answer.as_deref()))?.unwrap_or_else(|error| {
         Extract::Malformed { reason: format!("its output cannot be read: {error}") }
     });
     // The result is in the ledger too; this copy is for people and other programs.
     let _ = leave_result(dir, &extract);
-    let end = end_of(&log).unwrap_or_default();
+    let end = lasting(end_of(&log))?.unwrap_or_default();
     // The complaint of one that failed may stand beside its answer.
     let ended_well = exit.as_ref().is_some_and(|exit| exit.code == Some(0));
     let prompt = order.prompt.as_deref();
@@ -50,7 +60,15 @@ pub(super) fn read(dir: &Path, order: &Order, exit: Option<Exit>) -> (Ending, Ve
     // What it was told is nothing that happened to it.
     let screen = said(since_cleared(&end), prompt);
     let ending = Ending { exit, extract, tail, log, screen, read_at: clock::wall_time() };
-    (ending, spent)
+    Ok((ending, spent))
+}
+
+/// A want passes, and is the error; any other failure stays, and is a finding.
+fn lasting<T>(read: io::Result<T>) -> io::Result<io::Result<T>> {
+    match read {
+        Err(error) if fence::is_shortage(&error) => Err(error),
+        found => Ok(found),
+    }
 }
 
 /// The last lines, for people and for the next attempt: what a program said, if it wrapped that in
@@ -70,21 +88,31 @@ pub(super) fn last_rows(screen: &str, prompt: Option<&str>) -> String {
     transcript::rows(screen, prompt, TAIL_LINES)
 }
 
-/// Whether it drew on its terminal.
-pub(super) fn is_drawn(log: &Path) -> bool {
-    end_of(log).is_ok_and(|end| transcript::is_drawn(&end))
+/// What it printed after the last move of its cursor, if it drew on its terminal.
+pub(super) fn drawn(log: &Path) -> Option<String> {
+    let end = end_of(log).ok()?;
+    transcript::is_drawn(&end)
+        .then(|| tail(transcript::since_moved(since_cleared(&end)), TAIL_LINES))
+}
+
+/// What tmux shows, and below it what was printed last, if tmux did not read that any more.
+pub(super) fn completed(screen: String, printed: &str) -> String {
+    if transcript::shows(&screen, printed) {
+        return screen;
+    }
+    format!("{}\n{printed}", screen.trim_end())
 }
 
 /// What it used, and its answer if its output is for machines, as far as it wrote that down.
-fn metered(dir: &Path, order: &Order) -> Metered {
+fn metered(dir: &Path, order: &Order) -> io::Result<Metered> {
     if order.usage == UsageFormat::None {
-        return Metered::default();
+        return Ok(Metered::default());
     }
-    let text = output_end(dir).unwrap_or_default();
+    let text = lasting(output_end(dir))?.unwrap_or_default();
     let metered = meter(order.usage, &text);
     // That some output looks like that of a known program says nothing of its result.
     let answer = metered.answer.filter(|_| order.usage != UsageFormat::Auto);
-    Metered { answer, ..metered }
+    Ok(Metered { answer, ..metered })
 }
 
 /// The end of what stands in the log as terminal output or standard output, without escapes.
@@ -325,6 +353,40 @@ mod tests {
         for (bytes, seen) in table {
             assert_eq!(transcript::tail(since_cleared(bytes), TAIL_LINES), seen);
         }
+    }
+
+    /// Fault 71: what tmux had not read when the window's process ended was seen all the same; what
+    /// it had read is not shown twice, however it wraps it.
+    #[test]
+    fn what_tmux_did_not_read_stands_below_its_screen() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join(files::LOG);
+        fs::write(&log, "\x1b[3;1Hbusy\x1b[5;1HYou've hit your\r\nlimit \u{b7} resets 3pm\r\n")
+            .unwrap();
+        let printed = drawn(&log).unwrap();
+        assert_eq!(printed, "You've hit your\nlimit \u{b7} resets 3pm");
+        let shown = format!("busy\n\n{printed}");
+        for screen in [shown.clone(), "busy\n You've hit your limit \u{b7} resets 3pm  ".to_owned()]
+        {
+            assert_eq!(completed(screen.clone(), &printed), screen);
+        }
+        for screen in ["busy\n\n", "busy\n\nYou've hit"] {
+            let whole = completed(screen.to_owned(), &printed);
+            assert!(
+                whole.starts_with("busy") && whole.ends_with(&format!("\n{printed}")),
+                "{whole}"
+            );
+        }
+        fs::write(&log, "plain\r\n").unwrap();
+        assert_eq!(drawn(&log), None);
+    }
+
+    /// What cannot be read for want of a descriptor is read again; what is not there said nothing.
+    #[test]
+    fn a_want_is_no_finding() {
+        let failed = |errno: nix::errno::Errno| lasting::<()>(Err(errno.into()));
+        assert!(failed(nix::errno::Errno::EMFILE).is_err());
+        assert!(failed(nix::errno::Errno::ENOENT).unwrap().is_err());
     }
 
     /// Feature K2: the next attempt reads what the one before said, not what wraps it.

@@ -139,7 +139,8 @@ fn carries(pid: i32, needle: &[u8]) -> io::Result<bool> {
     }
 }
 
-fn is_shortage(error: &io::Error) -> bool {
+/// Whether something was lacking that others give back.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
     use rustix::io::Errno;
     [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
         .iter()

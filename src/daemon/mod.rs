@@ -148,6 +148,10 @@ pub enum Error {
     Contradiction(String),
 }
 
+/// Threads for what blocks: files, answers of shims, questions to the ledger. With the loop itself,
+/// `signals` and `ledger` a daemon has 19 at most, however many agents there are.
+const BLOCKING_THREADS_MAX: usize = 16;
+
 /// Serves a home until a signal or request ends it.
 ///
 /// # Errors
@@ -158,8 +162,10 @@ pub fn run(settings: Settings) -> Result<(), Error> {
     let _lock = failpoint::step("start.take-lock", || lock::take(&settings.home))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // Enough to keep both cores busy with short blocking reads; idle threads cost memory.
-        .max_blocking_threads(16)
+        // Enough that shims which do not answer hold up nobody else; idle threads cost memory, and
+        // end by themselves after ten seconds.
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_name("blocking")
         .build()
         .map_err(|source| Error::System { doing: "start the runtime", source })?;
     let result = runtime.block_on(start::serve(settings));

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::failpoint;
-use crate::model::{Order, Owner, ProcessMark, Report, Started, StopCause, files};
+use crate::model::{
+    Ending, Exit, Order, Owner, ProcessMark, Report, Spent, Started, StopCause, files,
+};
 use crate::shim;
 use crate::supervisor::Event;
 
@@ -65,22 +67,32 @@ pub(super) async fn follow(followed: Followed, notices: Notices, inbox: Inbox) {
     if exit.is_none() {
         failpoint::future("follow.fence", fence_until_empty(&order, &dir, &boot_id, &inbox)).await;
     }
-    let attempt = order.attempt.clone();
-    let judged = order.clone();
-    let read = move || failpoint::step("follow.read-result", || ending::read(&dir, &judged, exit));
-    let read = tokio::task::spawn_blocking(read).await;
-    match read {
-        Ok((ending, spent)) => failpoint::step("follow.report-end", || {
+    match read_end(&order, &dir, exit).await {
+        Some((ending, spent)) => failpoint::step("follow.report-end", || {
             let (order, ending) = (Box::new(order), Box::new(ending));
             inbox.put(Incoming::Over { order, ending, spent });
         }),
-        Err(_) => inbox.fault(format!("the reader of attempt {attempt} panicked")),
+        None => inbox.fault(format!("the reader of attempt {} panicked", order.attempt)),
     }
     // Its record is there a moment before it is gone, and nobody waits for that moment.
     reap(&shim, &boot_id).await;
     // A shim that was killed has left its sockets behind; any other has removed them itself.
     for left in [socket.with_extension("notify"), socket] {
         let _ = failpoint::io("follow.remove-socket", || std::fs::remove_file(left));
+    }
+}
+
+/// What it left; `None` when the reader panicked.
+async fn read_end(order: &Order, dir: &Path, exit: Option<Exit>) -> Option<(Ending, Vec<Spent>)> {
+    loop {
+        let (judged, dir, exit) = (order.clone(), dir.to_owned(), exit.clone());
+        let read =
+            move || failpoint::io("follow.read-result", || ending::read(&dir, &judged, exit));
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(read)) => return Some(read),
+            Ok(Err(error)) => wait_for_knowledge(order, &error).await,
+            Err(_) => return None,
+        }
     }
 }
 

@@ -285,12 +285,14 @@ impl Shim {
         let leaf = self.parts.leaf.iter();
         leaf.for_each(|leaf| failpoint::step("shim.remove-group", || leaf.remove()));
         let code = self.ended.map_or(128 + libc::SIGKILL, Ended::shim_code);
-        let synced = || failpoint::io("shim.sync-exit", || self.parts.exit.sync());
-        let written = self.parts.exit.publish(&exit).and_then(|()| synced());
+        let written = self.parts.exit.publish(&exit);
         // Whoever hears that it is over finds the record, and nobody new is let in.
         failpoint::step("shim.close-socket", || drop(self.parts.socket.take()));
         failpoint::step("shim.close-notify", || drop(self.parts.notify.take()));
         failpoint::step("shim.draw-curtain", || self.draw_curtain());
+        // Last, because a busy disk takes seconds for it, in which the window would show too little.
+        let synced = || failpoint::io("shim.sync-exit", || self.parts.exit.sync());
+        let written = written.and_then(|()| synced());
         failpoint::step("shim.leave", || drop(self.parts.lock));
         if written.is_ok() { code } else { 74 }
     }

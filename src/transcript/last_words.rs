@@ -2,7 +2,7 @@
 //! it was told, and from the screen where it draws on that, since what a program draws in any order
 //! reads as garbage in the order in which it was sent.
 
-use memchr::memchr_iter;
+use memchr::{memchr_iter, memrchr_iter};
 
 use super::plain::last_lines;
 
@@ -13,11 +13,26 @@ const ECHO_LETTERS_MIN: usize = 20;
 /// Whether it moves about on its terminal: what it sent is then no text that goes from top to
 /// bottom. Colours and the end of a line that is wiped are no moves.
 pub fn is_drawn(bytes: &[u8]) -> bool {
-    memchr_iter(ESC, bytes).any(|at| {
-        let Some(rest) = bytes[at..].strip_prefix(b"\x1b[") else { return false };
-        let end = rest.iter().find(|byte| !(0x20..=0x3f).contains(*byte));
-        end.is_some_and(|end| b"ABCDEFGHJdf".contains(end))
-    })
+    memchr_iter(ESC, bytes).any(|at| move_end(bytes, at).is_some())
+}
+
+/// What was sent behind the last move: text that goes from top to bottom, and that nothing was
+/// drawn over.
+pub fn since_moved(bytes: &[u8]) -> &[u8] {
+    let end = memrchr_iter(ESC, bytes).find_map(|at| move_end(bytes, at));
+    &bytes[end.unwrap_or(0)..]
+}
+
+/// Where the sequence that begins at `at` ends, if it is a move.
+fn move_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let rest = bytes[at..].strip_prefix(b"\x1b[")?;
+    let end = rest.iter().position(|byte| !(0x20..=0x3f).contains(byte))?;
+    b"ABCDEFGHJdf".contains(&rest[end]).then_some(at + 2 + end + 1)
+}
+
+/// Whether a text stands on a screen, which may have wrapped and framed it.
+pub fn shows(screen: &str, text: &str) -> bool {
+    letters(screen).0.contains(&letters(text).0)
 }
 
 /// The last `lines` rows of a screen that say anything, with at most one blank row between them.
@@ -83,6 +98,21 @@ mod tests {
         {
             assert!(!is_drawn(lines.as_bytes()), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn behind_the_last_move_text_goes_from_top_to_bottom() {
+        for (bytes, behind) in [
+            ("plain", "plain"),
+            ("a\x1b[2;3Hb\x1b[Jc\x1b[1mbold\r\n", "c\x1b[1mbold\r\n"),
+            ("a\x1b[4A", ""),
+            ("a\x1b[4Ab\x1b[3", "b\x1b[3"),
+        ] {
+            assert_eq!(since_moved(bytes.as_bytes()), behind.as_bytes(), "{bytes:?}");
+        }
+        assert!(shows("│ hit your │\n│ limit.  │", "hit your limit"));
+        assert!(!shows("hit your", "hit your limit"));
+        assert!(shows("", " \n"));
     }
 
     /// Feature K2: neither a banner nor the task that the next one is told anyway.

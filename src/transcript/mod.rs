@@ -21,7 +21,7 @@ mod usage;
 mod value;
 
 pub use handover::{Handover, fence_for, handover, last_lines};
-pub use last_words::{is_drawn, rows, without_echo};
+pub use last_words::{is_drawn, rows, shows, since_moved, without_echo};
 pub use plain::{last_lines as end_lines, plain, tail};
 pub use scan::{Scanner, Settings};
 pub use usage::{Metered, meter};
