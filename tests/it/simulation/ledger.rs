@@ -74,6 +74,19 @@ impl Ledger {
             }
         }
         self.bonds.committed(&self.ends);
+        self.nobody_works_for_who_is_over();
+    }
+
+    /// A worker whose lead is over is over too, or told to stop: nobody would take its result.
+    fn nobody_works_for_who_is_over(&self) {
+        for (run, lead, worker) in self.bonds.workers() {
+            let end = |task: &TaskId| self.ends.get(&(run.clone(), task.clone()));
+            let (Some(how), None) = (end(lead), end(worker)) else { continue };
+            let attempt = self.waits.get(&(run.clone(), worker.clone()));
+            let attempt = attempt.and_then(|attempt| self.attempts.get(attempt));
+            let told = attempt.is_some_and(|row| row.stopping.is_some() || row.end.is_some());
+            assert!(told, "{worker} goes on, and its lead {lead} is over: {how}");
+        }
     }
 
     fn run(&mut self, at: Moment, run: &RunId, fact: &RunFact) {
