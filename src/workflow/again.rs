@@ -284,8 +284,11 @@ fn is_again(
         if failed.contains(id) || changed(id) || run.task(id).is_none() {
             return true;
         }
-        if let Some(task) = plan.task(id).filter(|_| seen.insert(id)) {
-            way.extend(task.needs.iter().map(|need| &need.task));
+        let Some(task) = plan.task(id).filter(|_| seen.insert(id)) else { continue };
+        match &task.origin {
+            // What comes before it are hooks of the same task, and it reads nothing of them.
+            Some(Origin::Hook { of, .. }) => way.push(of),
+            _ => way.extend(task.needs.iter().map(|need| &need.task)),
         }
     }
     plan.task(id).is_some_and(plan::Task::is_last)
