@@ -19,7 +19,7 @@ const RESULT_MAX: u64 = 8 << 20;
 /// How much of the log's end is looked at for the last lines.
 const TAIL_BYTES: u64 = 32 << 10;
 /// How many last lines are kept (research 5.2).
-const TAIL_LINES: usize = 40;
+pub(super) const TAIL_LINES: usize = 40;
 
 /// The exit record, if it is there and belongs to this attempt.
 ///
@@ -81,26 +81,6 @@ fn last_words(end: &[u8], answer: Option<&str>, prompt: Option<&str>) -> String 
 /// The last lines, without an echo of what it was told.
 fn said(end: &[u8], prompt: Option<&str>) -> String {
     end_lines(without_echo(&plain(end), prompt), TAIL_LINES).to_owned()
-}
-
-/// What the screen of one that drew on it showed in the end.
-pub(super) fn last_rows(screen: &str, prompt: Option<&str>) -> String {
-    transcript::rows(screen, prompt, TAIL_LINES)
-}
-
-/// What it printed after the last move of its cursor, if it drew on its terminal.
-pub(super) fn drawn(log: &Path) -> Option<String> {
-    let end = end_of(log).ok()?;
-    transcript::is_drawn(&end)
-        .then(|| tail(transcript::since_moved(since_cleared(&end)), TAIL_LINES))
-}
-
-/// What tmux shows, and below it what was printed last, if tmux did not read that any more.
-pub(super) fn completed(screen: String, printed: &str) -> String {
-    if transcript::shows(&screen, printed) {
-        return screen;
-    }
-    format!("{}\n{printed}", screen.trim_end())
 }
 
 /// What it used, and its answer if its output is for machines, as far as it wrote that down.
@@ -284,7 +264,7 @@ pub(super) fn last_lines(log: &Path) -> io::Result<String> {
     Ok(tail(&end_of(log)?, TAIL_LINES))
 }
 
-fn end_of(log: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn end_of(log: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(log)?;
     let size = file.metadata()?.len();
     file.seek(SeekFrom::Start(size.saturating_sub(TAIL_BYTES)))?;
@@ -293,7 +273,7 @@ fn end_of(log: &Path) -> io::Result<Vec<u8>> {
 
 /// What was printed after the screen was cleared or changed for another for the last time: what
 /// stood before is no longer to be seen.
-fn since_cleared(bytes: &[u8]) -> &[u8] {
+pub(super) fn since_cleared(bytes: &[u8]) -> &[u8] {
     const CLEARS: [&[u8]; 6] =
         [b"\x1b[2J", b"\x1b[3J", b"\x1bc", b"\x1b[H\x1b[J", b"\x1b[?1049h", b"\x1b[?1049l"];
     let ends = CLEARS
@@ -353,32 +333,6 @@ mod tests {
         for (bytes, seen) in table {
             assert_eq!(transcript::tail(since_cleared(bytes), TAIL_LINES), seen);
         }
-    }
-
-    /// Fault 71: what tmux had not read when the window's process ended was seen all the same; what
-    /// it had read is not shown twice, however it wraps it.
-    #[test]
-    fn what_tmux_did_not_read_stands_below_its_screen() {
-        let dir = tempfile::tempdir().unwrap();
-        let log = dir.path().join(files::LOG);
-        fs::write(&log, "\x1b[3;1Hbusy\x1b[5;1HYou've hit your\r\nlimit \u{b7} resets 3pm\r\n")
-            .unwrap();
-        let printed = drawn(&log).unwrap();
-        assert_eq!(printed, "You've hit your\nlimit \u{b7} resets 3pm");
-        let shown = format!("busy\n\n{printed}");
-        for screen in [shown.clone(), "busy\n You've hit your limit \u{b7} resets 3pm  ".to_owned()]
-        {
-            assert_eq!(completed(screen.clone(), &printed), screen);
-        }
-        for screen in ["busy\n\n", "busy\n\nYou've hit"] {
-            let whole = completed(screen.to_owned(), &printed);
-            assert!(
-                whole.starts_with("busy") && whole.ends_with(&format!("\n{printed}")),
-                "{whole}"
-            );
-        }
-        fs::write(&log, "plain\r\n").unwrap();
-        assert_eq!(drawn(&log), None);
     }
 
     /// What cannot be read for want of a descriptor is read again; what is not there said nothing.

@@ -79,6 +79,45 @@ fn an_instance_fails_over_and_the_next_daemon_knows() {
     assert_eq!(why["serving"], "second", "{why}");
 }
 
+/// Fault 71: tmux is shown the end of an output late, or has thrown it away when the window's
+/// process ends (a busy machine, a slow disk). What was printed counts all the same, whether it
+/// goes from top to bottom or was drawn.
+#[test]
+fn a_limit_that_the_window_does_not_show_is_seen() {
+    for draws in ["", "\\033[2J\\033[3;1H"] {
+        let scene = Scene::new();
+        let text = format!(
+            "#!/bin/sh\necho begun >> begun\nprintf \"{draws}You've hit your 5-hour limit, resets in \
+             3600 seconds\\n\"\nuntil [ -e go ]; do sleep 0.02; done\nexit 1\n"
+        );
+        let script = scene.file("limited.sh", &text);
+        let desk = scene.desk();
+        let config = format!(
+            "[agent.first]\ntype = 'service'\nrestart_delay = '20ms'\ncwd = '{0}'\n\
+             command = ['sh', '{1}']\n[agent.first.failover]\ntargets = ['second']\n\
+             [agent.second]\ncwd = '{0}'\ncommand = ['sh', '-c', 'exec sleep 1000']\n{RULES}",
+            desk.display(),
+            script.display(),
+        );
+        scene.configure(&config);
+        assert_eq!(scene.call(&["start", "first"]).code, 0);
+        let shown = |window: &str| scene.ask_tmux(&["capture-pane", "-p", "-t", window]);
+        let mut window = String::new();
+        wait_for("the limit on the screen", || {
+            window = instance(&scene, "first")["window"].as_str().unwrap_or_default().to_owned();
+            !window.is_empty() && shown(&window).contains("5-hour limit")
+        });
+        // As if it had not been shown yet.
+        scene.ask_tmux(&["send-keys", "-R", "-t", &window]);
+        wait_for("an empty screen", || shown(&window).trim().is_empty());
+        scene.file("go", "");
+        wait_for("the second agent to serve", || instance(&scene, "first")["serving"] == "second");
+        let begun = fs::read_to_string(desk.join("begun")).expect("it has begun");
+        assert_eq!(begun.lines().count(), 1, "{draws:?}: {begun}");
+        assert_eq!(scene.ps()["parked"][0]["agent"], "first");
+    }
+}
+
 /// A task goes on with its fallback and uses no attempt of its own; what it was told is fenced.
 #[test]
 fn a_task_fails_over_to_its_fallback() {

@@ -222,7 +222,8 @@ impl Play {
         let attempts = self.stage.counts(ATTEMPTS);
         let attempts = attempts.iter().map(|(attempt, ms)| format!("{ms} {attempt}\n"));
         let started = self.started().into_iter().map(|line| line.join(" ") + "\n");
-        let parts: [String; 2] = [attempts.collect(), started.collect()];
+        let left = entries(&self.stage.at("attempts")).into_iter().map(|folder| left_in(&folder));
+        let parts: [String; 3] = [attempts.collect(), started.collect(), left.collect()];
         format!("{}{}", parts.join("\n"), self.stage.log())
     }
 
@@ -273,6 +274,17 @@ impl Brought {
         }
         names
     }
+}
+
+/// The records and the last words of an attempt.
+fn left_in(folder: &Path) -> String {
+    let text = |name: &str| {
+        let bytes = fs::read(folder.join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(2000)..]).trim_end().to_owned()
+    };
+    let parts = ["exit.json", "output.idx", "output.log", "shim.log"];
+    let parts = parts.map(|name| format!("  {name}: {:?}\n", text(name)));
+    format!("{}\n{}", folder.display(), parts.concat())
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {
