@@ -1,5 +1,5 @@
-//! The third plot: an agent that is probed and deaf to its stop, one that hits a usage limit and is
-//! replaced by another, and a group that is restarted with a member that died.
+//! The third plot: an agent that is probed and deaf to its stop, one that draws that it hit a usage
+//! limit and is replaced by another, and a group that is restarted with a member that died.
 
 use std::fs;
 
@@ -90,7 +90,10 @@ flock -n 9 || echo "$1 runs twice" >> violations
 exec 9>&-
 case "$1" in
 deaf) trap '' TERM; printf '\033]7501;state=working\007' ;;
-first) echo "You've hit your 5-hour limit, resets in 3600 seconds" >&2; exit 1 ;;
+first)
+    printf '\033[2J\033[3;1H'
+    echo "You've hit your 5-hour limit, resets in 3600 seconds" >&2
+    exit 1 ;;
 second) cat "$MUXVISOR_HANDOVER" > handed ;;
 two) while [ ! -e crash ]; do sleep 0.02; done; if mkdir crashed 2>/dev/null; then exit 1; fi ;;
 esac
