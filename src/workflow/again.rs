@@ -188,7 +188,8 @@ fn follows(
                 && (task.state != TaskState::Success
                     || of_named && parent_done(of) && !has_item(run, of, found))
         }
-        Some(Origin::Hook { of, .. }) => is_root(of),
+        // Hooks before it are waited for, and nothing of them is read.
+        Some(Origin::Hook { of, .. }) => return is_root(of),
         Some(Origin::Worker { of }) => is_root(of) && downstream,
         Some(Origin::Finish) | None => false,
     };
@@ -286,7 +287,7 @@ fn is_again(
         }
         let Some(task) = plan.task(id).filter(|_| seen.insert(id)) else { continue };
         match &task.origin {
-            // What comes before it are hooks of the same task, and it reads nothing of them.
+            // Hooks before it are waited for, and nothing of them is read.
             Some(Origin::Hook { of, .. }) => way.push(of),
             _ => way.extend(task.needs.iter().map(|need| &need.task)),
         }
