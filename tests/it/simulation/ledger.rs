@@ -109,17 +109,7 @@ impl Ledger {
             RunFact::TaskQueued { task } => {
                 self.queued.insert((run.clone(), task.clone()));
             }
-            RunFact::TaskStarting { task, attempt, n, .. } => {
-                if *n == 1 {
-                    // Of a worker that is hired again after an edit, nothing is counted on.
-                    self.lost.remove(&(run.clone(), task.clone()));
-                }
-                self.queued.remove(&(run.clone(), task.clone()));
-                assert!(!self.paused.contains(run), "{task} is started in a pause");
-                let over = self.ends.get(&(run.clone(), task.clone()));
-                assert_eq!(over, None, "{task} is over and is done once more");
-                self.waits.insert((run.clone(), task.clone()), attempt.clone());
-            }
+            RunFact::TaskStarting { task, attempt, n, .. } => self.starting(run, task, attempt, *n),
             RunFact::TaskSucceeded { task, attempt, .. } => {
                 let waited = self.waits.get(&(run.clone(), task.clone()));
                 assert_eq!(waited, attempt.as_ref(), "a result from somebody else for {task}");
@@ -134,12 +124,7 @@ impl Ledger {
             }
             RunFact::TaskSkipped { task, reason } => ended(task, reason.word()),
             RunFact::TaskCancelled { task, .. } => ended(task, "cancelled"),
-            RunFact::TaskReset { task } => {
-                let over = self.ends.remove(&(run.clone(), task.clone()));
-                let queued = self.queued.remove(&(run.clone(), task.clone()));
-                assert!(over.is_some() || queued, "{task} is not over and is to be done again");
-                self.lost.remove(&(run.clone(), task.clone()));
-            }
+            RunFact::TaskReset { task } => self.reset(run, task),
             RunFact::TaskCache { task, fact: CacheFact::Kept { source, .. } } => {
                 self.kept(run, task, &source.attempt);
             }
@@ -168,6 +153,25 @@ impl Ledger {
             | RunFact::Ended { .. } => {}
         }
         self.runs.entry(run.clone()).or_default().push((at, stored(fact)));
+    }
+
+    fn starting(&mut self, run: &RunId, task: &TaskId, attempt: &AttemptId, n: u32) {
+        let place = (run.clone(), task.clone());
+        if n == 1 {
+            // Of a worker that is hired again after an edit, nothing is counted on.
+            self.lost.remove(&place);
+        }
+        self.queued.remove(&place);
+        assert!(!self.paused.contains(run), "{task} is started in a pause");
+        assert_eq!(self.ends.get(&place), None, "{task} is over and is done once more");
+        self.waits.insert(place, attempt.clone());
+    }
+
+    fn reset(&mut self, run: &RunId, task: &TaskId) {
+        let place = (run.clone(), task.clone());
+        let over = self.ends.remove(&place).is_some() || self.queued.remove(&place);
+        assert!(over, "{task} is not over and is to be done again");
+        self.lost.remove(&place);
     }
 
     fn moved(&mut self, run: &RunId, state: RunState) {
@@ -270,7 +274,8 @@ impl Ledger {
         // Of many runs a few are looked at each time, in turn, and each when it is over.
         let every = core.workflow.runs().count() / 4 + 1;
         let looks = self.looks;
-        let chosen = |(n, run): &(usize, &Run)| run.state.is_end() || (n + looks) % every == 0;
+        let chosen =
+            |(n, run): &(usize, &Run)| run.state.is_end() || (n + looks).is_multiple_of(every);
         for (_, run) in core.workflow.runs().enumerate().filter(chosen) {
             let replayed = Workflow::replay(&run.id, &self.runs[&run.id]);
             let replayed = replayed.unwrap_or_else(|error| panic!("{error}"));
