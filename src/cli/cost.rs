@@ -42,7 +42,8 @@ fn text(seen: &CostReply) -> String {
     if !seen.models.is_empty() {
         parts.push(table(&["model"], &["attempts"], seen.models.iter().map(named_row)));
     }
-    parts.push(told(&seen.total));
+    let attempts = seen.runs.iter().map(|run| run.attempts).sum();
+    parts.push(told(&seen.total, attempts));
     parts.extend(seen.advice.iter().cloned());
     parts.join("\n\n")
 }
@@ -52,7 +53,7 @@ fn text(seen: &CostReply) -> String {
 fn table(names: &[&str], more: &[&str], rows: impl Iterator<Item = (Vec<String>, Used)>) -> String {
     let titles = head(&[names, &["cost", "in", "out"], more].concat());
     let rows = rows.map(|(mut cells, used)| {
-        let told = [money(&used), used.tokens_in.to_string(), used.tokens_out.to_string()];
+        let told = [money(&used), tokens(&used, used.tokens_in), tokens(&used, used.tokens_out)];
         cells.splice(names.len()..names.len(), told);
         cells
     });
@@ -91,17 +92,37 @@ fn money(used: &Used) -> String {
         return if used.tokens_unpriced > 0 { "?" } else { "-" }.to_owned();
     };
     let about = if used.estimated { "~" } else { "" };
-    let more = if used.tokens_unpriced > 0 { "+?" } else { "" };
+    let more = if used.tokens_unpriced > 0 { "+?" } else { more(used) };
     format!("{about}${cost:.4}{more}")
 }
 
-fn told(total: &Used) -> String {
-    let mut text = format!(
-        "in all: {} tokens in, {} tokens out, {}",
-        total.tokens_in,
-        total.tokens_out,
-        money(total)
-    );
+/// A number of tokens: `-` when nobody told it, `120+?` when that is the least that it was.
+fn tokens(used: &Used, count: Option<u64>) -> String {
+    count.map_or_else(|| "-".to_owned(), |count| format!("{count}{}", more(used)))
+}
+
+/// What follows a sum of which a part is not known.
+const fn more(used: &Used) -> &'static str {
+    if used.attempts_unknown > 0 { "+?" } else { "" }
+}
+
+fn told(total: &Used, attempts: u32) -> String {
+    let mut text = match (total.tokens_in, total.tokens_out) {
+        (None, None) => "in all: nobody told what was used".to_owned(),
+        (read, written) => format!(
+            "in all: {} tokens in, {} tokens out, {}",
+            tokens(total, read),
+            tokens(total, written),
+            money(total)
+        ),
+    };
+    if total.attempts_unknown > 0 {
+        text.push_str(&format!(
+            "\nof {} of {attempts} attempts nobody told what they used (`-`; a sum with them is at \
+             least that, `+?`): their agents need a `usage` format",
+            total.attempts_unknown
+        ));
+    }
     if total.tokens_unpriced > 0 {
         text.push_str(&format!(
             "\n{} tokens have no price: add their models to [prices] or prices.toml, and give agents \
@@ -118,12 +139,35 @@ mod tests {
 
     #[test]
     fn money_stands_where_a_narrow_terminal_shows_it() {
-        let used = Used { cost_usd: Some(1.5), tokens_in: 20, tokens_out: 3, ..Used::default() };
+        let used = Used {
+            cost_usd: Some(1.5),
+            tokens_in: Some(20),
+            tokens_out: Some(3),
+            ..Used::default()
+        };
         let row = (vec!["first".to_owned(), "codex".to_owned(), "7".to_owned()], used);
         let text = table(&["task", "agent"], &["attempts"], std::iter::once(row));
         let words: Vec<Vec<&str>> =
             text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(words[0], ["TASK", "AGENT", "COST", "IN", "OUT", "ATTEMPTS"]);
         assert_eq!(words[1], ["first", "codex", "$1.5000", "20", "3", "7"]);
+    }
+
+    /// Feature P1: what nobody told is not nothing, and a sum with it says so.
+    #[test]
+    fn what_is_unknown_is_not_nothing() {
+        let mut used = Used { attempts_unknown: 2, ..Used::default() };
+        assert_eq!((tokens(&used, used.tokens_in), money(&used)), ("-".to_owned(), "-".to_owned()));
+        let said = told(&used, 2);
+        assert!(
+            said.starts_with("in all: nobody told what was used\nof 2 of 2 attempts"),
+            "{said}"
+        );
+        used = Used { tokens_in: Some(120), tokens_out: Some(4), cost_usd: Some(0.5), ..used };
+        let said = told(&used, 5);
+        assert!(said.starts_with("in all: 120+? tokens in, 4+? tokens out, $0.5000+?\n"), "{said}");
+        assert!(said.contains("of 2 of 5 attempts nobody told"), "{said}");
+        used.attempts_unknown = 0;
+        assert_eq!(told(&used, 5), "in all: 120 tokens in, 4 tokens out, $0.5000");
     }
 }

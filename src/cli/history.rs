@@ -34,8 +34,13 @@ impl History {
         let mut filled = Vec::new();
         for task in plan.tasks.iter_mut().filter(|task| task.expected_ms.is_none()) {
             let earlier = known.tasks.iter().find(|it| it.task == task.id);
-            if let Some(earlier) = earlier {
-                task.expected_ms = Some(earlier.avg_ms);
+            // One that is a plan itself takes as long as the runs of that.
+            let inner = || {
+                let request = Request::History { plan: task.inner_plan()?.to_owned() };
+                client.ask_for::<HistoryReply>(&request).ok()?.avg_ms
+            };
+            if let Some(avg_ms) = earlier.map(|earlier| earlier.avg_ms).or_else(inner) {
+                task.expected_ms = Some(avg_ms);
                 filled.push(task.id.to_string());
             }
         }

@@ -13,6 +13,7 @@ use nix::unistd::read;
 use super::columns::span;
 use super::deadline::Interrupt;
 use crate::control::steer::AskView;
+use crate::model::RunId;
 use crate::model::ask::{ADJUST, APPROVE, PLAN, REJECT};
 
 /// A longer line is no answer to anything.
@@ -58,9 +59,20 @@ impl Prompt {
     }
 }
 
-/// A question, what becomes of it when nobody answers, and the command that answers it.
+/// A question, what becomes of it when nobody answers, which run asks it if not this one, and the
+/// command that answers it.
 pub(crate) fn heading(ask: &AskView) -> String {
-    format!("{}{}\n    {}", ask.question, until(ask), ask.how)
+    format!("{}{}{}\n    {}", ask.question, until(ask), asker(ask), ask.how)
+}
+
+/// The run that asks, where that is a part of the one that is looked at.
+fn asker(ask: &AskView) -> String {
+    let inner = ask.id.split_once('/').filter(|(run, _)| RunId::parse(run).is_ok());
+    match (inner, &ask.task) {
+        (Some((run, _)), Some(task)) => format!(" ({run} asks, for {task})"),
+        (Some((run, _)), None) => format!(" ({run} asks)"),
+        (None, _) => String::new(),
+    }
 }
 
 fn until(ask: &AskView) -> String {

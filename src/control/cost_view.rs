@@ -23,17 +23,21 @@ pub struct CostReply {
     pub advice: Vec<String>,
 }
 
-/// Tokens and money. Kinds of tokens do not overlap.
+/// Tokens and money. Kinds of tokens do not overlap. Null is what nobody told; a number is known to
+/// the last token when `attempts_unknown` is 0, and the least that it was otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Used {
     /// All input tokens, those of caches included.
-    pub tokens_in: u64,
+    pub tokens_in: Option<u64>,
     /// Of them, read from a cache.
-    pub cache_read: u64,
+    pub cache_read: Option<u64>,
     /// Of them, written to a cache.
-    pub cache_write: u64,
+    pub cache_write: Option<u64>,
     /// Output tokens.
-    pub tokens_out: u64,
+    pub tokens_out: Option<u64>,
+    /// Attempts of agents of whose tokens nobody has told. Commands use none.
+    #[serde(default)]
+    pub attempts_unknown: u32,
     /// Dollars; null when nobody knows.
     pub cost_usd: Option<f64>,
     /// Whether a part of that comes from the price table, and not from the programs themselves.

@@ -8,7 +8,7 @@ use crate::control::cost_view::{
 };
 use crate::control::{Failure, Reply};
 use crate::ledger::{self, Reader, SpentRow, WorkRow};
-use crate::model::{AttemptId, Order, Owner, RunId, Spent, TaskId};
+use crate::model::{AttemptId, Order, Outcome, Owner, RunId, Spent, TaskId};
 use crate::policy::{Agent, able};
 use crate::workflow::Event;
 
@@ -19,6 +19,8 @@ use super::refusal::{internal, unknown_target};
 
 /// From this share on a task is worth a word.
 const LARGE_SHARE: f64 = 0.3;
+/// What the ledger calls the agent of a task that is a command.
+const COMMAND: &str = "command";
 
 impl Engine {
     /// Passes on what an attempt is found to have used, before its end.
@@ -41,6 +43,8 @@ struct Books {
     runs: Vec<ledger::RunSummary>,
     work: Vec<WorkRow>,
     spent: Vec<SpentRow>,
+    /// The attempts whose tokens are known.
+    told: BTreeSet<AttemptId>,
     wall_ms: i64,
 }
 
@@ -90,14 +94,16 @@ fn read(reader: &Reader, run: Option<&RunId>, now: Now) -> Result<Books, Failure
     };
     let work = reader.work(run).map_err(internal)?;
     let spent = reader.spent(run).map_err(internal)?;
-    Ok(Books { runs, work, spent, wall_ms: now.wall_ms })
+    let told = spent.iter().filter(|row| row.spent.tokens() > 0);
+    let told = told.map(|row| row.attempt.clone()).collect();
+    Ok(Books { runs, work, spent, told, wall_ms: now.wall_ms })
 }
 
 impl Books {
     fn reply(&self, one_run: bool, agents: &BTreeMap<String, Agent>) -> CostReply {
         let tasks = if one_run { self.tasks() } else { Vec::new() };
         CostReply {
-            total: sum(self.spent.iter().map(|row| &row.spent)),
+            total: sum(self.spent.iter().map(|row| &row.spent), self.unknown(&self.work)),
             runs: self.runs.iter().map(|run| self.run(run)).collect(),
             attempts: if one_run { self.attempts() } else { Vec::new() },
             agents: self.by_name(|row| row.1.agent.clone()),
@@ -120,8 +126,19 @@ impl Books {
             duration_ms: run.started_ms.map_or(0, |start| between(start, end)),
             agents: count(agents.len()),
             attempts: count(work.len()),
-            used: sum(spent),
+            used: sum(spent, self.unknown(work.iter().copied())),
         }
+    }
+
+    /// How many of these attempts may have used tokens that nobody told.
+    fn unknown<'a>(&self, work: impl IntoIterator<Item = &'a WorkRow>) -> u32 {
+        count(work.into_iter().filter(|row| self.is_unknown(row)).count())
+    }
+
+    /// A command uses no tokens, nor does a program that could not be started.
+    fn is_unknown(&self, row: &WorkRow) -> bool {
+        let none = row.agent == COMMAND || row.outcome == Some(Outcome::ExecFailed);
+        !none && !self.told.contains(&row.attempt)
     }
 
     fn tasks(&self) -> Vec<TaskCost> {
@@ -134,7 +151,10 @@ impl Books {
             agent: work.last().map(|row| row.agent.clone()).unwrap_or_default(),
             attempts: count(work.len()),
             duration_ms: work.iter().map(|row| self.took(row)).sum(),
-            used: sum(self.spent.iter().filter(|row| row.task == *task).map(|row| &row.spent)),
+            used: {
+                let spent = self.spent.iter().filter(|row| row.task == *task);
+                sum(spent.map(|row| &row.spent), self.unknown(work.iter().copied()))
+            },
         };
         let mut tasks: Vec<TaskCost> = by_task.into_iter().map(task).collect();
         tasks.sort_by(|a, b| dearer(&a.used, &b.used));
@@ -148,7 +168,7 @@ impl Books {
             agent: row.agent.clone(),
             duration_ms: self.took(row),
             outcome: row.outcome,
-            used: sum(self.of_attempt(&row.attempt)),
+            used: sum(self.of_attempt(&row.attempt), self.unknown([row])),
         };
         self.work.iter().map(of).collect()
     }
@@ -164,40 +184,53 @@ impl Books {
     /// By something that is known of each attempt.
     fn by_name(&self, name: impl Fn((&AttemptId, &WorkRow)) -> String) -> Vec<NamedCost> {
         let mut names: BTreeMap<&AttemptId, String> = BTreeMap::new();
-        let mut found: BTreeMap<String, (u32, Vec<&Spent>)> = BTreeMap::new();
+        let mut found: BTreeMap<String, Share<'_>> = BTreeMap::new();
         for row in &self.work {
             let name = name((&row.attempt, row));
-            found.entry(name.clone()).or_default().0 += 1;
+            let share = found.entry(name.clone()).or_default();
+            share.attempts += 1;
+            share.unknown += u32::from(self.is_unknown(row));
             names.insert(&row.attempt, name);
         }
         for row in &self.spent {
-            let Some(entry) = names.get(&row.attempt).and_then(|name| found.get_mut(name)) else {
+            let Some(share) = names.get(&row.attempt).and_then(|name| found.get_mut(name)) else {
                 continue;
             };
-            entry.1.push(&row.spent);
+            share.spent.push(&row.spent);
         }
         named(found)
     }
 
+    /// By model, as far as one was told.
     fn models(&self) -> Vec<NamedCost> {
         let mut attempts: BTreeMap<&str, BTreeSet<&AttemptId>> = BTreeMap::new();
-        let mut found: BTreeMap<String, (u32, Vec<&Spent>)> = BTreeMap::new();
+        let mut found: BTreeMap<String, Share<'_>> = BTreeMap::new();
         for row in &self.spent {
             attempts.entry(&row.spent.model).or_default().insert(&row.attempt);
-            found.entry(row.spent.model.clone()).or_default().1.push(&row.spent);
+            found.entry(row.spent.model.clone()).or_default().spent.push(&row.spent);
         }
-        for (model, entry) in &mut found {
-            entry.0 = attempts.get(model.as_str()).map_or(0, |attempts| count(attempts.len()));
+        for (model, share) in &mut found {
+            let Some(attempts) = attempts.get(model.as_str()) else { continue };
+            share.attempts = count(attempts.len());
+            share.unknown = count(attempts.iter().filter(|it| !self.told.contains(**it)).count());
         }
         named(found)
     }
 }
 
-fn named(found: BTreeMap<String, (u32, Vec<&Spent>)>) -> Vec<NamedCost> {
-    let entry = |(name, (attempts, spent)): (String, (u32, Vec<&Spent>))| NamedCost {
+/// What belongs to one name.
+#[derive(Default)]
+struct Share<'a> {
+    attempts: u32,
+    unknown: u32,
+    spent: Vec<&'a Spent>,
+}
+
+fn named(found: BTreeMap<String, Share<'_>>) -> Vec<NamedCost> {
+    let entry = |(name, share): (String, Share<'_>)| NamedCost {
         name,
-        attempts,
-        used: sum(spent.into_iter()),
+        attempts: share.attempts,
+        used: sum(share.spent.into_iter(), share.unknown),
     };
     let mut list: Vec<NamedCost> = found.into_iter().map(entry).collect();
     list.sort_by(|a, b| dearer(&a.used, &b.used));
@@ -234,25 +267,30 @@ fn cheaper(name: &str, agents: &BTreeMap<String, Agent>) -> Option<String> {
 
 /// The one that cost more first, then the one with more tokens.
 fn dearer(a: &Used, b: &Used) -> std::cmp::Ordering {
-    let tokens = |used: &Used| used.tokens_in + used.tokens_out;
+    let tokens = |used: &Used| used.tokens_in.unwrap_or(0) + used.tokens_out.unwrap_or(0);
     let cost = |used: &Used| used.cost_usd.unwrap_or(0.0);
     cost(b).total_cmp(&cost(a)).then(tokens(b).cmp(&tokens(a)))
 }
 
+/// All of it, beside that of so many attempts of which nobody told anything. Where none is like
+/// that and nothing was used, that is known too.
 #[expect(clippy::cast_precision_loss, reason = "nobody spends 2^53 millionths of a dollar")]
-fn sum<'a>(spent: impl Iterator<Item = &'a Spent>) -> Used {
+fn sum<'a>(spent: impl Iterator<Item = &'a Spent>, unknown: u32) -> Used {
     let (mut total, mut used) = (Spent::default(), Used::default());
     for one in spent {
         total.add(one);
         used.estimated |= one.cost_microusd.is_some() && !one.cost_reported;
         used.tokens_unpriced += if one.cost_microusd.is_none() { one.tokens() } else { 0 };
     }
+    let known = |tokens: u64| (unknown == 0 || total.tokens() > 0).then_some(tokens);
+    let nothing = (unknown == 0 && total.tokens() == 0).then_some(0);
     Used {
-        tokens_in: total.tokens_in(),
-        cache_read: total.cache_read,
-        cache_write: total.cache_write,
-        tokens_out: total.output,
-        cost_usd: total.cost_microusd.map(|micro| micro as f64 / 1e6),
+        tokens_in: known(total.tokens_in()),
+        cache_read: known(total.cache_read),
+        cache_write: known(total.cache_write),
+        tokens_out: known(total.output),
+        attempts_unknown: unknown,
+        cost_usd: total.cost_microusd.or(nothing).map(|micro| micro as f64 / 1e6),
         ..used
     }
 }

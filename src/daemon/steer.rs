@@ -28,7 +28,10 @@ impl Engine {
         for submission in submissions {
             let parent = submission.parent.clone();
             let event = match (self.next_run_id(), parent) {
-                (Ok(run), _) => Event::Submitted(Box::new(Submission { run, ..submission })),
+                (Ok(run), _) => {
+                    let submission = self.informed(submission);
+                    Event::Submitted(Box::new(Submission { run, ..submission }))
+                }
                 (Err(failure), Some(parent)) => {
                     Event::SubmitFailed { parent, why: failure.message }
                 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::control::{Failure, FailureKind, Responder, Submit};
 use crate::document::Source;
 use crate::failpoint;
-use crate::model::{Finding, RunId, Severity, Submission, TaskId};
+use crate::model::{Finding, RunId, Severity, Submission};
 use crate::plan::{Approval, Plan, Surroundings, check};
 use crate::policy::Agent;
 use crate::workflow;
@@ -46,9 +46,7 @@ impl Engine {
             Failure::new(FailureKind::Invalid, message).findings(findings)
         })?;
         if !submit.demo {
-            // It is an estimate: a ledger that cannot be asked is found out elsewhere.
-            let earlier = self.reader.task_history(&plan.name).unwrap_or_default();
-            expect_as_before(&mut plan, &earlier);
+            self.expect_as_before(&mut plan);
         }
         Ok(Submission {
             run: self.next_run_id()?,
@@ -62,6 +60,39 @@ impl Engine {
             demo: submit.demo,
             parent: None,
         })
+    }
+
+    /// A run that another one asks for knows of earlier ones what any other run knows (features
+    /// E15, N11, P8).
+    pub(super) fn informed(&mut self, submission: Submission) -> Submission {
+        self.learn(&submission.name);
+        if submission.demo {
+            return submission;
+        }
+        let expecting =
+            serde_json::from_value::<Plan>(submission.plan.clone()).and_then(|mut plan| {
+                self.expect_as_before(&mut plan);
+                serde_json::to_value(&plan)
+            });
+        match expecting {
+            Ok(plan) => Submission { plan, ..submission },
+            Err(_) => submission,
+        }
+    }
+
+    /// Where the plan does not say how long a task takes, it takes as long as it did (features E15,
+    /// P8); one that is a plan itself, as long as the runs of that. It is an estimate: a ledger that
+    /// cannot be asked is found out elsewhere.
+    fn expect_as_before(&self, plan: &mut Plan) {
+        let earlier = self.reader.task_history(&plan.name).unwrap_or_default();
+        for task in plan.tasks.iter_mut().filter(|task| task.expected_ms.is_none()) {
+            let known = earlier.iter().find(|(id, _, _)| *id == task.id);
+            let inner = || {
+                let (_, _, took) = self.reader.plan_history(task.inner_plan()?).ok()?;
+                took
+            };
+            task.expected_ms = known.map(|(_, avg_ms, _)| *avg_ms).or_else(inner).map(whole);
+        }
     }
 
     /// The plan of a text that is to be run, or why it cannot be.
@@ -102,14 +133,6 @@ impl Engine {
         };
         self.last_run = (date, number);
         Ok(RunId::of_day(&self.last_run.0, number))
-    }
-}
-
-/// Where the plan does not say how long a task takes, it takes as long as it did (features E15, P8).
-fn expect_as_before(plan: &mut Plan, earlier: &[(TaskId, f64, u32)]) {
-    for task in plan.tasks.iter_mut().filter(|task| task.expected_ms.is_none()) {
-        let known = earlier.iter().find(|(id, _, _)| *id == task.id);
-        task.expected_ms = known.map(|(_, avg_ms, _)| whole(*avg_ms));
     }
 }
 

@@ -268,6 +268,11 @@ fn waits_for(
         let asked = below(child).map_or(String::new(), |asked| format!(", which {asked}"));
         return Some(format!("waits for {child}{asked}"));
     }
+    if let (plan::Work::Plan(_), Some((live, most))) = (&plan.work, run.inner_runs(&plan.phase)) {
+        return Some(format!(
+            "waits for its turn: {live} inner runs live, and {most} may at once (`max_parallel`)"
+        ));
+    }
     run.awaited_event(&plan.id).map(|event| format!("waits for the event `{event}`"))
 }
 

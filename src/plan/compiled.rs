@@ -340,6 +340,12 @@ impl Task {
         self.for_each.as_ref().is_some_and(|for_each| for_each.min_success.is_some())
     }
 
+    /// The name of the plan that it is, where it is one and done once.
+    pub fn inner_plan(&self) -> Option<&str> {
+        let Work::Plan(inner) = &self.work else { return None };
+        inner.plan["name"].as_str().filter(|_| self.for_each.is_none())
+    }
+
     /// Whether it is the command of `[on_finish]`.
     pub fn is_last(&self) -> bool {
         matches!(self.origin, Some(Origin::Finish))

@@ -50,14 +50,17 @@ impl Run {
     /// a task of it waits for; `waits` says whether such a run does.
     fn waits_for_person(&self, waits: &dyn Fn(&RunId) -> bool) -> bool {
         let asked = self.open_questions().next().is_some() || self.children().iter().any(waits);
-        let moves = |task: &super::Task| match task.state {
+        let moves = |plan: &plan::Task, task: &super::Task| match task.state {
             TaskState::Queued
             | TaskState::Ready
             | TaskState::Starting
             | TaskState::Running
             | TaskState::RetryWait => true,
             // It may wait for an event or a run, which come without a person.
-            TaskState::Waiting => task.child.as_ref().is_some_and(|child| !waits(child)),
+            TaskState::Waiting => match &task.child {
+                Some(child) => !waits(child),
+                None => self.has_turn(plan),
+            },
             TaskState::Blocked
             | TaskState::Success
             | TaskState::Failed
@@ -72,7 +75,7 @@ impl Run {
             RunState::Running => {
                 asked
                     && !self.tasks().any(|(plan, task)| {
-                        moves(task)
+                        moves(plan, task)
                             || self.asks_for_kept(plan, task)
                             || (task.state == TaskState::Waiting
                                 && matches!(plan.work, Work::Wait { .. }))

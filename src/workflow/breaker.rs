@@ -78,7 +78,8 @@ impl Run {
     /// there is; `retry` does the failed ones again.
     fn is_cut_short(&self) -> bool {
         let mut live = self.census.live().filter_map(|at| self.at(at));
-        if live.any(|(plan, _)| plan.lead.is_some()) || !self.children().is_empty() {
+        let inner = self.census.seats.taken() > 0 || self.census.seats.any_waits();
+        if inner || live.any(|(plan, _)| plan.lead.is_some()) {
             return true;
         }
         let open = [TaskState::Blocked, TaskState::Queued, TaskState::RetryWait];

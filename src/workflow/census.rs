@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout::{hooks, line, places, remaining};
+use super::looks::look;
+use super::seats::Seats;
 use crate::model::{AttemptId, Moment, TaskId, TaskState};
 use crate::plan::{self, DependsCause, OnPartialFailure, Origin, Plan};
 
@@ -24,6 +26,8 @@ pub(super) struct Seen {
     pub(super) queued: Option<Moment>,
     /// Which of its agents works on it.
     pub(super) agent: usize,
+    /// Whether it has a run of its own.
+    pub(super) child: bool,
 }
 
 /// Tasks that are counted together.
@@ -79,6 +83,7 @@ pub(super) struct Census {
     hooks: BTreeMap<TaskId, Vec<usize>>,
     read: BTreeSet<TaskId>,
     remaining_ms: Vec<u64>,
+    pub(super) seats: Seats,
 }
 
 impl Seen {
@@ -91,6 +96,7 @@ impl Seen {
             limited: false,
             queued: None,
             agent: 0,
+            child: false,
         }
     }
 }
@@ -128,6 +134,7 @@ impl Census {
             weighs: plan.tasks.iter().map(|task| weighs(plan, &at, task)).collect(),
             read: needs.map(|need| need.task.clone()).collect(),
             remaining_ms: remaining(plan, &at),
+            seats: Seats::of(plan),
             seen: vec![Seen::blocked(); plan.tasks.len()],
             at,
             ..Self::default()
@@ -153,6 +160,7 @@ impl Census {
     fn leave(&mut self, at: usize) {
         let seen = self.seen[at].clone();
         self.by_state.entry(seen.state).or_default().remove(&at);
+        self.seats.leave(at);
         self.open -= usize::from(!seen.state.is_end());
         if let Some(attempt) = &seen.attempt {
             self.by_attempt.remove(attempt);
@@ -177,7 +185,9 @@ impl Census {
 
     fn enter(&mut self, at: usize) {
         let seen = self.seen[at].clone();
-        self.by_state.entry(seen.state).or_default().insert(at);
+        if !self.seats.enter(at, seen.state, seen.child) {
+            self.by_state.entry(seen.state).or_default().insert(at);
+        }
         self.open += usize::from(!seen.state.is_end());
         if let Some(attempt) = seen.attempt {
             self.by_attempt.insert(attempt, at);
@@ -233,7 +243,7 @@ impl Census {
         self.at.get(task).copied()
     }
 
-    /// The tasks in that state, in the order of the plan.
+    /// The tasks in that state, in the order of the plan, but for those that wait for a run.
     pub(super) fn in_state(&self, state: TaskState) -> impl Iterator<Item = usize> + '_ {
         self.by_state.get(&state).into_iter().flatten().copied().inspect(|_| look())
     }
@@ -369,22 +379,4 @@ fn weighs(plan: &Plan, at: &BTreeMap<TaskId, usize>, task: &plan::Task) -> bool 
         Some(Origin::Worker { .. }) => true,
         Some(Origin::Hook { .. } | Origin::Finish) => false,
     }
-}
-
-#[cfg(test)]
-thread_local! {
-    static LOOKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
-}
-
-/// Counts that something was looked at, for tests that say how much work a decision is.
-#[inline]
-pub(super) fn look() {
-    #[cfg(test)]
-    LOOKS.with(|looks| looks.set(looks.get() + 1));
-}
-
-/// How often something was looked at on this thread.
-#[cfg(test)]
-pub(super) fn looks() -> u64 {
-    LOOKS.with(std::cell::Cell::get)
 }

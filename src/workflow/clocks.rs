@@ -89,7 +89,8 @@ impl Run {
             found.push((at, Due::Queue(plan.id.clone())));
         }
         let is_told = attempt.is_some_and(told);
-        let begun = task.started.is_some() && !task.state.is_end() && !is_told;
+        let waits_for_turn = matches!(plan.work, Work::Plan(_)) && task.child.is_none();
+        let begun = task.started.is_some() && !task.state.is_end() && !is_told && !waits_for_turn;
         if let Some(at) = counted(plan.total_timeout_ms, task.started)
             && begun
             && works

@@ -170,6 +170,10 @@ impl Workflow {
                         out.push(Action::Stop { attempt, cause: StopCause::Cancelled });
                     }
                     Some(_) => {}
+                    // A task whose run goes on is over when that is.
+                    None if self.runs[id].task(&task).is_some_and(|it| it.child.is_some()) => {
+                        self.end_child(now, id, &task, out);
+                    }
                     None => {
                         let fact = RunFact::TaskCancelled { task, reason: SkipReason::Stopped };
                         self.record(now, id, fact, out);

@@ -51,7 +51,9 @@ impl Task {
             (S::Blocked | S::Queued, RunFact::TaskWaiting { run, .. })
             | (S::Waiting, RunFact::TaskWaiting { run: run @ Some(_), .. }) => {
                 self.state = S::Waiting;
-                self.started.get_or_insert(at);
+                // Its time is that of its run, and not of the wait for its turn.
+                let begun = self.started.filter(|_| run.is_none());
+                self.started = begun.or(Some(at));
                 self.child.clone_from(run);
             }
             (S::Starting | S::Running, RunFact::TaskRequeued { attempt, .. })

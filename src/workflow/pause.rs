@@ -6,7 +6,7 @@
 
 use crate::model::pause::{LIMIT, PARENT, PARENT_STOP, USER, USER_STOP, stops};
 use crate::model::{Fact, Moment, Outcome, RunFact, RunId, RunState, StopCause, TaskId, TaskState};
-use crate::plan::{self, Work};
+use crate::plan;
 
 use super::{Action, Run, Task, Workflow, failover};
 
@@ -180,12 +180,8 @@ impl Workflow {
 impl Run {
     /// The runs that tasks of this one wait for.
     pub fn children(&self) -> Vec<RunId> {
-        let waits = |(plan, task): (&plan::Task, &Task)| {
-            let waits = task.state == TaskState::Waiting && matches!(plan.work, Work::Plan(_));
-            task.child.clone().filter(|_| waits)
-        };
-        let waiting = self.census.in_state(TaskState::Waiting).filter_map(|at| self.at(at));
-        waiting.filter_map(waits).collect()
+        let waiting = self.census.seats.lives().filter_map(|at| self.at(at));
+        waiting.filter_map(|(_, task)| task.child.clone()).collect()
     }
 
     /// The task that waits for this attempt and was stopped by a pause, so that it is made again.

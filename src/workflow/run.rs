@@ -12,10 +12,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::census::{Census, look};
+use super::census::Census;
 use super::gauge::Gauge;
 use super::items::Mapped;
 use super::kept::Kept;
+use super::looks::look;
 use super::still::Still;
 use super::task::Task;
 use crate::model::{

@@ -56,6 +56,7 @@ impl Workflow {
             self.join_again(now, id, out);
             self.break_ties(now, id, out);
             self.open_tasks(now, id, out);
+            self.ask_for_children(now, id, out);
         }
         self.release_workers(now, id, out);
         self.look_at_last(now, id, out);
@@ -159,6 +160,11 @@ impl Workflow {
 /// Whether everything that a task needs is there.
 pub(super) fn is_ready(run: &Run, plan: &plan::Task) -> bool {
     readiness(run, plan) == Readiness::Ready
+}
+
+/// Whether something that a task needs was not done.
+pub(super) fn is_lost(run: &Run, plan: &plan::Task) -> bool {
+    readiness(run, plan) == Readiness::Never
 }
 
 /// A hard dependency must have succeeded; a soft one must only be over. Nothing is given up

@@ -4,6 +4,12 @@
 //! Asking, the new run, and that the task waits for it are written in one commit, so that a crash
 //! leaves either all of it or nothing. The output is `{ status, outputs, summary }`: `outputs` has
 //! the output of every task by its id, the other two are those of the child's result document.
+//!
+//! As many of these runs live at once as attempts may (`max_parallel` of the run and of the phase).
+//! They are counted afresh for each decision, those that were asked for and are not there yet among
+//! them; a task whose turn is still to come waits without a run, and the next daemon finds it so.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
@@ -11,10 +17,10 @@ use crate::model::{
     Moment, Outcome, Output, Parent, RunFact, RunId, RunOutcome, RunState, SkipReason, Submission,
     TaskError, TaskId, TaskState,
 };
-use crate::plan::{Lookup, SubPlan, Work, resolve_input};
+use crate::plan::{self, Lookup, SubPlan, Work, resolve_input};
 
 use super::values::Values;
-use super::{Action, Run, Workflow, results};
+use super::{Action, Run, Workflow, results, settle};
 
 /// The run that a sub-plan is to be, before it has an id.
 pub(super) fn submission(
@@ -60,6 +66,49 @@ fn output(child: &Run, now: Moment) -> Value {
     })
 }
 
+impl Run {
+    /// Whose turn it is to have a run, beside those that were asked for; and who will have none,
+    /// because what it needs is done again and fails this time. One whose needs are done again
+    /// lets others go first.
+    fn next_turns(&self, asked: &BTreeSet<usize>) -> Vec<(TaskId, bool)> {
+        let seats = &self.census.seats;
+        let most = self.plan.max_parallel as usize;
+        let mut room = most.saturating_sub(seats.taken() + asked.len());
+        let mut found = Vec::new();
+        for phase in &self.plan.phases {
+            let taken = seats.taken_in(&phase.id);
+            let asked_in = asked.iter().filter(|at| seats.phase(**at) == Some(&phase.id)).count();
+            let most = phase.max_parallel.map_or(most, |most| most as usize);
+            let free = room.min(most.saturating_sub(taken + asked_in));
+            let waits = seats.waits_in(&phase.id).filter(|at| !asked.contains(at));
+            let waits = waits.filter_map(|at| self.at(at)).filter_map(|(plan, _)| {
+                let is_lost = settle::is_lost(self, plan);
+                (is_lost || settle::is_ready(self, plan)).then(|| (plan.id.clone(), is_lost))
+            });
+            let before = found.len();
+            found.extend(waits.take(free));
+            room -= found.len() - before;
+        }
+        found
+    }
+
+    /// Whether a task that is a plan waits only for a run that may begin now.
+    pub(super) fn has_turn(&self, plan: &plan::Task) -> bool {
+        let is_plan = plan.for_each.is_none() && matches!(plan.work, Work::Plan(_));
+        is_plan && self.inner_runs(&plan.phase).is_none() && settle::is_ready(self, plan)
+    }
+
+    /// How many runs of tasks of this one live, and how many may at once, where no more may begin
+    /// in that phase.
+    pub fn inner_runs(&self, phase: &str) -> Option<(usize, u32)> {
+        let seats = &self.census.seats;
+        let full = |live: usize, most: u32| (live >= most as usize).then_some((live, most));
+        let of_phase = self.plan.phase(phase).and_then(|phase| phase.max_parallel);
+        full(seats.taken(), self.plan.max_parallel)
+            .or_else(|| full(seats.taken_in(phase), of_phase?))
+    }
+}
+
 impl Workflow {
     /// Has a task of kind `plan` wait; the run for it is asked for when the run settles.
     pub(super) fn wait_for_plan(
@@ -72,19 +121,31 @@ impl Workflow {
         self.record(now, id, RunFact::TaskWaiting { task: task.clone(), run: None }, out);
     }
 
-    /// Asks for the runs that tasks wait for and that are not there, and takes the results of
-    /// those that are over.
+    /// Takes the results of the runs that are over and that tasks wait for.
     pub(super) fn look_at_children(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
-        let waiting = run.census.in_state(TaskState::Waiting).filter_map(|at| run.at(at));
-        let waits: Vec<(TaskId, Option<RunId>)> = waiting
-            .filter(|(plan, _)| plan.for_each.is_none() && matches!(plan.work, Work::Plan(_)))
-            .map(|(plan, task)| (plan.id.clone(), task.child.clone()))
+        let waiting = run.census.seats.lives().filter_map(|at| run.at(at));
+        let waits: Vec<(TaskId, RunId)> = waiting
+            .filter_map(|(plan, task)| Some((plan.id.clone(), task.child.clone()?)))
             .collect();
         for (task, child) in waits {
-            match child {
-                None => self.ask_for_child(now, id, &task, out),
-                Some(child) => self.child_ended(now, id, task, &child, out),
+            self.child_ended(now, id, task, &child, out);
+        }
+    }
+
+    /// Asks for the runs that tasks wait for, as far as there is room.
+    pub(super) fn ask_for_children(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
+        let Some(run) = self.runs.get(id).filter(|run| run.census.seats.any_waits()) else {
+            return;
+        };
+        let asked = self.asked_for.iter().filter(|(of, _)| of == id);
+        let asked = asked.filter_map(|(_, task)| run.census.position(task)).collect();
+        for (task, is_lost) in run.next_turns(&asked) {
+            if is_lost {
+                let reason = SkipReason::Upstream;
+                self.record(now, id, RunFact::TaskSkipped { task, reason }, out);
+            } else {
+                self.ask_for_child(now, id, &task, out);
             }
         }
     }
@@ -168,6 +229,9 @@ impl Workflow {
                         if cancelled { SkipReason::Cancelled } else { SkipReason::Stopped };
                     RunFact::TaskCancelled { task: task.clone(), reason }
                 }
+                Some(RunOutcome::Cancelled) if self.has_no_time(id, &task) => {
+                    RunFact::TaskCancelled { task, reason: SkipReason::Stopped }
+                }
                 Some(RunOutcome::Cancelled) => {
                     failed(Outcome::Cancelled, format!("its run {} was cancelled", child.id))
                 }
@@ -178,6 +242,27 @@ impl Workflow {
             },
         };
         self.record(now, id, fact, out);
+    }
+
+    /// Ends the run that a task waits for, once.
+    pub(super) fn end_child(
+        &mut self,
+        now: Moment,
+        id: &RunId,
+        task: &TaskId,
+        out: &mut Vec<Action>,
+    ) {
+        let child = self.runs.get(id).and_then(|run| run.task(task)?.child.clone());
+        let live = |child: &RunId| self.runs.get(child).is_some_and(|run| !run.cancelling);
+        if let Some(child) = child.filter(live) {
+            self.cancel(now, &child, out);
+        }
+    }
+
+    /// Whether the time of a task's circle is up, so that its run was ended for that.
+    fn has_no_time(&self, id: &RunId, task: &TaskId) -> bool {
+        let plan = self.runs.get(id).and_then(|run| run.definition(task));
+        plan.is_some_and(|plan| self.is_overdue(id, plan))
     }
 
     /// The runs that tasks of a run wait for and that have not ended.

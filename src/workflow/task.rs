@@ -105,6 +105,7 @@ impl Task {
             limited: waits && self.error.as_ref().is_some_and(limit),
             queued: self.queued,
             agent: self.agent_index,
+            child: self.child.is_some(),
         }
     }
 

@@ -12,6 +12,7 @@ mod prompts;
 mod reducing;
 mod retrying;
 mod routing;
+mod seats;
 mod slots;
 mod talk;
 mod workers;

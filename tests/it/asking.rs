@@ -103,6 +103,30 @@ fn a_question_that_is_answered_elsewhere_is_taken_back() {
     assert_eq!(scene.call(&["wait", &run]).code, 0);
 }
 
+/// Features A11, A22, K12: what the runs within ask is asked here too, one after the other, with
+/// the name of the run; the answers go there. Each has its turn.
+#[test]
+fn a_person_answers_what_the_runs_within_ask() {
+    let scene = Scene::new();
+    let inner = format!("{HEAD}{}", gate("ok", "").replace("May ok", "May ${input.who}"));
+    let who = "[inputs]\nwho = { type = \"string\", required = true }\n";
+    scene.file("inner.toml", &inner.replace("[defaults]", &format!("{who}[defaults]")));
+    let each = "[[task]]\nid = 's'\nkind = 'plan'\nfile = 'inner.toml'\nfor_each = ['x', 'y']\n\
+                key = '${item}'\ninputs = { who = '${item}' }\n";
+    let outer = HEAD.replace("max_parallel = 8", "max_parallel = 1\napproval = \"none\"");
+    scene.file("plan.toml", &format!("{outer}{each}"));
+    let person = Person::starts(&scene, &["run", "plan.toml"]);
+    for (who, n) in [("x", 2), ("y", 3)] {
+        let screen = person.reads(&format!("? May {who} go on? (PLAN-"));
+        assert!(screen.contains(&format!("-00{n} asks, for s[{who}])")), "{screen}");
+        assert_eq!(screen.contains("May y"), who == "y", "its turn is to come: {screen}");
+        person.is_asked(YES_OR_NO);
+        person.types("y");
+        person.reads(&format!("-00{n}/ok: approve, by person"));
+    }
+    person.sees_it_end(0);
+}
+
 /// Features K12, A10: what to do after failures; an edited plan goes with a command. A plan that
 /// nobody answers waits for whoever does.
 #[test]
@@ -153,4 +177,20 @@ fn a_draft_is_run_when_the_person_says_yes() {
         let done = scene.read(&["runs", "--json"])["runs"][0]["state"].take();
         assert_eq!(done, json!("completed"), "{screen}");
     }
+}
+
+/// A table is as wide as the terminal of whoever looks, and is not cut for anybody else.
+#[test]
+fn a_table_is_cut_for_a_terminal_only() {
+    let scene = Scene::new();
+    let long = "a".repeat(150);
+    scene.file("plan.toml", &format!("{HEAD}{}", sh(&long, "true", "")).replace("8", "1"));
+    assert_eq!(scene.call(&["run", "plan.toml", "--yes"]).code, 0);
+    let piped = scene.call(&["items", "list"]).stdout;
+    let line = piped.lines().nth(1).expect("an item");
+    assert!(line.contains(&long) && line.contains(" done ") && !line.contains('…'), "{piped}");
+    let person = Person::starts(&scene, &["items", "list"]);
+    let screen = person.sees_it_end(0);
+    let cut = screen.lines().find(|line| line.ends_with('…')).expect("a line is cut");
+    assert_eq!(cut.chars().count(), 110, "{screen}");
 }

@@ -122,6 +122,46 @@ fn what_agents_use_is_told() {
     assert_eq!(stage.json(&["agents", "show", "speaker"])["attempts"], 1);
 }
 
+/// Features P1 to P4: what an agent used and nobody told is unknown and not nothing, alone and in
+/// sums, which say that they are the least that it was; a command uses none.
+#[test]
+fn what_nobody_told_is_unknown_and_not_nothing() {
+    let stage = Stage::new();
+    let silent = "[agent.silent]\nusage = \"none\"\n\
+         command = [\"sh\", \"-c\", \"cat >/dev/null; echo '<result>x</result>'\"]\n";
+    stage.configure(&format!("{AGENTS}{silent}"));
+    let plan = PLAN.split("[[task]]\nid = \"fail\"").next().unwrap();
+    let more = "[[task]]\nid = \"hush\"\nagent = \"silent\"\ndescription = \"Say nothing.\"\n\
+         [[task]]\nid = \"list\"\nkind = \"command\"\nrun = [\"true\"]\n";
+    stage.file("plan.toml", &format!("{plan}{more}"));
+    let document = stage.json(&["run", "plan.toml"]);
+    assert_eq!(document["execution_results"]["usage"]["tokens_in"], 1_110, "a fixed number");
+    let run = document["execution_results"]["plan_id"].as_str().unwrap();
+    let seen = stage.json(&["cost", run]);
+    let used = |list: &str, key: &str, name: &str| {
+        let rows = seen[list].as_array().unwrap();
+        let row = rows.iter().find(|row| row[key] == name).unwrap();
+        json!([row["tokens_in"], row["tokens_out"], row["cost_usd"], row["attempts_unknown"]])
+    };
+    for (list, key, name) in
+        [("tasks", "task", "hush"), ("attempts", "task", "hush"), ("agents", "name", "silent")]
+    {
+        assert_eq!(used(list, key, name), json!([null, null, null, 1]), "{list}");
+    }
+    for list in ["tasks", "attempts"] {
+        assert_eq!(used(list, "task", "list"), json!([0, 0, 0.0, 0]), "{list}");
+        assert_eq!(used(list, "task", "say"), json!([110, 20, 0.5, 0]), "{list}");
+    }
+    for whole in [&seen["total"], &seen["runs"][0]] {
+        assert_eq!((&whole["tokens_in"], &whole["attempts_unknown"]), (&json!(1_110), &json!(1)));
+    }
+    let said = stage.ask(&["cost", run]).out;
+    assert!(said.contains("in all: 1110+? tokens in, 70+? tokens out, $0.5000+?"), "{said}");
+    assert!(said.contains("of 1 of 4 attempts nobody told what they used"), "{said}");
+    let row = said.lines().find(|line| line.starts_with("hush")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>()[..5], ["hush", "silent", "-", "-", "-"]);
+}
+
 /// Features E15, P8: what earlier runs took is the estimate where the plan gives none.
 #[test]
 fn earlier_runs_tell_how_long_a_plan_takes() {
@@ -162,6 +202,36 @@ fn earlier_runs_tell_where_a_person_confirms() {
     };
     assert!(expected("say").as_u64().is_some_and(|ms| ms > 0), "{seen}");
     assert_eq!((&expected("count"), &expected("fail")), (&json!(7_000), &json!(null)));
+}
+
+/// Features E15, P8, A22: runs within a run are estimated by earlier ones too, and a task that is a
+/// plan by the runs of that.
+#[test]
+fn earlier_runs_tell_how_long_inner_ones_take() {
+    let stage = Stage::new();
+    let sleeps = "plan = 'inner'\ngoal = 'g'\n[[task]]\nid = 'w'\nkind = 'command'\nrun = ['true']\n\
+                  [[task]]\nid = 'x'\nkind = 'command'\nrun = ['true']\nexpected = '7s'\n";
+    stage.file("inner.toml", sleeps);
+    let outer = "plan = 'outer'\ngoal = 'g'\napproval = 'none'\n[[task]]\nid = 's'\nkind = 'plan'\n\
+                 file = 'inner.toml'\n";
+    stage.file("plan.toml", outer);
+    let expected = || {
+        let done = stage.json(&["run", "plan.toml"]);
+        let run = done["execution_results"]["plan_id"].as_str().unwrap();
+        let seen = stage.json(&["show", run]);
+        let child = seen["tasks"][0]["child"].as_str().unwrap();
+        let inner = stage.json(&["show", child]);
+        let ms = |view: &serde_json::Value, at: usize| view["tasks"][at]["expected_ms"].clone();
+        [ms(&seen, 0), ms(&inner, 0), ms(&inner, 1)]
+    };
+    assert_eq!(expected(), [json!(null), json!(null), json!(7_000)]);
+    let [task, inner, said] = expected();
+    for told in [&task, &inner] {
+        assert!(told.as_u64().is_some_and(|ms| ms > 0), "{task} {inner}");
+    }
+    assert_eq!(said, 7_000, "the plan's own word counts");
+    let seen = stage.json(&["plan", "show", "plan.toml"]);
+    assert_eq!(seen["estimated_from_runs"], json!(["s"]));
 }
 
 /// Features E9, P5, E15: what is cleaned up still tells how long a plan takes.

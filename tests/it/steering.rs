@@ -325,6 +325,32 @@ fn a_plan_runs_inside_of_a_plan() {
     assert_eq!(show(&scene, &child)["state"], "cancelled");
 }
 
+/// Features A22, C12, F9: as many inner runs live at once as the run may have attempts; the others
+/// say what they wait for, also after a crash.
+#[test]
+fn inner_runs_have_their_turns() {
+    let scene = Scene::new();
+    let work = "until [ -e go ]; do sleep 0.02; done";
+    scene.file("inner.toml", &format!("{HEAD}{}", sh("work", work, "")));
+    let each = "[[task]]\nid = 's'\nkind = 'plan'\nfile = 'inner.toml'\n\
+                for_each = ['x', 'y', 'z']\nkey = '${item}'\n";
+    let outer = HEAD.replace("max_parallel = 4", "max_parallel = 1");
+    let run = submit(&scene, &format!("{outer}{each}"));
+    let children = |view: &Value| {
+        let tasks = view["tasks"].as_array().expect("tasks").iter();
+        tasks.filter(|task| task["child"].is_string()).count()
+    };
+    until(&scene, &run, "an inner run", |view| children(view) > 0);
+    scene.kill_daemon();
+    let why = scene.call(&["why", &format!("{run}/s[y]")]).stdout;
+    assert!(why.contains("waits for its turn: 1 inner runs live, and 1 may at once"), "{why}");
+    assert_eq!(children(&show(&scene, &run)), 1);
+    assert_eq!(scene.read(&["runs", "--json"])["runs"].as_array().expect("runs").len(), 2);
+    fs::write(scene.desk().join("go"), "").expect("a file");
+    assert_eq!(results(&scene, &run)["status"], "completed");
+    assert_eq!(scene.read(&["runs", "--json"])["runs"].as_array().expect("runs").len(), 4);
+}
+
 /// The last command runs whatever happened, also after a cancel, and changes nothing.
 #[test]
 fn the_last_command_runs_after_a_cancel() {

@@ -83,7 +83,7 @@ fn a_task_can_emit() {
     assert_eq!(bench.live(), "b");
 }
 
-fn sub_plan() -> SubPlan {
+pub(super) fn sub_plan() -> SubPlan {
     let text = "plan = \"child\"\ngoal = \"g\"\n[inputs]\nwhat = { type = \"string\" }\n[[task]]\nid = \"c\"\n\
         agent = \"claude\"\ndescription = \"Do ${input.what ?? 'it'}.\"\nretries = 0\n";
     let inner = plan(text);

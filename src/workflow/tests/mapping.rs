@@ -6,7 +6,6 @@ use crate::model::{RunOutcome, StartReason};
 use crate::plan::{
     Edge, ForEach, InputUse, InputValue, MinSuccess, OnPartialFailure, Template, TemplatePart,
 };
-use crate::workflow::census;
 
 fn reference(to: Edge) -> Template {
     let written = format!("${{{to:?}}}");
@@ -31,7 +30,7 @@ fn rule(over: InputValue) -> ForEach {
 
 /// `list` gives a list, `score` works on each of its items, `report` reads what they gave; `hold`
 /// is there so that the run is not over.
-fn mapped(head: &str, change: impl Fn(&mut crate::plan::Task, &mut ForEach)) -> Plan {
+pub(super) fn mapped(head: &str, change: impl Fn(&mut crate::plan::Task, &mut ForEach)) -> Plan {
     let list = [
         ("list", ""),
         ("score", "depends_on = [\"list\"]\nretries = 0\ninput_context = { file = \"F\" }"),
@@ -85,7 +84,7 @@ impl Bench {
         self.hear(Event::DeadlineReached);
     }
 
-    fn value(&self, task: &str) -> Value {
+    pub(super) fn value(&self, task: &str) -> Value {
         self.task(task).output.as_ref().map(|output| output.value.clone()).unwrap_or_default()
     }
 
@@ -292,7 +291,7 @@ fn the_work_grows_with_the_items_and_no_faster() {
         let mut bench = bench(&mapped("max_parallel = 20", retried_once));
         let list: Vec<String> = (0..count).map(|n| format!("i{n:04}")).collect();
         bench.succeed("list", json!(list));
-        let before = census::looks();
+        let before = looks::looks();
         let mut done = 0;
         while let Some(task) = bench.orders.keys().find(|task| task.starts_with("score[")).cloned()
         {
@@ -307,7 +306,7 @@ fn the_work_grows_with_the_items_and_no_faster() {
             }
         }
         assert_eq!(bench.value("score").as_array().unwrap().len(), count);
-        census::looks() - before
+        looks::looks() - before
     };
     let (hundred, thousand) = (work(100), work(1000));
     assert!(thousand < hundred * 13, "100 items: {hundred} looks, 1000 items: {thousand}");
