@@ -46,7 +46,10 @@ fn text(seen: &WhyReply, voice: Voice) -> String {
     }
     lines.extend(seen.counters.iter().map(|(name, counter)| {
         let limit = counter.limit.map_or(String::new(), |limit| format!(" of {limit}"));
-        format!("{}: {}{limit}", name.replace('_', " "), counter.value)
+        match name.strip_suffix("_ms") {
+            Some(name) => format!("{}: {}", name.replace('_', " "), span(counter.value)),
+            None => format!("{}: {}{limit}", name.replace('_', " "), counter.value),
+        }
     }));
     lines.extend(seen.health.iter().flat_map(health));
     if !seen.decisions.is_empty() {
