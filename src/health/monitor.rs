@@ -348,7 +348,9 @@ impl Monitor {
 
     /// Says what a deadline that passed means.
     fn strike(&mut self, now: Moment, out: &mut Vec<Wish>) {
-        if let Some(gate) = self.gate.as_ref().filter(|gate| gate.deadline.is_some_and(|at| at <= now)) {
+        if let Some(gate) =
+            self.gate.as_ref().filter(|gate| gate.deadline.is_some_and(|at| at <= now))
+        {
             out.push(Wish::StartTimeout { why: gate.why() });
             return self.end();
         }

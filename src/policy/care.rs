@@ -36,7 +36,11 @@ pub(super) fn read_care(table: &mut Table<'_>, around: Around<'_>, policy: &mut 
     check_watchdog(table, policy);
 }
 
-fn read_startup(table: &mut Table<'_>, around: Around<'_>, limit_ms: Option<u64>) -> Option<Startup> {
+fn read_startup(
+    table: &mut Table<'_>,
+    around: Around<'_>,
+    limit_ms: Option<u64>,
+) -> Option<Startup> {
     let sign = read_sign(table, around);
     let period_ms = span_of_time(table, "period").unwrap_or(STARTUP_PERIOD_MS);
     let timeout_ms = span_of_time(table, "timeout");

@@ -39,7 +39,8 @@ impl Supervisor {
         let next = row
             .not_before
             .map(|at| (at, self.told_wait(row)))
-            .or_else(|| live.and_then(|attempt| self.attempt_next(attempt)));
+            .or_else(|| live.and_then(|attempt| self.attempt_next(attempt)))
+            .or_else(|| Some((self.gives_way(row)?, format!("`{name}` itself takes over again"))));
         Some(Explanation { state: row.state.to_string(), why, counters, next })
     }
 

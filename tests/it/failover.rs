@@ -76,7 +76,7 @@ fn an_instance_fails_over_and_the_next_daemon_knows() {
     });
     assert_eq!(scene.ps()["parked"][0]["agent"], "first");
     let why = scene.json(&["why", "first"]);
-    assert_eq!(why["serving"], "second", "{why}");
+    assert_eq!((&why["serving"], &why["parked"]["agent"]), (&"second".into(), &"first".into()));
 }
 
 /// A task goes on with its fallback and uses no attempt of its own; what it was told is fenced.

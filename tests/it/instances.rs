@@ -208,6 +208,12 @@ fn a_crash_loop_ends_at_its_limit() {
     assert_eq!(scene.call(&["start", "crashes"]).code, 0);
     wait_until(&scene, "crashes", "failed");
     assert_eq!(lives(), 8);
+    // Of its lives the last one is kept, and so is the only one of the others.
+    let kept = || fs::read_dir(scene.home().join("attempts")).unwrap().count();
+    assert_eq!((kept(), scene.json(&["cleanup"])["attempts"].as_u64()), (10, Some(0)));
+    assert_eq!(scene.json(&["cleanup", "--days", "0"])["attempts"], 7);
+    assert_eq!(kept(), 3);
+    assert_eq!(scene.call(&["logs", "crashes"]).code, 0);
 }
 
 /// A window that a person closes is a person's stop; a key typed into it reaches the agent.
