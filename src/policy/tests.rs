@@ -254,7 +254,7 @@ fn startup_probes_and_rules_arrive_with_their_defaults() {
         [agent.a.failover]\ntargets = ['demo']\nfailback = 'after:10m'\n";
     let policy = agent(text).policy;
     let sign = ReadySign::Screen { pattern: "> $".into(), rows: 8 };
-    let startup = Startup { sign, period_ms: 1_000, timeout_ms: Some(20_000) };
+    let startup = Startup { sign, period_ms: 1_000, timeout_ms: None };
     let care = policy.care;
     assert_eq!((care.startup, care.watchdog_ms), (Some(startup), Some(60_000)));
     let keys = vec!["Escape".to_owned(), "C-c".to_owned()];
