@@ -188,7 +188,8 @@ fn follows(
                 && (task.state != TaskState::Success
                     || of_named && parent_done(of) && !has_item(run, of, found))
         }
-        Some(Origin::Hook { of, .. }) => is_root(of),
+        // Hooks before it are waited for, and nothing of them is read.
+        Some(Origin::Hook { of, .. }) => return is_root(of),
         Some(Origin::Worker { of }) => is_root(of) && downstream,
         Some(Origin::Finish) | None => false,
     };
@@ -284,8 +285,11 @@ fn is_again(
         if failed.contains(id) || changed(id) || run.task(id).is_none() {
             return true;
         }
-        if let Some(task) = plan.task(id).filter(|_| seen.insert(id)) {
-            way.extend(task.needs.iter().map(|need| &need.task));
+        let Some(task) = plan.task(id).filter(|_| seen.insert(id)) else { continue };
+        match &task.origin {
+            // Hooks before it are waited for, and nothing of them is read.
+            Some(Origin::Hook { of, .. }) => way.push(of),
+            _ => way.extend(task.needs.iter().map(|need| &need.task)),
         }
     }
     plan.task(id).is_some_and(plan::Task::is_last)

@@ -208,3 +208,24 @@ fn a_hook_is_done_once_per_result() {
     bench.succeed("a", json!("A2"));
     assert_eq!(bench.orders["a!check"].n, 2);
 }
+
+/// Feature N5: what a hook has looked at it does not look at twice, because one before it is done
+/// again.
+#[test]
+fn a_hook_is_not_done_again_for_another_one() {
+    let hooks = "[[task.hook]]\nrun = [\"./check\"]\n[[task.hook]]\nrun = [\"./tell\"]\n";
+    let plan = plan(&tasks("", &[("a", hooks), ("b", "")]));
+    let mut bench = begun(&plan);
+    bench.succeed("a", json!("A"));
+    let [check, tell]: [String; 2] = {
+        let hooks = plan.tasks.iter().filter(|task| task.origin.is_some());
+        hooks.map(|task| task.id.to_string()).collect::<Vec<_>>().try_into().unwrap()
+    };
+    bench.fail(&check, Outcome::ExitCode);
+    bench.succeed(&tell, json!("told"));
+    let again = edit(bench.run(), plan).unwrap().again;
+    assert_eq!(again, [TaskId::new(check.as_str())]);
+    assert_eq!(what_again(bench.run(), Some(&check), true).unwrap(), again);
+    let all = what_again(bench.run(), Some("a"), false).unwrap();
+    assert_eq!(all.len(), 3, "with their task both are: {all:?}");
+}

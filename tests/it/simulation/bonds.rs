@@ -65,6 +65,14 @@ impl Bonds {
         worker && self.adjusted.contains(run)
     }
 
+    /// All workers: of which run and lead, and which.
+    pub(super) fn workers(&self) -> impl Iterator<Item = (&RunId, &TaskId, &TaskId)> {
+        self.plans.iter().flat_map(|(run, plan)| {
+            let workers = plan.tasks.iter();
+            workers.filter_map(move |task| Some((run, task.worker_of()?, &task.id)))
+        })
+    }
+
     /// The leads of a run that have had a worker.
     pub(super) fn is_leading(&self, run: &RunId, task: &TaskId) -> bool {
         self.plans.get(run).is_some_and(|plan| workers(plan, task).next().is_some())

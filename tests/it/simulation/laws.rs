@@ -29,6 +29,8 @@ pub(super) struct Laws {
     restarts: BTreeMap<String, Vec<Moment>>,
     /// Restarts that were under way when a person forgave all failures: they are not counted.
     forgiven: BTreeSet<String>,
+    /// Whose failures a person forgave in what is just committed.
+    reset: BTreeSet<String>,
     /// What is true of instances, fact by fact.
     ranks: Ranks,
 }
@@ -68,9 +70,7 @@ impl Laws {
             }
             InstanceRequest::ResetFailed => {
                 self.restarts.remove(name);
-                if row.is_some_and(|row| row.not_before.is_some()) {
-                    self.forgiven.insert(name.to_owned());
-                }
+                self.reset.insert(name.to_owned());
             }
         }
     }
@@ -84,9 +84,7 @@ impl Laws {
             }
             if request != InstanceRequest::Stop && row.starts.is_empty() {
                 self.restarts.remove(&row.name);
-                if row.not_before.is_some() {
-                    self.forgiven.insert(row.name.clone());
-                }
+                self.reset.insert(row.name.clone());
             }
         }
     }
@@ -120,8 +118,11 @@ impl Laws {
                 Fact::Instance(row) => {
                     // A reload, or a daemon that ended and stopped everything, has it started by
                     // itself, which is nobody's failure.
+                    let waits = row.state == InstanceState::Backoff && row.starts.is_empty();
                     let by_itself = ["starts: its group is gone", "down with the daemon"];
-                    if by_itself.iter().any(|why| row.why.starts_with(why)) {
+                    if by_itself.iter().any(|why| row.why.starts_with(why))
+                        || waits && self.reset.contains(&row.name)
+                    {
                         self.forgiven.insert(row.name.clone());
                     }
                     the_budget_holds(entry.at, row, agents);
@@ -156,6 +157,7 @@ impl Laws {
                 | Fact::Noted { .. } => {}
             }
         }
+        self.reset.clear();
     }
 
     /// A usage limit is no failure: the start after it is not counted.
