@@ -211,7 +211,7 @@ fn a_startup_probe_has_its_own_time() {
     slow.file("ready", "");
     wait_for("readiness", || why(&slow)["health"]["ready_ms"].is_u64());
     assert_untouched(&slow, pid);
-    let late = scene("start_timeout='300ms'\nstartup={notify=true}\n", "exec sleep 1000");
+    let late = scene("start_timeout='1200ms'\nstartup={notify=true}\n", "exec sleep 1000");
     wait_for("the end of its time", || bot(&late)["outcome"] == "start-timeout");
     let said = why(&late)["decisions"].to_string();
     assert!(said.contains("after its launch: it never said READY=1"), "{said}");
