@@ -1,5 +1,6 @@
 //! `ps`: what lives. Never starts a daemon.
 
+use std::fs;
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -13,7 +14,9 @@ use crate::control::view::{
     TmuxView,
 };
 use crate::control::{ClientError, Failure, Request};
+use crate::daemon::Home;
 use crate::model::{Finding, InstanceState};
+use crate::shim;
 
 /// From this width on a terminal has room for who says what an agent does.
 const WIDE: usize = 110;
@@ -50,16 +53,31 @@ pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
     };
     if desk.voice.json {
         desk.voice.document(&seen)?;
+    } else if seen.daemon.is_none() {
+        desk.voice.say(&without_daemon(living_shims(&desk.place()?.home)));
     } else {
         desk.voice.say(&table(&seen));
     }
     Ok(COMPLETED)
 }
 
+/// What there is to say where nobody answers.
+fn without_daemon(living: usize) -> String {
+    let agents = if living == 1 { "1 agent lives" } else { &format!("{living} agents live") };
+    match living {
+        0 => "no daemon runs here; `muxvisor run PLAN` or `muxvisor up` starts one".to_owned(),
+        _ => format!("no daemon runs here, and {agents} on; `muxvisor up` starts one that adopts"),
+    }
+}
+
+/// How many attempts have a shim that lives: it holds a lock, whoever else is gone.
+fn living_shims(home: &Home) -> usize {
+    let attempts = fs::read_dir(home.attempts()).into_iter().flatten().flatten();
+    attempts.filter(|entry| matches!(shim::holder(&entry.path()), Ok(Some(_)))).count()
+}
+
 fn table(seen: &PsReply) -> String {
-    let Some(daemon) = &seen.daemon else {
-        return "no daemon runs here; `muxvisor run PLAN` or `muxvisor up` starts one".to_owned();
-    };
+    let Some(daemon) = &seen.daemon else { return without_daemon(0) };
     if seen.instances.is_empty() && seen.attempts.is_empty() {
         let more = parked(&seen.parked) + &asked(&seen.asks);
         return format!("{}\nnothing lives{more}", headline(daemon, seen));

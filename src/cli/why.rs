@@ -46,7 +46,10 @@ fn text(seen: &WhyReply, voice: Voice) -> String {
     }
     lines.extend(seen.counters.iter().map(|(name, counter)| {
         let limit = counter.limit.map_or(String::new(), |limit| format!(" of {limit}"));
-        format!("{}: {}{limit}", name.replace('_', " "), counter.value)
+        match name.strip_suffix("_ms") {
+            Some(name) => format!("{}: {}", name.replace('_', " "), span(counter.value)),
+            None => format!("{}: {}{limit}", name.replace('_', " "), counter.value),
+        }
     }));
     lines.extend(seen.health.iter().flat_map(health));
     if !seen.decisions.is_empty() {
@@ -68,7 +71,9 @@ fn health(seen: &HealthView) -> Vec<String> {
     let age = seen.activity_ms.map_or(String::new(), |ms| format!(" for {}", span(ms)));
     let source = seen.activity_source.map_or(String::new(), |by| format!(", says {by}"));
     let heartbeat = seen.heartbeat_in_ms.map(|ms| format!("heartbeat: due in {}", span(ms)));
-    let activity = format!("activity: {}{age}{source}", seen.activity);
+    let kind = seen.activity_kind.map_or(String::new(), |kind| format!(":{kind}"));
+    let said = seen.activity_message.as_ref().map_or(String::new(), |text| format!(": {text}"));
+    let activity = format!("activity: {}{kind}{age}{source}{said}", seen.activity);
     let lines = [Some(ready), Some(activity), heartbeat].into_iter().flatten();
     lines.chain(seen.probes.iter().map(probe)).collect()
 }

@@ -22,6 +22,6 @@ pub struct FailoverView {
     pub switches: Option<u32>,
     /// How many may; null without a failover table.
     pub switches_max: Option<u32>,
-    /// What it waits for, while an agent of its chain is parked.
+    /// The agent that it waits for while that is parked; or its first one, while another serves.
     pub parked: Option<ParkedView>,
 }

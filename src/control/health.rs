@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Activity, ActivitySource};
+use crate::model::{Activity, ActivitySource, BlockKind};
 
 /// A living agent, beside its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +11,10 @@ pub struct HealthView {
     pub ready_ms: Option<u64>,
     /// What it does.
     pub activity: Activity,
+    /// What kind of help it waits for.
+    pub activity_kind: Option<BlockKind>,
+    /// What it says about that.
+    pub activity_message: Option<String>,
     /// Who says so.
     pub activity_source: Option<ActivitySource>,
     /// For how long it has been so.

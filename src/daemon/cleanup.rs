@@ -1,13 +1,13 @@
 //! Deletes runs that ended long ago: their attempts' directories first, then what the ledger holds
 //! of them, a few at a time, so that nobody waits long (feature L5). Runs that go on are never
-//! touched: the ledger refuses to forget them.
+//! touched: the ledger refuses to forget them. Of instances the directories of earlier lives go.
 
 use std::sync::Arc;
 
 use crate::control::steer::CleanupReply;
 use crate::control::{Reply, Responder};
 use crate::ledger::{self, Reader};
-use crate::model::RunId;
+use crate::model::{AttemptId, RunId};
 
 use super::engine::Engine;
 use super::refusal::internal;
@@ -34,12 +34,14 @@ impl Engine {
         let before = self.clock.wall_ms() - i64::from(days) * DAY_MS;
         let (reader, inbox) = (Arc::clone(&self.reader), self.inbox.clone());
         let now = self.clock.now();
-        let found = move |reader: &Reader| -> Result<(Vec<RunId>, u32), ledger::Error> {
-            Ok((reader.ended_before(before)?, reader.expired(now)?))
+        let home = self.settings.home.clone();
+        let found = move |reader: &Reader| -> Result<(Vec<RunId>, u32, u32), ledger::Error> {
+            let runs = reader.ended_before(before)?;
+            Ok((runs, reader.expired(now)?, remove(&home, &reader.lives_before(before)?)))
         };
         tokio::task::spawn_blocking(move || match found(&reader) {
-            Ok((left, cached)) => {
-                let done = CleanupReply { cached, ..CleanupReply::default() };
+            Ok((left, cached, attempts)) => {
+                let done = CleanupReply { cached, attempts, ..CleanupReply::default() };
                 inbox.put(Incoming::Cleanup(Box::new(Cleanup {
                     left,
                     removed: Vec::new(),
@@ -101,8 +103,14 @@ impl Engine {
 /// cannot be deleted is tried again by the next cleanup of strays.
 fn remove_attempts(reader: &Reader, home: &Home, run: &RunId) -> u32 {
     let attempts = reader.attempts_of_run(run).unwrap_or_default();
-    let removed = attempts
-        .iter()
-        .filter(|record| std::fs::remove_dir_all(home.attempt(&record.row.order.attempt)).is_ok());
+    let attempts: Vec<AttemptId> =
+        attempts.into_iter().map(|record| record.row.order.attempt).collect();
+    remove(home, &attempts)
+}
+
+/// Deletes the directories of attempts; how many were there.
+fn remove(home: &Home, attempts: &[AttemptId]) -> u32 {
+    let removed =
+        attempts.iter().filter(|attempt| std::fs::remove_dir_all(home.attempt(attempt)).is_ok());
     u32::try_from(removed.count()).unwrap_or(u32::MAX)
 }

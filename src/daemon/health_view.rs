@@ -26,13 +26,15 @@ impl Engine {
         let id = &row.order.attempt;
         let health = supervisor.health(id)?;
         let now = self.clock.now();
-        let (activity, activity_source, since) = supervisor.activity(id);
+        let doing = self.activity_view(Some(id));
         let ago = |at: Moment| ms(now.since(at));
         Some(HealthView {
             ready_ms: health.ready.map(ago),
-            activity,
-            activity_source,
-            activity_ms: since.map(ago),
+            activity: doing.word,
+            activity_kind: doing.kind,
+            activity_message: doing.message,
+            activity_source: doing.source,
+            activity_ms: doing.age_ms,
             heartbeat_in_ms: health.watchdog.map(|at| ms(at.since(now))),
             probes: health.probes.into_iter().map(|probe| probe_view(probe, now)).collect(),
         })

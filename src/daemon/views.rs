@@ -55,7 +55,9 @@ impl Engine {
     pub(super) fn failover_view(&self, row: &InstanceRow) -> FailoverView {
         let supervisor = &self.core.supervisor;
         let switches = supervisor.switches(row, self.clock.now());
-        let parked = supervisor.waits_for(row).map(parked_view);
+        // What it waits for; or why its first agent does not serve.
+        let first = || supervisor.parked().find(|it| row.serving.is_some() && it.agent == row.name);
+        let parked = supervisor.waits_for(row).or_else(first).map(parked_view);
         FailoverView {
             serving: row.serving.clone(),
             switches: switches.map(|(used, _)| used),

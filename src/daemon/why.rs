@@ -86,7 +86,7 @@ fn sentence(fact: &Fact) -> Option<String> {
             }
             AttemptFact::Launched { shim, window, .. } => {
                 let window = window.as_deref().unwrap_or("no window");
-                format!("launched: shim {}, {window}", shim.pid)
+                format!("held by shim {}, {window}", shim.pid)
             }
             AttemptFact::Started { process } => format!("runs as process {}", process.pid),
             AttemptFact::Ready => "ready".to_owned(),

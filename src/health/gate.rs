@@ -18,8 +18,8 @@ pub(super) struct Gate {
     pub(super) startup: Startup,
     pub(super) pulse: Pulse,
     judge: Option<Judge>,
-    /// When it must have passed.
-    pub(super) deadline: Moment,
+    /// When it must have passed; without one of its own, whoever started it knows.
+    pub(super) deadline: Option<Moment>,
     last: Option<(Moment, String)>,
     unknown: Option<(Moment, String)>,
 }
@@ -32,7 +32,7 @@ impl Gate {
         if judge.is_some() {
             pulse.begin(now);
         }
-        let deadline = now + Duration::from_millis(startup.timeout_ms);
+        let deadline = startup.timeout_ms.map(|ms| now + Duration::from_millis(ms));
         Self { startup: startup.clone(), pulse, judge, deadline, last: None, unknown: None }
     }
 
@@ -69,14 +69,18 @@ impl Gate {
 
     /// Why it is not ready, for the verdict.
     pub(super) fn why(&self) -> String {
-        let seconds = self.startup.timeout_ms as f64 / 1000.0;
-        let seen = match (&self.unknown, &self.last, &self.startup.sign) {
+        let time = self.startup.timeout_ms.map(|ms| format!(" in {} s", ms as f64 / 1000.0));
+        format!("was not ready{}{}", time.unwrap_or_default(), self.seen())
+    }
+
+    /// What it saw last, as the end of a sentence.
+    pub(super) fn seen(&self) -> String {
+        match (&self.unknown, &self.last, &self.startup.sign) {
             (Some((_, why)), _, _) => format!(": {why}"),
             (None, Some((_, text)), _) => format!(": {text}"),
             (None, None, ReadySign::Notify) => ": it never said READY=1".to_owned(),
             (None, None, ReadySign::Screen { .. } | ReadySign::Exec { .. }) => String::new(),
-        };
-        format!("was not ready in {seconds} s{seen}")
+        }
     }
 
     pub(super) fn explain(&self) -> ProbeNow {

@@ -200,7 +200,7 @@ impl Monitor {
         if self.over {
             return None;
         }
-        let gate = self.gate.iter().flat_map(|gate| [Some(gate.deadline), gate.pulse.due()]);
+        let gate = self.gate.iter().flat_map(|gate| [gate.deadline, gate.pulse.due()]);
         let watches = self.watches.iter().map(|watch| watch.pulse.due());
         gate.chain(watches).chain([self.watchdog_deadline()]).flatten().min()
     }
@@ -219,6 +219,16 @@ impl Monitor {
     pub fn explain(&self) -> Vec<ProbeNow> {
         let gate = self.gate.iter().map(Gate::explain);
         gate.chain(self.watches.iter().map(Watch::explain)).collect()
+    }
+
+    /// When it must be ready at the latest, where its startup probe has a time of its own.
+    pub fn startup_deadline(&self) -> Option<Moment> {
+        self.gate.as_ref()?.deadline
+    }
+
+    /// What its startup probe saw last, as the end of a sentence.
+    pub fn startup_seen(&self) -> String {
+        self.gate.as_ref().map_or_else(String::new, Gate::seen)
     }
 
     /// When its heartbeat must be heard at the latest.
@@ -282,7 +292,8 @@ impl Monitor {
         if count != std::mem::replace(&mut self.extended, count)
             && let Some(gate) = &mut self.gate
         {
-            gate.deadline = gate.deadline.max(now + Duration::from_millis(ms));
+            let until = now + Duration::from_millis(ms);
+            gate.deadline = gate.deadline.map(|deadline| deadline.max(until));
         }
         // Its own word counts, whatever else it was to be known by: it knows best.
         if report.ready && self.gate.is_some() {
@@ -322,7 +333,7 @@ impl Monitor {
     fn woke(&mut self, now: Moment, gap: Duration) {
         self.beats.1 = now;
         if let Some(gate) = &mut self.gate {
-            gate.deadline = gate.deadline + gap;
+            gate.deadline = gate.deadline.map(|deadline| deadline + gap);
             gate.pulse.woke(gap, now);
         }
         for index in 0..self.watches.len() {
@@ -337,7 +348,9 @@ impl Monitor {
 
     /// Says what a deadline that passed means.
     fn strike(&mut self, now: Moment, out: &mut Vec<Wish>) {
-        if let Some(gate) = self.gate.as_ref().filter(|gate| gate.deadline <= now) {
+        if let Some(gate) =
+            self.gate.as_ref().filter(|gate| gate.deadline.is_some_and(|at| at <= now))
+        {
             out.push(Wish::StartTimeout { why: gate.why() });
             return self.end();
         }

@@ -198,7 +198,7 @@ fn a_person_at_the_window_suspends_the_remedies() {
 }
 
 fn startup(sign: ReadySign) -> Care {
-    let startup = Startup { sign, period_ms: 1_000, timeout_ms: 20_000 };
+    let startup = Startup { sign, period_ms: 1_000, timeout_ms: Some(20_000) };
     Care {
         startup: Some(startup),
         probes: vec![Probe { initial_delay_ms: 3_000, ..probe(exec(), &[Remedy::Restart]) }],

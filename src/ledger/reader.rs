@@ -199,6 +199,22 @@ impl Reader {
         load::all(&self.db(), text, [wall_ms], |row| load::column::<String>(row, 0).map(RunId::new))
     }
 
+    /// The attempts of instances that ended before a moment, without the newest of each instance,
+    /// which `logs` and `why` still tell of.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn lives_before(&self, wall_ms: i64) -> Result<Vec<AttemptId>, Error> {
+        let text = "SELECT attempt_id FROM attempt AS old
+                    WHERE instance IS NOT NULL AND state = 'ended' AND ended_ms < ?1
+                    AND EXISTS (SELECT 1 FROM attempt AS new
+                                WHERE new.instance = old.instance AND new.id > old.id)
+                    ORDER BY id";
+        load::all(&self.db(), text, [wall_ms], |row| {
+            load::column::<String>(row, 0).map(AttemptId::new)
+        })
+    }
+
     /// Whether the result of some work is kept, and what its task was to do the last time.
     ///
     /// # Errors

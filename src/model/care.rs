@@ -70,8 +70,9 @@ pub struct Startup {
     pub sign: ReadySign,
     /// How often.
     pub period_ms: u64,
-    /// The whole time until it must have passed; then the outcome is `start-timeout`.
-    pub timeout_ms: u64,
+    /// The whole time until it must have passed, from when it runs; then the outcome is
+    /// `start-timeout`. Without one, the time that the attempt has to start holds.
+    pub timeout_ms: Option<u64>,
 }
 
 /// What tells that an agent is ready.

@@ -14,16 +14,13 @@ use super::rules::read_rules;
 
 /// How often it is asked whether an agent is ready.
 const STARTUP_PERIOD_MS: u64 = 1_000;
-/// A time limit for `startup` that is as good as none: a year.
-const FOR_EVER_MS: u64 = 365 * 24 * 3_600_000;
 
 /// Reads the keys over a policy; keys that are absent change nothing, lists replace lists; only
 /// rules are put before those that were there, and an empty list of them takes those away.
 pub(super) fn read_care(table: &mut Table<'_>, around: Around<'_>, policy: &mut Policy) {
     set(&mut policy.care.watchdog_ms, time_limit(table, "watchdog"));
     if let Some(mut startup) = table.table("startup") {
-        let limit = policy.start_timeout_ms.unwrap_or(FOR_EVER_MS);
-        let read = read_startup(&mut startup, around, limit);
+        let read = read_startup(&mut startup, around, policy.start_timeout_ms);
         startup.finish();
         set(&mut policy.care.startup, read.map(Some));
     }
@@ -39,12 +36,16 @@ pub(super) fn read_care(table: &mut Table<'_>, around: Around<'_>, policy: &mut 
     check_watchdog(table, policy);
 }
 
-fn read_startup(table: &mut Table<'_>, around: Around<'_>, limit_ms: u64) -> Option<Startup> {
+fn read_startup(
+    table: &mut Table<'_>,
+    around: Around<'_>,
+    limit_ms: Option<u64>,
+) -> Option<Startup> {
     let sign = read_sign(table, around);
     let period_ms = span_of_time(table, "period").unwrap_or(STARTUP_PERIOD_MS);
-    let timeout_ms = span_of_time(table, "timeout").unwrap_or(limit_ms);
+    let timeout_ms = span_of_time(table, "timeout");
     let startup = Startup { sign: sign?, period_ms, timeout_ms };
-    if period_ms > timeout_ms {
+    if timeout_ms.or(limit_ms).is_some_and(|limit_ms| period_ms > limit_ms) {
         let key = if table.has("period") { "period" } else { "timeout" };
         let message = "the `timeout` of `startup` is shorter than its `period`";
         table.findings().error("C12", table.value_span(key), message);

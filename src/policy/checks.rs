@@ -41,9 +41,9 @@ pub(super) fn complaint_about_name(text: &str) -> Option<String> {
     if text.len() > NAME_BYTES_MAX {
         Some(format!("is longer than {NAME_BYTES_MAX} bytes"))
     } else if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        Some("must begin with a letter or a digit".to_owned())
+        Some("must begin with a letter (a to z, A to Z) or a digit".to_owned())
     } else if !text.chars().all(allowed) {
-        Some("may hold letters, digits, `_`, `-`, `.` and `@` only".to_owned())
+        Some("may hold letters (a to z, A to Z), digits, `_`, `-`, `.` and `@` only".to_owned())
     } else {
         None
     }

@@ -9,11 +9,18 @@ use crate::model::{KEYS, is_key};
 /// The shortest text that is taken for a slip in a name; answers such as `y` or `no` are shorter.
 const SLIP_CHARS_MIN: usize = 3;
 const LONG_CHARS: usize = 6;
+const AS_TMUX: &str = "keys are called as tmux calls them: Enter, Escape, C-c, M-x, F5";
 
 /// Finds fault with a key that `value` holds; whether there is none.
 pub(super) fn check_key(value: &Value<'_>, key: &str) -> bool {
     if is_key(key) {
         return true;
+    }
+    if let Some(name) = spelt_otherwise(key) {
+        let message = format!("`{}`: there is no key `{key}`", value.label());
+        let problem = value.findings().error("C12", value.span(), message);
+        problem.help(format!("did you mean `{name}`?")).note(AS_TMUX);
+        return false;
     }
     let modified = ["C-", "M-"].iter().any(|prefix| key.starts_with(prefix));
     let meant = meant(if modified { &key[2..] } else { key });
@@ -27,8 +34,23 @@ pub(super) fn check_key(value: &Value<'_>, key: &str) -> bool {
         Some(name) => format!("did you mean `{name}`?"),
         None => "write it like `C-c` or `M-x`".to_owned(),
     };
-    problem.help(help).note("keys are called as tmux calls them: Enter, Escape, C-c, M-x, F5");
+    problem.help(help).note(AS_TMUX);
     false
+}
+
+/// The key that others call by this name: `Ctrl-C`, `alt+x`, `Return`.
+fn spelt_otherwise(text: &str) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    if lower == "return" {
+        return Some("Enter".to_owned());
+    }
+    let named = [("ctrl", "C-"), ("control", "C-"), ("alt", "M-"), ("meta", "M-")];
+    named.into_iter().find_map(|(name, prefix)| {
+        let rest = lower.strip_prefix(name)?.strip_prefix(['-', '+'])?;
+        let as_written = &text[text.len() - rest.len()..];
+        let meant = [rest, as_written].map(|rest| format!("{prefix}{rest}"));
+        meant.into_iter().find(|key| is_key(key))
+    })
 }
 
 /// The key whose name was most likely meant. One slip, or two in a long name: a word such as `done`

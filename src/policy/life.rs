@@ -182,8 +182,11 @@ fn check_limit(table: &Table<'_>, policy: &Policy) {
     let burst = policy.start_limit_burst;
     let interval = policy.start_limit_interval_ms;
     let sum = sum_of_delays(policy, burst);
-    if burst == 0 || sum < interval {
+    if burst == 0 {
         return;
+    }
+    if sum < interval {
+        return check_luck(table, key, policy, sum);
     }
     let (sum, interval) = (told(sum), told(interval));
     let message = format!(
@@ -192,6 +195,22 @@ fn check_limit(table: &Table<'_>, policy: &Policy) {
     );
     let problem = table.findings().error("C07", table.value_span(key), message);
     problem.help("make the interval longer, or the delays or the burst smaller");
+}
+
+/// A limit that the delays reach without their jitter, and not with it, is reached by luck.
+fn check_luck(table: &Table<'_>, key: &str, policy: &Policy, sum: u64) {
+    let most = sum.saturating_add((sum as f64 * policy.restart_jitter) as u64);
+    let (burst, interval) = (policy.start_limit_burst, policy.start_limit_interval_ms);
+    if most < interval {
+        return;
+    }
+    let (most, interval) = (told(most), told(interval));
+    let message = format!(
+        "the start limit is reached by luck only: with `restart_jitter` the delays before {burst} \
+         restarts take up to {most}, `start_limit_interval` is {interval}"
+    );
+    let problem = table.findings().warning("C07", table.value_span(key), message);
+    problem.help("make the interval longer, or the delays, the burst or the jitter smaller");
 }
 
 /// How many restarts the delays leave room for in a window, counted up to `most`.

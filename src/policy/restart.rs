@@ -54,7 +54,7 @@ pub enum Decision {
 /// `ran_ms` is how long the process ran, counted from the moment it was ready, and `None` when it
 /// never was. `random` is between 0 and 1; it spreads the delays of many instances. The start
 /// limit is looked at when a process ends, not when the next would start: so did OTP, and with the
-/// delays that the checker accepts it is always reached by an agent that ends at once.
+/// delays that the checker does not warn of it is always reached by an agent that ends at once.
 pub fn decide(
     policy: &Policy,
     counters: &RestartCounters,
@@ -69,7 +69,7 @@ pub fn decide(
     if end.outcome == Outcome::RateLimited {
         // A usage limit is no failure: it neither uses up starts nor makes delays grow.
         let delay_ms = policy.restart_max_delay_ms;
-        let why = format!("usage limit; tries again in {}", show_duration(delay_ms));
+        let why = format!("usage limit; tries again after {}", show_duration(delay_ms));
         return Decision::After { delay_ms, counters: counters.clone(), why };
     }
     let mut counters = counters.clone();
@@ -78,7 +78,7 @@ pub fn decide(
     }
     let base = delay_ms(policy, counters.streak);
     let mut delay_ms = base.saturating_add(jitter_ms(policy, base, random));
-    let mut why = format!("restarts in {}", about(delay_ms));
+    let mut why = format!("restarts after {}", about(delay_ms));
     let (burst, interval_ms) = (policy.start_limit_burst, policy.start_limit_interval_ms);
     let room = room(burst, interval_ms, &mut counters.starts, now);
     if room > now {

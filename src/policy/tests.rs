@@ -43,6 +43,27 @@ fn every_problem_is_told_at_its_place() {
     }
 }
 
+/// Jitter is added to delays, so that those which just fit in the window may not fit with it.
+#[test]
+fn a_limit_that_is_reached_by_luck_is_told() {
+    let text = "[agent.a]\ncommand = ['x']\ntype = 'service'\nrestart_delay = '100s'\n\
+                restart_max_delay = '2m'\ndelay_function = 'constant'\n";
+    let said = told(text);
+    assert!(said.contains("by luck only") && said.contains("up to 10m25s"), "{said}");
+    assert!(read(text).0.is_some(), "it is a warning");
+    assert_eq!(told(&format!("{text}restart_jitter = 0\n")), "");
+}
+
+/// A startup probe without a time of its own takes that of whoever inherits it.
+#[test]
+fn startup_has_its_own_time_or_that_of_the_start() {
+    let text = "[defaults]\nstartup = { notify = true }\n\
+                [agent.a]\ncommand = ['x']\ntype = 'service'\nstart_timeout = '5m'\n";
+    let policy = agent(text).policy;
+    let own = policy.care.startup.map(|startup| startup.timeout_ms);
+    assert_eq!((own, policy.start_timeout_ms), (Some(None), Some(300_000)));
+}
+
 #[test]
 fn an_empty_file_is_refused_and_comments_alone_are_not() {
     assert_eq!(told(""), "C01 1:1 the file is empty");
@@ -233,7 +254,7 @@ fn startup_probes_and_rules_arrive_with_their_defaults() {
         [agent.a.failover]\ntargets = ['demo']\nfailback = 'after:10m'\n";
     let policy = agent(text).policy;
     let sign = ReadySign::Screen { pattern: "> $".into(), rows: 8 };
-    let startup = Startup { sign, period_ms: 1_000, timeout_ms: 20_000 };
+    let startup = Startup { sign, period_ms: 1_000, timeout_ms: None };
     let care = policy.care;
     assert_eq!((care.startup, care.watchdog_ms), (Some(startup), Some(60_000)));
     let keys = vec!["Escape".to_owned(), "C-c".to_owned()];

@@ -97,6 +97,8 @@ fn start(dir: &Path, spec: &Spec, lock: File, signals: SignalFd) -> Result<Shim,
     let own = spec.socket.with_extension(notify::EXTENSION);
     let notify = failpoint::io("shim.bind-notify", || Notify::listen(&own));
     let notify = notify.map_err(|e| complain(dir, &own, &e, "the agent has no NOTIFY_SOCKET")).ok();
+    // What cannot run is never on record as started, so that nobody takes it for ready.
+    spawn::preflight(spec)?;
     let leaf = failpoint::step("shim.make-group", || leaf::make(spec))?;
     let path = notify.as_ref().map(Notify::path);
     let held =

@@ -8,11 +8,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::stat::Mode;
 use nix::unistd::{
-    chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, pipe2, read, setsid, write,
+    AccessFlags, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, faccessat, pipe2, read,
+    setsid, write,
 };
 
 use super::leaf::Leaf;
@@ -94,6 +96,29 @@ pub(super) fn fork_held(
             os::leave(127)
         }
     }
+}
+
+/// Finds what can be seen before a fork: a directory that cannot be entered, a program that is
+/// missing or not executable. The rest, such as a missing interpreter, only exec itself finds.
+pub(super) fn preflight(spec: &Spec) -> Result<(), ExecFailure> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let entered = open(&spec.cwd, flags, Mode::empty());
+    let cwd = match entered {
+        Ok(cwd) => cwd,
+        Err(errno @ (Errno::ENOENT | Errno::ENOTDIR)) => return Err(describe(b'c', errno, spec)),
+        Err(_) => return Ok(()),
+    };
+    let candidates = candidates(spec, &agent_env(&spec.env, None))?;
+    let mut worst = Errno::ENOENT;
+    for path in &candidates {
+        match faccessat(&cwd, path.as_c_str(), AccessFlags::X_OK, AtFlags::empty()) {
+            Err(Errno::EACCES) => worst = Errno::EACCES,
+            Err(errno @ (Errno::ENOENT | Errno::ENOTDIR)) if candidates.len() == 1 => worst = errno,
+            Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+            Ok(()) | Err(_) => return Ok(()),
+        }
+    }
+    Err(describe(b'x', worst, spec))
 }
 
 /// How long is waited before a fork is tried again that the system had no room for: a minute in

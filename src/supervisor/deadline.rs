@@ -26,7 +26,9 @@ impl Attempt {
             AttemptState::Starting => start,
             AttemptState::Running => {
                 let run = after(self.row.started, limits.run_ms, StopCause::Timeout);
-                let start = start.filter(|_| self.row.ready.is_none());
+                // A startup probe with a time of its own keeps it itself.
+                let gated = self.watched().is_some_and(|it| it.startup_deadline().is_some());
+                let start = start.filter(|_| self.row.ready.is_none() && !gated);
                 [start, run].into_iter().flatten().min_by_key(|(at, _)| *at)
             }
             AttemptState::Intended | AttemptState::Stopping | AttemptState::Ended => None,
@@ -36,7 +38,8 @@ impl Attempt {
     /// What is said of one that runs and is not ready when its time to start is over.
     fn unready_in(&self) -> Option<String> {
         let ms = self.row.order.limits.start_ms.filter(|_| self.row.started.is_some())?;
-        Some(format!("was not ready {} s after its launch", ms as f64 / 1000.0))
+        let seen = self.watched().map(Monitor::startup_seen).unwrap_or_default();
+        Some(format!("was not ready {} s after its launch{seen}", ms as f64 / 1000.0))
     }
 
     fn next_deadline(&self) -> Option<Moment> {

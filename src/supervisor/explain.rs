@@ -1,7 +1,7 @@
 //! Why something stands where it stands: a query on state, for `why`.
 
 use crate::health::Monitor;
-use crate::model::{AttemptRow, InstanceRow, InstanceState, Moment, Parking};
+use crate::model::{AttemptRow, InstanceRow, InstanceState, Moment, Parking, StopCause};
 use crate::policy::Group;
 
 use super::{Explanation, Supervisor};
@@ -19,7 +19,7 @@ impl Supervisor {
             (
                 "starts_in_window",
                 count(row.starts.len()),
-                policy.map(|policy| u64::from(policy.start_limit_burst)),
+                policy.map(|it| u64::from(it.start_limit_burst)).filter(|burst| *burst > 0),
             ),
             ("restarts_in_a_row", u64::from(row.streak), None),
             ("last_delay_ms", row.last_delay_ms, None),
@@ -39,7 +39,8 @@ impl Supervisor {
         let next = row
             .not_before
             .map(|at| (at, self.told_wait(row)))
-            .or_else(|| live.and_then(|attempt| self.attempt_next(attempt)));
+            .or_else(|| live.and_then(|attempt| self.attempt_next(attempt)))
+            .or_else(|| Some((self.gives_way(row)?, format!("`{name}` itself takes over again"))));
         Some(Explanation { state: row.state.to_string(), why, counters, next })
     }
 
@@ -115,11 +116,13 @@ impl Supervisor {
     pub fn attempt_next(&self, row: &AttemptRow) -> Option<(Moment, String)> {
         let attempt = self.attempts.get(&row.order.attempt)?;
         let limit = attempt.limit_deadline().map(|(at, cause)| (at, format!("stop it ({cause})")));
+        let startup = attempt.watched().and_then(Monitor::startup_deadline);
+        let startup = startup.map(|at| (at, format!("stop it ({})", StopCause::StartTimeout)));
         let launch = attempt.launch_again.map(|at| (at, "launch it again".to_owned()));
         let heartbeat = attempt.watched().and_then(Monitor::watchdog_deadline);
         let heartbeat =
             heartbeat.map(|at| (at, "end it, unless its heartbeat is heard".to_owned()));
-        [limit, launch, heartbeat].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [limit, startup, launch, heartbeat].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 }
 

@@ -139,7 +139,7 @@ impl Supervisor {
         let agent = self.agents.get(self.serving(row));
         let delay_ms = agent.map_or(0, |agent| agent.policy.restart_delay_ms);
         let delay = about(delay_ms);
-        let why = format!("{}; restarts in {delay}, not counted by its rule", end.message);
+        let why = format!("{}; restarts after {delay}, not counted by its rule", end.message);
         self.update(name, &why, out, |row| {
             row.state = InstanceState::Backoff;
             row.not_before = Some(now + Duration::from_millis(delay_ms));
@@ -258,7 +258,7 @@ impl Supervisor {
     }
 
     /// When the living agent of an instance is to give way to the first one because it is idle.
-    fn gives_way(&self, row: &InstanceRow) -> Option<Moment> {
+    pub(super) fn gives_way(&self, row: &InstanceRow) -> Option<Moment> {
         let failback = self.failover(&row.name)?.failback;
         let id = row.attempt.as_ref().filter(|_| row.state == InstanceState::Running)?;
         let attempt = self.attempts.get(id)?;

@@ -67,6 +67,10 @@ fn ps_shows_what_an_agent_does_and_who_says_so() {
     assert_eq!(without_age(&blocked["activity"]), expected);
     let table = scene.call(&["ps"]).stdout;
     assert!(table.contains("blocked:permission (osc7501, 0.") && table.contains("says: may I"));
+    let why = scene.call(&["why", blocked["name"].as_str().expect("a name")]).stdout;
+    let line = why.lines().find(|line| line.starts_with("activity: ")).expect("its activity");
+    assert!(line.starts_with("activity: blocked:permission for 0."), "{line}");
+    assert!(line.ends_with("says osc7501: may I"), "{line}");
     go_on(&scene, "2");
     let working = seen(&scene, "a notice", |a| a["activity"]["word"] == "working");
     let expected = json!({"word": "working", "kind": null, "source": "notify", "age_ms": null,

@@ -76,7 +76,7 @@ fn an_instance_fails_over_and_the_next_daemon_knows() {
     });
     assert_eq!(scene.ps()["parked"][0]["agent"], "first");
     let why = scene.json(&["why", "first"]);
-    assert_eq!(why["serving"], "second", "{why}");
+    assert_eq!((&why["serving"], &why["parked"]["agent"]), (&"second".into(), &"first".into()));
 }
 
 /// Fault 71: tmux is shown the end of an output late, or has thrown it away when the window's

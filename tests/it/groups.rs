@@ -137,3 +137,25 @@ fn a_group_does_as_it_is_told() {
     let one = stage.ask(&["logs", "crew"]);
     assert!(one.code == 2 && one.err.contains("members: one, two, three"), "{one:?}");
 }
+
+/// Fault 26: what could not even be run was never ready, so that nobody is started after it.
+#[test]
+fn nobody_follows_a_member_that_cannot_be_run() {
+    let stage = Stage::new();
+    let broken = "[agent.one]\ntype = \"service\"\nautostart = true\nrestart_delay = \"20ms\"\n\
+                  start_limit_burst = 3\ncommand = [\"no-such-program\"]\n";
+    let agents = [
+        broken.to_owned(),
+        service("two", "sleep 1000", ""),
+        service("three", "sleep 1000", "cwd = \"/no/such/place\"\n"),
+    ];
+    stage.configure(&crew("rest_for_one", &agents));
+    stage.start_daemon();
+    wait_for("the end of the first", || instance(&stage, "one")["state"] == "failed");
+    assert_eq!(instance(&stage, "one")["outcome"], "exec-failed");
+    assert_eq!(order_of(&stage, "intended"), "one one one one");
+    assert_eq!(order_of(&stage, "ready"), "");
+    assert_eq!(stage.ask(&["start", "three"]).code, 0);
+    wait_for("its end", || instance(&stage, "three")["outcome"] == "exec-failed");
+    assert_eq!(order_of(&stage, "ready"), "");
+}

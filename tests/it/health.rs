@@ -195,6 +195,28 @@ fn old_text_is_no_state() {
     wait_for("a second life", || read(&scene_new, "lives").lines().count() >= 2);
 }
 
+/// The time of a startup probe holds where it has one, also when it is longer than that of a start,
+/// and `why` tells when it is over; without one, that of the start holds.
+#[test]
+fn a_startup_probe_has_its_own_time() {
+    let keys = "start_timeout='300ms'\n\
+                startup={exec=['test','-e','ready'],period='50ms',timeout='40s'}\n";
+    let slow = scene(keys, "exec sleep 1000");
+    let pid = first_pid(&slow);
+    let_pass(Duration::from_millis(900));
+    let seen = why(&slow);
+    let next = &seen["next"];
+    assert_eq!(next["text"], "stop it (start-timeout)", "{next}");
+    assert!(next["due_in_ms"].as_u64().is_some_and(|ms| ms > 10_000), "{next}");
+    slow.file("ready", "");
+    wait_for("readiness", || why(&slow)["health"]["ready_ms"].is_u64());
+    assert_untouched(&slow, pid);
+    let late = scene("start_timeout='1200ms'\nstartup={notify=true}\n", "exec sleep 1000");
+    wait_for("the end of its time", || bot(&late)["outcome"] == "start-timeout");
+    let said = why(&late)["decisions"].to_string();
+    assert!(said.contains("after its launch: it never said READY=1"), "{said}");
+}
+
 /// Fault 70: time in which the daemon stood still is held against nobody.
 #[test]
 fn a_daemon_that_was_stopped_blames_nobody() {

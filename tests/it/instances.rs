@@ -182,7 +182,8 @@ fn a_crash_loop_ends_at_its_limit() {
          start_limit_burst=3\nstart_limit_interval='10m'\n\
          [agent.waits]\ntype='service'\ncommand=['sh','-c','exit 4']\nrestart_delay='1h'\n\
          restart_max_delay='1h'\nstart_limit_interval='30d'\n\
-         [agent.done]\ntype='service'\ncommand=['true']\nrestart='on-failure'\n",
+         [agent.done]\ntype='service'\ncommand=['true']\nrestart='on-failure'\n\
+         start_limit_burst=0\n",
     );
     assert_eq!(scene.call(&["start", "crashes", "waits", "done"]).code, 0);
     let failed = wait_until(&scene, "crashes", "failed");
@@ -200,6 +201,8 @@ fn a_crash_loop_ends_at_its_limit() {
     assert!(why["next"]["due_in_ms"].as_u64().unwrap() > 3_000_000, "{why:#}");
     let done = wait_until(&scene, "done", "stopped");
     assert_eq!(done["outcome"], "success");
+    let counters = scene.read(&["why", "done", "--json"])["counters"].clone();
+    assert_eq!(counters["starts_in_window"], json!({"value": 0, "limit": null}), "{counters}");
     // A stop beats the timer.
     assert_eq!(scene.call(&["stop", "waits"]).code, 0);
     assert_eq!(instance(&scene, "waits")["state"], "stopped");
@@ -208,6 +211,12 @@ fn a_crash_loop_ends_at_its_limit() {
     assert_eq!(scene.call(&["start", "crashes"]).code, 0);
     wait_until(&scene, "crashes", "failed");
     assert_eq!(lives(), 8);
+    // Of its lives the last one is kept, and so is the only one of the others.
+    let kept = || fs::read_dir(scene.home().join("attempts")).unwrap().count();
+    assert_eq!((kept(), scene.json(&["cleanup"])["attempts"].as_u64()), (10, Some(0)));
+    assert_eq!(scene.json(&["cleanup", "--days", "0"])["attempts"], 7);
+    assert_eq!(kept(), 3);
+    assert_eq!(scene.call(&["logs", "crashes"]).code, 0);
 }
 
 /// A window that a person closes is a person's stop; a key typed into it reaches the agent.

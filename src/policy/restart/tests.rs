@@ -232,7 +232,7 @@ fn without_a_burst_there_is_no_limit_and_nothing_is_remembered() {
 fn a_usage_limit_counts_nothing_even_at_the_limit() {
     let end = ended(Outcome::RateLimited);
     let decision = decide(&calm(), &five_starts(), &end, None, Moment(6_000), 0.0);
-    let why = "usage limit; tries again in 1m".to_owned();
+    let why = "usage limit; tries again after 1m".to_owned();
     let expected = Decision::After { delay_ms: 60_000, counters: five_starts(), why };
     assert_eq!(decision, expected);
 }

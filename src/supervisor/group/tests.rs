@@ -307,7 +307,7 @@ fn members_that_fail_together_are_one_restart() {
 fn a_member_waits_until_those_before_it_are_ready() {
     let mut agents = MEMBERS.map(|name| service(name, Restart::Always)).to_vec();
     let sign = ReadySign::Notify;
-    agents[0].policy.care.startup = Some(Startup { sign, period_ms: 100, timeout_ms: 1_000 });
+    agents[0].policy.care.startup = Some(Startup { sign, period_ms: 100, timeout_ms: Some(1_000) });
     let mut stage = Stage::new(vec![group(Strategy::RestForOne, 5)], agents);
     stage.starts("a");
     assert_eq!(stage.took(), "+a", "it runs and is not ready");

@@ -59,6 +59,8 @@ fn idle_instances_are_adopted() {
     let before = agents(&stage.ps());
     for _ in 0..3 {
         stage.kill_daemon();
+        let seen = stage.ask(&["ps"]);
+        assert!(seen.out.contains("no daemon runs here, and 3 agents live on"), "{seen:?}");
         stage.start_daemon();
         wait_for("three instances", || names.iter().all(|name| is(&stage, name, "running")));
         assert_eq!(agents(&stage.ps()), before);
