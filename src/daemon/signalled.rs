@@ -1,7 +1,6 @@
 //! What each signal makes the daemon do (design §8, fixed).
 
 use crate::failpoint;
-use crate::model::RunId;
 use crate::policy::OnTerm;
 use crate::signals::{Signal, Wish};
 use crate::supervisor::Event;
@@ -34,10 +33,7 @@ impl Engine {
 
     /// Stops every agent, then leaves. Asked again, it kills.
     pub(super) fn stop_all(&mut self) {
-        let runs: Vec<RunId> = self.core.workflow.runs().map(|run| run.id.clone()).collect();
-        for run in runs {
-            self.decide(Input::Workflow(workflow::Event::CancelAsked { run }));
-        }
+        self.decide(Input::Workflow(workflow::Event::Closing));
         self.decide(Input::Supervisor(Event::Closing));
         self.leaving = Leaving::WhenEmpty;
     }

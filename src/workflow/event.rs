@@ -84,6 +84,9 @@ pub enum Event {
         /// Which run.
         run: RunId,
     },
+    /// The daemon ends and takes everything with it: the end of all runs is wanted, at once, so that
+    /// none starts anything because another one makes room.
+    Closing,
     /// An agent runs.
     AttemptRunning {
         /// Which run.

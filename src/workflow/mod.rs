@@ -244,6 +244,7 @@ impl Workflow {
                 self.child_refused(now, &parent, why, &mut out);
             }
             Event::CancelAsked { run } => self.cancel(now, &run, &mut out),
+            Event::Closing => self.cancel_all(now, &mut out),
             Event::AttemptRunning { run, attempt } => {
                 self.attempt_running(now, &run, &attempt, &mut out);
             }

@@ -18,6 +18,17 @@ impl Workflow {
         self.stop_all(now, id, SkipReason::Cancelled, out);
     }
 
+    /// Ends all runs. One that ends with the run it is part of has been asked once by that.
+    pub(super) fn cancel_all(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let before: Vec<(RunId, bool)> =
+            self.runs.iter().map(|(id, run)| (id.clone(), run.cancelling)).collect();
+        for (id, asked) in before {
+            if asked || self.runs.get(&id).is_some_and(|run| !run.cancelling) {
+                self.cancel(now, &id, out);
+            }
+        }
+    }
+
     /// Ends what has not ended: what waits at once, what runs by a stop. A task that runs is
     /// written off when its attempt is proven gone.
     pub(super) fn stop_all(

@@ -452,10 +452,7 @@ impl World {
             Wish::Approve => Input::Workflow(W::Approved { run: run_id(), yes: true }),
             Wish::Cancel => Input::Workflow(W::CancelAsked { run: run_id() }),
             Wish::Close => {
-                let live = self.core().workflow.runs().map(|run| run.id.clone());
-                for run in live.collect::<Vec<_>>() {
-                    self.decide(Input::Workflow(W::CancelAsked { run }));
-                }
+                self.decide(Input::Workflow(W::Closing));
                 self.closing = true;
                 Input::Supervisor(supervisor::Event::Closing)
             }
