@@ -608,23 +608,6 @@ fn the_last_command_runs_whatever_happened() {
     assert_eq!(bench.stops, 2, "a second wish ends the last command too");
 }
 
-/// A daemon that ends starts nothing for a run because another one makes room.
-#[test]
-fn all_runs_end_at_once() {
-    let mut bench = Bench::new(1);
-    bench.keyed_by_run = true;
-    for n in [1, 2] {
-        bench.submit(n, &one_task(""));
-    }
-    bench.fail(&format!("{}/a", run_id(1)), Outcome::ExitCode);
-    let second = format!("{}/a", run_id(2));
-    assert_eq!(bench.live(), second, "the first one waits to try again");
-    bench.hear(Event::Closing);
-    assert_eq!((bench.live(), bench.stops), (second.clone(), 1));
-    bench.fail(&second, Outcome::Cancelled);
-    assert_eq!((bench.live().as_str(), bench.workflow.take_ended().len()), ("", 2));
-}
-
 /// Live decisions and replay are one function, whatever happened.
 #[test]
 fn a_steered_run_is_what_its_facts_say() {

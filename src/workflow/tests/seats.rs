@@ -6,7 +6,7 @@ use super::mapping::mapped;
 use super::*;
 use crate::model::ask::{ACCEPT, RETRY};
 use crate::model::{AskKind, RunOutcome};
-use crate::plan::{MinSuccess, Template, Work};
+use crate::plan::{MinSuccess, Origin, Template, Work};
 
 /// One inner run for each entry of a list; the list is not there yet.
 fn inner_runs(head: &str, change: impl FnOnce(&mut Plan)) -> Bench {
@@ -265,4 +265,28 @@ fn the_work_grows_with_the_inner_runs_and_no_faster() {
     };
     let (hundred, thousand) = (work(100), work(1000));
     assert!(thousand < hundred * 13, "100 runs: {hundred} looks, 1000 runs: {thousand}");
+}
+
+/// When the daemon ends, the last command of an inner run is let be at the first wish, as that of
+/// any run, although its outer run ends too.
+#[test]
+fn a_daemon_that_ends_asks_an_inner_run_once() {
+    let mut inner = sub_plan();
+    let mut with_last = plan(&tasks("", &[("c", "retries = 0"), ("last", "retries = 0")]));
+    set(&mut with_last, "last", |task| task.origin = Some(Origin::Finish));
+    inner.plan = serde_json::to_value(with_last).unwrap();
+    let mut bench = changed(&one_task(""), |plan| {
+        set(plan, "a", |task| task.work = Work::Plan(Box::new(inner)));
+    });
+    bench.keyed_by_run = true;
+    bench.begin_asked();
+    bench.end_inner(2, Outcome::Success);
+    let last = format!("{}/last", run_id(2));
+    assert_eq!(bench.live(), last);
+    bench.hear(Event::Closing);
+    assert_eq!((bench.live(), bench.stops), (last.clone(), 0));
+    bench.hear(Event::Closing);
+    assert_eq!(bench.stops, 1, "a second wish ends it");
+    bench.fail(&last, Outcome::Cancelled);
+    assert_eq!(bench.workflow.take_ended().len(), 2);
 }
