@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::ask::TIME;
 use crate::model::{
-    AttemptId, Moment, Outcome, RunFact, RunId, RunState, StopCause, TaskError, TaskId, TaskState,
+    Moment, Outcome, RunFact, RunId, RunState, StopCause, TaskError, TaskId, TaskState,
 };
 use crate::plan::{self, Expiry, Work};
 
@@ -34,7 +34,7 @@ pub(super) enum Due {
 
 impl Run {
     /// Everything with a time of its own that is still to come, or is due.
-    fn dues(&self, told: &dyn Fn(&AttemptId) -> bool) -> Vec<(Moment, Due)> {
+    fn dues(&self, told: &dyn Fn(&Task) -> bool) -> Vec<(Moment, Due)> {
         let mut found = Vec::new();
         if self.state.is_end() {
             return found;
@@ -58,7 +58,7 @@ impl Run {
         &self,
         plan: &plan::Task,
         task: &Task,
-        told: &dyn Fn(&AttemptId) -> bool,
+        told: &dyn Fn(&Task) -> bool,
         found: &mut Vec<(Moment, Due)>,
     ) {
         let works = self.state == RunState::Running && !self.winding_down();
@@ -88,7 +88,7 @@ impl Run {
         {
             found.push((at, Due::Queue(plan.id.clone())));
         }
-        let is_told = attempt.is_some_and(told);
+        let is_told = told(task);
         let waits_for_turn = matches!(plan.work, Work::Plan(_)) && task.child.is_none();
         let begun = task.started.is_some() && !task.state.is_end() && !is_told && !waits_for_turn;
         if let Some(at) = counted(plan.total_timeout_ms, task.started)
@@ -111,13 +111,21 @@ impl Run {
 impl Workflow {
     /// The next moment at which something of a run is due.
     pub(super) fn next_due(&self, run: &Run) -> Option<Moment> {
-        run.dues(&|attempt| self.told.contains(attempt)).into_iter().map(|(at, _)| at).min()
+        run.dues(&|task| self.is_told(task)).into_iter().map(|(at, _)| at).min()
+    }
+
+    /// Whether the attempt of a task, or the run that it waits for, was told to end.
+    fn is_told(&self, task: &Task) -> bool {
+        let attempt = task.attempt.as_ref().filter(|_| task.is_live());
+        let child = task.child.as_ref().and_then(|child| self.runs.get(child));
+        attempt.is_some_and(|attempt| self.told.contains(attempt))
+            || child.is_some_and(|child| child.cancelling)
     }
 
     /// Does what is due.
     pub(super) fn look_at_clocks(&mut self, now: Moment, id: &RunId, out: &mut Vec<Action>) {
         let Some(run) = self.runs.get(id) else { return };
-        let dues = run.dues(&|attempt| self.told.contains(attempt));
+        let dues = run.dues(&|task| self.is_told(task));
         for (_, due) in dues.into_iter().filter(|(at, _)| *at <= now) {
             match due {
                 Due::Question(ask) => self.question_expired(now, id, &ask, out),
@@ -129,12 +137,17 @@ impl Workflow {
                     self.out_of_time(now, id, task, message, out);
                 }
                 Due::Total(task) => {
-                    let ms = self.limit_of(id, &task, |plan| plan.total_timeout_ms);
-                    let message = format!("all its attempts took more than {} s", ms / 1000);
+                    let message = self.took_too_long(id, &task);
                     self.out_of_time(now, id, task, message, out);
                 }
             }
         }
+    }
+
+    /// Why a task fails that used up all of its time.
+    pub(super) fn took_too_long(&self, id: &RunId, task: &TaskId) -> String {
+        let ms = self.limit_of(id, task, |plan| plan.total_timeout_ms);
+        format!("all its attempts took more than {} s", ms / 1000)
     }
 
     fn limit_of(&self, id: &RunId, task: &TaskId, limit: fn(&plan::Task) -> Option<u64>) -> u64 {
@@ -159,7 +172,8 @@ impl Workflow {
         }
     }
 
-    /// A task that lives is stopped, and fails when it is gone; any other fails at once.
+    /// A task that lives is stopped, and fails when it is gone, and so does one whose run goes on;
+    /// any other fails at once.
     fn out_of_time(
         &mut self,
         now: Moment,
@@ -178,8 +192,8 @@ impl Workflow {
             }
             return;
         }
-        if let Some(child) = found.child.clone() {
-            self.cancel(now, &child, out);
+        if found.child.as_ref().is_some_and(|child| self.runs.contains_key(child)) {
+            return self.end_child(now, id, &task, out);
         }
         let error = TaskError::new(Outcome::Timeout, message);
         self.record(now, id, RunFact::TaskFailed { task, attempt: None, error }, out);

@@ -232,6 +232,9 @@ impl Workflow {
                 Some(RunOutcome::Cancelled) if self.has_no_time(id, &task) => {
                     RunFact::TaskCancelled { task, reason: SkipReason::Stopped }
                 }
+                Some(RunOutcome::Cancelled) if self.has_used_its_time(now, id, &task) => {
+                    failed(Outcome::Timeout, self.took_too_long(id, &task))
+                }
                 Some(RunOutcome::Cancelled) => {
                     failed(Outcome::Cancelled, format!("its run {} was cancelled", child.id))
                 }
@@ -263,6 +266,11 @@ impl Workflow {
     fn has_no_time(&self, id: &RunId, task: &TaskId) -> bool {
         let plan = self.runs.get(id).and_then(|run| run.definition(task));
         plan.is_some_and(|plan| self.is_overdue(id, plan))
+    }
+
+    fn has_used_its_time(&self, now: Moment, id: &RunId, task: &TaskId) -> bool {
+        let run = self.runs.get(id);
+        run.is_some_and(|run| run.definition(task).is_some_and(|it| run.is_out_of_time(now, it)))
     }
 
     /// The runs that tasks of a run wait for and that have not ended.

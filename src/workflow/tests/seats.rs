@@ -290,3 +290,27 @@ fn a_daemon_that_ends_asks_an_inner_run_once() {
     bench.fail(&last, Outcome::Cancelled);
     assert_eq!(bench.workflow.take_ended().len(), 2);
 }
+
+/// A plan inside of a plan that takes too long is ended first, and its task fails when it is over.
+#[test]
+fn an_inner_run_that_takes_too_long_ends_before_its_task() {
+    let keys = "total_timeout = \"10m\"\nretries = 0";
+    let mut bench = changed(&one_task(keys), |plan| {
+        set(plan, "a", |task| task.work = Work::Plan(Box::new(sub_plan())));
+    });
+    bench.keyed_by_run = true;
+    bench.begin_asked();
+    bench.pass(599_999);
+    assert_eq!(bench.stops, 0);
+    for _ in 0..3 {
+        bench.pass(1);
+    }
+    assert_eq!((bench.stops, bench.task("a").state), (1, TaskState::Waiting), "told once");
+    let idle = bench.workflow.next_deadline();
+    assert!(idle.is_none_or(|at| at > bench.now), "nothing is due before it is over: {idle:?}");
+    bench.end_inner(2, Outcome::Cancelled);
+    let task = bench.task("a");
+    let message = &task.error.as_ref().unwrap().message;
+    assert_eq!(task.state, TaskState::Timeout);
+    assert_eq!(message, "all its attempts took more than 600 s");
+}
