@@ -124,6 +124,7 @@ impl Bonds {
                 let before = self.children.insert((run.clone(), task.clone()), child.clone());
                 let over = before.as_ref().is_none_or(|before| self.outcomes.contains_key(before));
                 assert!(over, "{task} waits for {child} beside {before:?}");
+                self.there_is_room(run);
             }
             RunFact::TaskSucceeded { task, attempt: None, .. } => self.done(run, task),
             RunFact::Messaged(message) => self.messaged(run, message),
@@ -146,6 +147,15 @@ impl Bonds {
             }
             _ => {}
         }
+    }
+
+    /// No more inner runs live than the plan says; an edit may say less than there are.
+    fn there_is_room(&self, run: &RunId) {
+        let lives = |child: &RunId| !self.outcomes.contains_key(child);
+        let live = self.children.iter().filter(|((of, _), child)| of == run && lives(child));
+        let most = self.plans[run].max_parallel as usize;
+        let fits = live.count() <= most || self.adjusted.contains(run);
+        assert!(fits, "more than {most} inner runs of {run} live");
     }
 
     fn submitted(&mut self, run: &RunId, submission: &Submission) {

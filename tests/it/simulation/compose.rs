@@ -124,7 +124,11 @@ pub(super) fn files(chance: &mut Chance) -> BTreeMap<String, String> {
 pub(super) fn of_the_daemon(chance: &mut Chance, text: &mut String, kind: u64) -> bool {
     let event = chance.pick(&["e0", "e1"]);
     match kind {
-        12..20 => writeln!(text, "kind = \"plan\"\nfile = \"sub.toml\""),
+        12..20 => {
+            let hurries = chance.percent(25);
+            let hurry = if hurries { "\ntotal_timeout = \"40s\"" } else { "" };
+            writeln!(text, "kind = \"plan\"\nfile = \"sub.toml\"{hurry}")
+        }
         20..27 => {
             let n = u64::from(chance.percent(80));
             writeln!(text, "kind = \"emit\"\nevent = \"{event}\"\ndata = {{ n = {n} }}")

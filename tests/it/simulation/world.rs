@@ -252,6 +252,7 @@ impl World {
             && !self.planned.aborts
             && !self.planned.breaks
             && !self.planned.races
+            && self.planned.plan.tasks.iter().all(|task| task.total_timeout_ms.is_none())
             && !self.impatient()
             && !self.meddles.any
             && self.weather.kills == 0
