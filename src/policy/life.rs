@@ -183,7 +183,7 @@ fn check_limit(table: &Table<'_>, policy: &Policy) {
     let interval = policy.start_limit_interval_ms;
     let sum = sum_of_delays(policy, burst);
     if burst == 0 {
-        return;
+        return check_hurry(table, key, policy);
     }
     if sum < interval {
         return check_luck(table, key, policy, sum);
@@ -195,6 +195,17 @@ fn check_limit(table: &Table<'_>, policy: &Policy) {
     );
     let problem = table.findings().error("C07", table.value_span(key), message);
     problem.help("make the interval longer, or the delays or the burst smaller");
+}
+
+/// Without a limit and a delay, what ends at once is started as often as the machine can.
+fn check_hurry(table: &Table<'_>, key: &str, policy: &Policy) {
+    if policy.restart_delay_ms > 0 || policy.restart == Restart::No {
+        return;
+    }
+    let message =
+        "nothing slows its restarts down: there is no start limit, and `restart_delay` is 0";
+    let problem = table.findings().warning("C07", table.value_span(key), message.to_owned());
+    problem.help("give `restart_delay` a second, or `start_limit_burst` a number");
 }
 
 /// A limit that the delays reach without their jitter, and not with it, is reached by luck.

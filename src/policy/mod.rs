@@ -11,7 +11,7 @@
 //! | C04 | `extends`: an unknown agent, or a circle |
 //! | C05 | a signal or an exit status |
 //! | C06 | keys that contradict each other |
-//! | C07 | restart delays: a start limit that cannot be reached, a largest delay below the first |
+//! | C07 | restart delays: a start limit that cannot be reached, a largest delay below the first, none at all |
 //! | C08 | a value that is out of range |
 //! | C09 | something that is not supported yet |
 //! | C10 | a prompt that a shell would read as a script |

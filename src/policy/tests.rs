@@ -54,6 +54,17 @@ fn a_limit_that_is_reached_by_luck_is_told() {
     assert_eq!(told(&format!("{text}restart_jitter = 0\n")), "");
 }
 
+/// What ends at once and is held back by nothing is started as often as the machine can.
+#[test]
+fn restarts_that_nothing_slows_down_are_told() {
+    let text = "[agent.a]\ncommand = ['x']\nstart_limit_burst = 0\n";
+    assert_eq!(told(text), "");
+    let hurried = format!("{text}restart_delay = '0s'\n");
+    assert!(told(&hurried).starts_with("C07 3:21 nothing slows its restarts down"));
+    assert!(read(&hurried).0.is_some(), "it is a warning");
+    assert_eq!(told(&format!("{hurried}restart = 'no'\n")), "");
+}
+
 /// A startup probe without a time of its own takes that of whoever inherits it.
 #[test]
 fn startup_has_its_own_time_or_that_of_the_start() {
