@@ -17,7 +17,7 @@ use super::engine::Engine;
 use super::process::Signal;
 use super::watch::{Followed, follow};
 use super::windows::WindowNews;
-use super::{Effect, Inbox, Incoming, ending, launch, process};
+use super::{Effect, Inbox, Incoming, Settings, ending, launch, process};
 
 impl Engine {
     /// Performs it. A window is closed only in the `server` that had it when that was decided.
@@ -56,7 +56,9 @@ impl Engine {
         };
         let env = env.cloned().unwrap_or_default();
         let confinement = cgroup::confine(&self.ground, &order.resources, &order.attempt);
-        let settings = self.settings.clone();
+        // Not all settings: a copy of the configuration for each launch is most of what it costs.
+        let Settings { home, cwd, program, .. } = &self.settings;
+        let (home, cwd, program) = (home.clone(), cwd.clone(), program.clone());
         let tmux = self.tmux.clone();
         let server = tmux.as_ref().map(|tmux| tmux.server().clone());
         let boot_id = self.clock.boot_id().to_owned();
@@ -64,13 +66,13 @@ impl Engine {
         tokio::spawn(async move {
             let write = {
                 let (order, server) = (order.clone(), server.clone());
-                let settings = settings.clone();
+                let (home, program) = (home.clone(), program.clone());
                 tokio::task::spawn_blocking(move || {
                     let around = launch::Surroundings {
-                        home: &settings.home,
+                        home: &home,
                         env: &env,
-                        cwd: &settings.cwd,
-                        program: &settings.program,
+                        cwd: &cwd,
+                        program: &program,
                         server,
                         confinement,
                     };
@@ -87,11 +89,11 @@ impl Engine {
                 Ok(Err(error)) => return failed(format!("failed to write spec.json: {error}")),
                 Err(_) => return failed("the writer of spec.json panicked".to_owned()),
             };
-            match start(tmux.as_ref(), &order, &settings.program, &dir).await {
+            match start(tmux.as_ref(), &order, &program, &dir).await {
                 Ok((pid, place)) => {
                     let shim = process::mark(pid, &boot_id);
                     let attempt = order.attempt.clone();
-                    let socket = settings.home.shim_socket(&order.attempt);
+                    let socket = home.shim_socket(&order.attempt);
                     failpoint::step("launch.report", || {
                         inbox.launched(attempt, shim.clone(), place, server);
                     });
