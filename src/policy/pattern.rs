@@ -1,24 +1,31 @@
-//! Reads regular expressions. Each is compiled here once, so that whoever uses it later knows that
-//! it is right.
+//! Reads regular expressions. Each is read here once, so that whoever uses it later knows that it is
+//! right.
+//!
+//! Reading one is cheap, building its automaton is not (a class like `\w` has hundreds of ranges),
+//! and every command that looks at the configuration would do it for each rule of every agent. So
+//! only what may be too large is built here.
 
 use regex::{Error, Regex};
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::document::{Span, Table, Value};
 
 /// The code of what is wrong with one.
 const CODE: &str = "C11";
 
+/// Up to this weight none is too large: the limit of the `regex` crate lies some ten times higher.
+const WEIGHT_SAFE: usize = 10_000;
+
 /// The regular expression of a key; absent when it cannot be read.
 pub(super) fn pattern(table: &mut Table<'_>, key: &str) -> Option<String> {
-    compiled(&table.value(key)?).map(|(text, _)| text)
+    read(&table.value(key)?).map(|(text, _)| text)
 }
 
 /// The same, with exactly one group.
 pub(super) fn pattern_with_group(table: &mut Table<'_>, key: &str) -> Option<String> {
     let value = table.value(key)?;
-    let (text, regex) = compiled(&value)?;
-    // The whole match counts as a group.
-    let groups = regex.captures_len() - 1;
+    let (text, syntax) = read(&value)?;
+    let groups = syntax.properties().explicit_captures_len();
     if groups != 1 {
         let message = format!("`{}` needs exactly one group, this one has {groups}", value.label());
         let problem = value.findings().error(CODE, value.span(), message);
@@ -28,7 +35,7 @@ pub(super) fn pattern_with_group(table: &mut Table<'_>, key: &str) -> Option<Str
     Some(text)
 }
 
-fn compiled(value: &Value<'_>) -> Option<(String, Regex)> {
+fn read(value: &Value<'_>) -> Option<(String, Hir)> {
     let text = value.text()?.value;
     let report = |span: Span, complaint: &str| {
         let message = format!("`{}` is no regular expression: {complaint}", value.label());
@@ -39,19 +46,47 @@ fn compiled(value: &Value<'_>) -> Option<(String, Regex)> {
         value.findings().error(CODE, value.span(), message);
         return None;
     }
-    match Regex::new(&text) {
-        Ok(regex) => return Some((text, regex)),
-        Err(Error::Syntax(told)) => {
+    let syntax = match regex_syntax::parse(&text) {
+        Ok(syntax) => syntax,
+        Err(error) => {
+            let told = error.to_string();
             let complaint =
                 told.lines().filter_map(|line| line.strip_prefix("error: ")).next_back();
             report(place(value, &text, &told), complaint.unwrap_or("its syntax is wrong"));
+            return None;
         }
-        Err(Error::CompiledTooBig(limit)) => {
-            report(value.span(), &format!("it is larger than {limit} bytes when compiled"));
+    };
+    if weight(&syntax) > WEIGHT_SAFE {
+        match Regex::new(&text) {
+            Ok(_) => {}
+            Err(Error::CompiledTooBig(limit)) => {
+                report(value.span(), &format!("it is larger than {limit} bytes when compiled"));
+                return None;
+            }
+            Err(other) => {
+                report(value.span(), &other.to_string());
+                return None;
+            }
         }
-        Err(other) => report(value.span(), &other.to_string()),
     }
-    None
+    Some((text, syntax))
+}
+
+/// About how many states its automaton has.
+fn weight(syntax: &Hir) -> usize {
+    let all = |parts: &[Hir]| parts.iter().map(weight).fold(0, usize::saturating_add);
+    match syntax.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(Class::Unicode(class)) => class.ranges().len(),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().len(),
+        HirKind::Capture(capture) => weight(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => all(parts),
+        HirKind::Repetition(again) => {
+            let times = again.max.unwrap_or(again.min).max(1);
+            weight(&again.sub).saturating_mul(times as usize)
+        }
+    }
 }
 
 /// Where inside of the value the crate's caret points, as far as that can be told: the text must

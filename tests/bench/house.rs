@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 use muxvisor::control::{Client, Request, view::PsReply};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::floor::{own, private};
+use crate::floor::own;
+use crate::rooms::private;
 use crate::stamp::until;
 
-/// A home that is taken down when it is dropped.
+/// A home whose processes end when it is dropped.
 pub(crate) struct House {
-    dir: TempDir,
+    dir: PathBuf,
 }
 
 /// What a process costs.
@@ -37,7 +37,7 @@ impl House {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        self.dir.join(name)
     }
 
     /// A step that notes itself.
@@ -48,7 +48,7 @@ impl House {
     /// The program with arguments, told to use this home.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_muxvisor"));
-        command.args(arguments).arg("--home").arg(self.path("h")).current_dir(self.dir.path());
+        command.args(arguments).arg("--home").arg(self.path("h")).current_dir(&self.dir);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }

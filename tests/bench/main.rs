@@ -9,6 +9,7 @@
 mod floor;
 mod house;
 mod measures;
+mod rooms;
 mod stamp;
 mod table;
 
@@ -34,6 +35,7 @@ fn bench(words: &[&str]) {
     let only = after("--only");
     let long = words.contains(&"--long");
     let mut table = Table::default();
+    let _sweep = rooms::Sweep;
     for round in 1..=rounds {
         for (name, measure) in measures::all(long) {
             if only.is_none_or(|only| name.contains(only)) {

@@ -18,6 +18,7 @@ type Measure = fn(&mut Table);
 pub(crate) fn all(long: bool) -> Vec<(&'static str, Measure)> {
     let mut all: Vec<(&'static str, Measure)> = vec![
         ("floor-spawn", floor::spawn),
+        ("floor-create", floor::create),
         ("floor-sync", floor::sync),
         ("floor-tmux", floor::tmux),
         ("command-steps", command_steps),
