@@ -1,5 +1,6 @@
 //! How long plans and their tasks took (features E9, E15, P8): of the runs that are there, and of
-//! those that were forgotten, which leave their sums behind in the table `meta`.
+//! those that were forgotten, which leave their sums behind in the table `meta`. Runs of demo agents
+//! do not count: they take no time.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +14,6 @@ use crate::model::TaskId;
 
 /// So many of the last runs of a plan tell how long its tasks take.
 const RUNS_MAX: u32 = 100;
-
-/// Demo agents take no time.
-const DEMO: &str = "coalesce(json_extract(run.submission, '$.demo'), 0)";
 
 /// Sums over runs of one plan.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -33,15 +31,19 @@ pub(super) struct Past {
 }
 
 impl Past {
-    /// Of all runs of a plan.
-    pub(super) fn of_plan(db: &Connection, name: &str) -> Result<Self, Error> {
+    /// Of all runs of a plan, without its tasks.
+    pub(super) fn of_runs(db: &Connection, name: &str) -> Result<Self, Error> {
         let mut past = forgotten(db, name)?;
         past.count_runs(db, "run.name = ?1", params![name])?;
-        past.count_tasks(
-            db,
-            "run.id IN (SELECT id FROM run WHERE name = ?1 ORDER BY id DESC LIMIT ?2)",
-            params![name, RUNS_MAX],
-        )?;
+        Ok(past)
+    }
+
+    /// Of the tasks of a plan's last runs.
+    pub(super) fn of_tasks(db: &Connection, name: &str) -> Result<Self, Error> {
+        let mut past = forgotten(db, name)?;
+        let last = "run.id IN (SELECT id FROM run WHERE name = ?1 AND NOT demo
+                               ORDER BY id DESC LIMIT ?2)";
+        past.count_tasks(db, last, params![name, RUNS_MAX])?;
         Ok(past)
     }
 
@@ -68,7 +70,7 @@ impl Past {
         let took = "CASE WHEN outcome = 'completed' THEN ended_ms - started_ms END";
         let text = format!(
             "SELECT count(*), coalesce(sum(outcome = 'completed'), 0), count({took}), total({took})
-             FROM run WHERE {which} AND outcome IS NOT NULL AND outcome <> 'cancelled' AND NOT {DEMO}"
+             FROM run WHERE {which} AND outcome IS NOT NULL AND outcome <> 'cancelled' AND NOT run.demo"
         );
         let found = all(db, &text, values, |row| {
             let (runs, completed): (u32, u32) = (column(row, 0)?, column(row, 1)?);
@@ -96,7 +98,7 @@ impl Past {
                         max(attempt.ended_ms) - min(attempt.intended_ms) AS took
                  FROM run JOIN attempt ON attempt.run = run.id
                  JOIN task ON task.run = run.id AND task.name = attempt.task
-                 WHERE {which} AND NOT {DEMO} AND task.state = 'success'
+                 WHERE {which} AND NOT run.demo AND task.state = 'success'
                  GROUP BY run.id, attempt.task)
              WHERE took IS NOT NULL GROUP BY task"
         );
@@ -136,4 +138,36 @@ fn forgotten(db: &Connection, name: &str) -> Result<Past, Error> {
 
 fn key(plan: &str) -> String {
     format!("past:{plan}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::schema;
+
+    /// A submission may be large, and a nightly plan has a thousand runs: they are counted without
+    /// reading what was submitted, and those of demo agents not at all.
+    #[test]
+    fn runs_are_counted_without_their_submissions() {
+        let db = Connection::open_in_memory().unwrap();
+        schema::MIGRATIONS.iter().for_each(|step| db.execute_batch(step).unwrap());
+        for (n, demo) in [(1, false), (2, false), (3, true)] {
+            let run = "INSERT INTO run (id, run_id, name, state, outcome, created_ms, started_ms,
+                                        ended_ms, submission, demo)
+                       VALUES (?1, 'r' || ?1, 'nightly', 'completed', 'completed', 0, 0, 500 * ?1,
+                               'nobody reads this', ?2)";
+            db.execute(run, params![n, demo]).unwrap();
+            let task = "INSERT INTO task (run, name, state) VALUES (?1, 'look', 'success')";
+            db.execute(task, [n]).unwrap();
+            let attempt = "INSERT INTO attempt (attempt_id, run, task, state, intended_at,
+                                                intended_ms, ended_ms, ending, agent, token, spec)
+                           VALUES ('a' || ?1, ?1, 'look', 'ended', 0, 0, 100 * ?1, '{}', 'a',
+                                   't' || ?1, '{}')";
+            db.execute(attempt, [n]).unwrap();
+        }
+        assert_eq!(Past::of_runs(&db, "nightly").unwrap().runs(), (2, 2, Some(750.0)));
+        let tasks = Past::of_tasks(&db, "nightly").unwrap().tasks();
+        assert_eq!(tasks, [(TaskId::new("look"), 150.0, 2)]);
+        assert_eq!(Past::of_runs(&db, "other").unwrap().runs(), (0, 0, None));
+    }
 }

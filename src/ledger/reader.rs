@@ -176,7 +176,7 @@ impl Reader {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn plan_history(&self, name: &str) -> Result<(u32, u32, Option<f64>), Error> {
-        Ok(Past::of_plan(&self.db(), name)?.runs())
+        Ok(Past::of_runs(&self.db(), name)?.runs())
     }
 
     /// How long each task of the plan of that name took on average where it succeeded, in
@@ -185,7 +185,7 @@ impl Reader {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn task_history(&self, name: &str) -> Result<Vec<(TaskId, f64, u32)>, Error> {
-        Ok(Past::of_plan(&self.db(), name)?.tasks())
+        Ok(Past::of_tasks(&self.db(), name)?.tasks())
     }
 
     /// The runs that ended before a wall time (milliseconds since 1970), the newest first.

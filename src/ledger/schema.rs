@@ -7,10 +7,10 @@
 pub(super) const APPLICATION_ID: i32 = 0x6d78_7673;
 
 /// The version of a file that this program writes.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// What turns version `n` into `n + 1`, for each `n`.
-pub(super) const MIGRATIONS: [&str; VERSION as usize] = [V1, V2, V3, V4];
+pub(super) const MIGRATIONS: [&str; VERSION as usize] = [V1, V2, V3, V4, V5];
 
 /// Readers never block the writer (WAL), and a commit that returned survives a power failure
 /// (FULL). The writer folds the log into the file after it has answered; the limit here, 16 MiB, is
@@ -185,6 +185,14 @@ CREATE TABLE work (
   row     TEXT NOT NULL,
   PRIMARY KEY (plan, task)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Which runs were those of demo agents: they do not tell how long a plan takes, and whoever asks
+/// for the others need not read the submissions.
+const V5: &str = "
+ALTER TABLE run ADD COLUMN demo INTEGER NOT NULL DEFAULT 0 CHECK (demo IN (0, 1));
+UPDATE run SET demo = 1 WHERE submission ->> '$.demo';
+CREATE INDEX run_of_plan ON run(name) WHERE NOT demo;
 ";
 
 #[cfg(test)]

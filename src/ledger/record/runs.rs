@@ -96,11 +96,11 @@ fn submitted(
     run: &RunId,
     submission: &Submission,
 ) -> Result<(), Error> {
-    let text = "INSERT INTO run (run_id, name, state, created_ms, submission)
-                VALUES (?1, ?2, ?3, ?4, ?5)";
+    let text = "INSERT INTO run (run_id, name, state, created_ms, submission, demo)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let state = RunState::Initializing.word();
-    let kept = json(submission)?;
-    change(db, text, params![run.as_str(), submission.name, state, entry.wall_ms, kept])?;
+    let (name, kept, demo) = (&submission.name, json(submission)?, submission.demo);
+    change(db, text, params![run.as_str(), name, state, entry.wall_ms, kept, demo])?;
     let tasks = submission.plan.get("tasks").and_then(|tasks| tasks.as_array());
     for id in tasks.into_iter().flatten().filter_map(|task| task.get("id")?.as_str()) {
         task_row(db, run, &TaskId::new(id))?;

@@ -188,7 +188,8 @@ fn a_newer_result_takes_the_place() {
     assert_eq!((entry.output.value, entry.at), (json!("B"), Moment(10)));
 }
 
-/// Version 3 becomes version 4: everything is where it was, and results can be kept.
+/// A version 3 is brought up to date: everything is where it was, results can be kept, and it is
+/// known which runs were those of demo agents.
 #[test]
 fn a_ledger_of_version_3_is_taken_up() {
     let home = Home::new();
@@ -196,7 +197,10 @@ fn a_ledger_of_version_3_is_taken_up() {
     commit(&ledger, vec![submitted(), of_run(2, RunFact::CancelRequested)]).unwrap();
     drop(ledger);
     let db = rusqlite::Connection::open(home.path()).unwrap();
-    db.execute_batch("DROP TABLE cache; DROP TABLE work;").unwrap();
+    let before = "DROP TABLE cache; DROP TABLE work;
+                  DROP INDEX run_of_plan; ALTER TABLE run DROP COLUMN demo;
+                  UPDATE run SET submission = json_set(submission, '$.demo', json('true'))";
+    db.execute_batch(before).unwrap();
     db.pragma_update(None, "user_version", 3).unwrap();
     let tables = |db: &rusqlite::Connection| -> String {
         let text = "SELECT group_concat(sql, char(10)) FROM (SELECT sql FROM sqlite_schema
@@ -210,7 +214,8 @@ fn a_ledger_of_version_3_is_taken_up() {
     drop(db);
     let (ledger, memory) = home.open();
     assert_eq!(memory.runs[0].entries.len(), 2);
-    assert_eq!(count(&home, "PRAGMA user_version"), 4);
+    assert_eq!(count(&home, "PRAGMA user_version"), 5);
+    assert_eq!(count(&home, "SELECT count(*) FROM run WHERE demo"), 1);
     commit(&ledger, vec![looked_up(3, "do it")]).unwrap();
     assert_eq!(ask(&ledger, "do it").1, Some((run(), work("do it"))));
     let db = open::reader(&home.path()).unwrap();
