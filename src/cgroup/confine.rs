@@ -1,6 +1,6 @@
 //! From the limits of an attempt to the group that its agent is put into. Pure.
 
-use super::ground::{Ground, Way};
+use super::ground::{Can, Ground, Way};
 use super::leaf::PREFIX;
 use crate::model::{AttemptId, Confinement, Resources};
 
@@ -12,13 +12,38 @@ const CPU_SHARE_US_MIN: f64 = 1_000.0;
 /// Where the agent of `attempt` is put, and which limits hold there. A limit that cannot be
 /// enforced refuses the start, unless `resources` say that trying is enough.
 pub fn confine(way: &Way, resources: &Resources, attempt: &AttemptId) -> Confinement {
-    let (ground, why) = match way {
-        Way::Cgroup(ground) => (Some(ground), ground.lacks.as_deref().unwrap_or_default()),
-        Way::Nowhere { why } => (None, why.as_str()),
+    let Sorted { settings, missed, why } = sort(way, resources);
+    if !missed.is_empty() && !resources.best_effort {
+        return Confinement::Refused { message: refusal(&missed, why) };
+    }
+    let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    match way {
+        Way::Cgroup(ground) => leaf(ground, attempt, settings),
+        Way::Nowhere { .. } => Confinement::Nowhere,
+    }
+}
+
+/// Tells which limits do not hold for an agent that is started all the same.
+pub fn waived(way: &Way, resources: &Resources) -> Option<String> {
+    let Sorted { missed, why, .. } = sort(way, resources);
+    let waived = resources.best_effort && !missed.is_empty();
+    waived.then(|| format!("runs without {}, which cannot be enforced here: {why}", list(&missed)))
+}
+
+/// The limits that can be enforced, as settings of a group; those that cannot, and why not.
+struct Sorted<'a> {
+    settings: Vec<(&'static str, String)>,
+    missed: Vec<&'static str>,
+    why: &'a str,
+}
+
+fn sort<'a>(way: &'a Way, resources: &Resources) -> Sorted<'a> {
+    let (can, why) = match way {
+        Way::Cgroup(ground) => (ground.can, ground.lacks.as_deref().unwrap_or_default()),
+        Way::Nowhere { why } => (Can::default(), why.as_str()),
     };
-    let can = ground.map(|ground| ground.can).unwrap_or_default();
-    let mut settings: Vec<(&str, String)> = Vec::new();
-    let mut missed: Vec<&str> = Vec::new();
+    let mut settings = Vec::new();
+    let mut missed = Vec::new();
     if let Some(bytes) = resources.memory_max {
         match can.memory {
             // All of it dies together: half an agent is of no use, and nobody would notice.
@@ -39,11 +64,7 @@ pub fn confine(way: &Way, resources: &Resources, attempt: &AttemptId) -> Confine
             false => missed.push("cpu_quota"),
         }
     }
-    if !missed.is_empty() && !resources.best_effort {
-        return Confinement::Refused { message: refusal(&missed, why) };
-    }
-    let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    ground.map_or(Confinement::Nowhere, |ground| leaf(ground, attempt, settings))
+    Sorted { settings, missed, why }
 }
 
 fn leaf(ground: &Ground, attempt: &AttemptId, settings: Vec<(String, String)>) -> Confinement {
@@ -60,14 +81,17 @@ fn refusal(missed: &[&str], why: &str) -> String {
         "{} cannot be enforced here: {why}; give muxvisor a control group (run it as the systemd \
          unit config/systemd/muxvisor.service, or name one with MUXVISOR_CGROUP), or let the agent \
          run without with `limits = \"best-effort\"`",
-        missed.join(" and ")
+        list(missed)
     )
+}
+
+fn list(missed: &[&str]) -> String {
+    missed.join(" and ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cgroup::Can;
 
     fn way(can: Can) -> Way {
         let lacks = Some("the controllers are not given to it".to_owned());
@@ -133,5 +157,9 @@ mod tests {
         let confined = confine(&way(only_memory), &tried, &id);
         let Confinement::Cgroup { settings, .. } = confined else { panic!("{confined:?}") };
         assert_eq!(settings.len(), 2, "what can be limited is");
+        let told = waived(&way(only_memory), &tried).unwrap();
+        assert!(told.starts_with("runs without tasks_max and cpu_quota, which"), "{told}");
+        assert_eq!(waived(&way(EVERYTHING), &tried), None);
+        assert_eq!(waived(&nowhere, &all()), None, "it is refused");
     }
 }

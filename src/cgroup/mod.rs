@@ -12,7 +12,7 @@ mod ground;
 mod leaf;
 mod place;
 
-pub use confine::confine;
+pub use confine::{confine, waived};
 pub use ground::{Can, Ground, SUBGROUP, Way, find, settle};
 pub use leaf::{Leaf, PREFIX, of_process};
 pub use place::{Place, Wish};

@@ -204,6 +204,12 @@ impl Engine {
             }
             self.pending.entries.push(Entry { at: now, wall_ms, fact });
         }
+        for effect in &turn.effects {
+            let Effect::Launch(order) = effect else { continue };
+            let Some(text) = cgroup::waived(&self.ground, &order.resources) else { continue };
+            let fact = Fact::Noted { about: order.attempt.to_string(), text };
+            self.pending.entries.push(Entry { at: now, wall_ms, fact });
+        }
         let server =
             |effect: &Effect| self.server().filter(|_| effect.is_about_a_window()).cloned();
         let effects = turn.effects.into_iter().map(|effect| (server(&effect), effect));

@@ -177,7 +177,12 @@ fn findings(reader: &Reader, log: &RunLog, task: &str, now: Now) -> Vec<Decision
     let about = if task.is_empty() { Some(log.run.as_str()) } else { last.map(AttemptId::as_str) };
     let notes = about.and_then(|id| reader.notes_about(id, DECISIONS_MAX).ok());
     let mut notes = notes.unwrap_or_default();
-    notes.retain(|entry| matches!(entry.fact, Fact::Noted { .. }));
+    notes.retain(|entry| {
+        matches!(
+            entry.fact,
+            Fact::Noted { .. } | Fact::Attempt { fact: AttemptFact::Stopping { .. }, .. }
+        )
+    });
     told(&notes, now)
 }
 

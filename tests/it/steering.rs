@@ -365,6 +365,8 @@ fn the_last_command_runs_after_a_cancel() {
     assert_eq!(scene.call(&["cancel", &run]).code, 0);
     assert_eq!(scene.call(&["wait", &run, "--timeout", "30s"]).code, 4);
     assert_eq!(fs::read_to_string(&told).expect("told"), "cancelled\n");
+    let why = scene.call(&["why", &format!("{run}/work")]).stdout;
+    assert!(why.contains("told to stop: "), "{why}");
 }
 
 /// Features L5, E9: what ended is kept, and can be deleted with its files; what lives is not.

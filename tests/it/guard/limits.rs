@@ -17,8 +17,7 @@ agent = "small"
 description = "work"
 "#;
 
-fn run(limits: &str) -> (i32, serde_json::Value) {
-    let scene = Scene::new();
+fn run(scene: &Scene, limits: &str) -> (i32, serde_json::Value) {
     let path = scene.file("plan.toml", &PLAN.replace("LIMITS", limits));
     let mut command = scene.command(&["run", path.to_str().unwrap(), "--json"]);
     // No group is given to this daemon, whatever the machine has.
@@ -30,7 +29,7 @@ fn run(limits: &str) -> (i32, serde_json::Value) {
 /// A limit that cannot be enforced refuses the start, and says what, where and what to do.
 #[test]
 fn an_agent_is_not_started_without_its_limit() {
-    let (code, results) = run("");
+    let (code, results) = run(&Scene::new(), "");
     assert_eq!(code, 1, "{results}");
     let error = &task(&results, "work")["error"];
     assert_eq!(error["outcome"], "exec-failed");
@@ -40,11 +39,15 @@ fn an_agent_is_not_started_without_its_limit() {
     }
 }
 
+/// An agent may run without its limit; `why` tells that it does.
 #[test]
 fn trying_may_be_enough() {
-    let (code, results) = run("limits = \"best-effort\"");
+    let scene = Scene::new();
+    let (code, results) = run(&scene, "limits = \"best-effort\"");
     assert_eq!(code, 0, "{results}");
     assert_eq!(task(&results, "work")["output"], "ran");
+    let why = scene.call(&["why", "work"]);
+    assert!(why.out.contains("runs without memory_max, which cannot be enforced here"), "{why:?}");
 }
 
 /// `doctor` says which way is in use, of the daemon that runs too.
