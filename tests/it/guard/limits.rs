@@ -47,7 +47,10 @@ fn trying_may_be_enough() {
     assert_eq!(code, 0, "{results}");
     assert_eq!(task(&results, "work")["output"], "ran");
     let why = scene.call(&["why", "work"]);
-    assert!(why.out.contains("runs without memory_max, which cannot be enforced here"), "{why:?}");
+    assert!(
+        why.stdout.contains("runs without memory_max, which cannot be enforced here"),
+        "{why:?}"
+    );
 }
 
 /// `doctor` says which way is in use, of the daemon that runs too.
