@@ -343,11 +343,6 @@ impl Census {
         self.hooks.get(of).into_iter().flatten().copied().inspect(|_| look())
     }
 
-    /// Whether all hooks of a task are over; they are when it has none.
-    pub(super) fn hooks_are_over(&self, of: &TaskId) -> bool {
-        self.hooks_of(of).all(|at| self.seen[at].state.is_end())
-    }
-
     /// Whether another task needs the output of this one.
     pub(super) fn is_read(&self, task: &TaskId) -> bool {
         self.read.contains(task)

@@ -184,11 +184,7 @@ fn readiness(run: &Run, plan: &plan::Task) -> Readiness {
         },
         Some(Origin::Worker { .. } | Origin::Finish) | None => {}
     }
-    let own = matches!(plan.origin, Some(Origin::Hook { .. }));
-    let is_open = |need: &DependsOn| {
-        let open = state(&need.task).is_some_and(|state| !state.is_end());
-        open || !own && !run.census.hooks_are_over(&need.task)
-    };
+    let is_open = |need: &DependsOn| state(&need.task).is_some_and(|state| !state.is_end());
     if plan.needs.iter().any(is_open) {
         return Readiness::Waits;
     }
