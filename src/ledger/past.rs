@@ -98,7 +98,7 @@ impl Past {
                         max(attempt.ended_ms) - min(attempt.intended_ms) AS took
                  FROM run JOIN attempt ON attempt.run = run.id
                  JOIN task ON task.run = run.id AND task.name = attempt.task
-                 WHERE {which} AND NOT run.demo AND task.state = 'success'
+                 WHERE {which} AND task.state = 'success'
                  GROUP BY run.id, attempt.task)
              WHERE took IS NOT NULL GROUP BY task"
         );
@@ -120,7 +120,7 @@ pub(super) fn keep(db: &Connection, run: i64) -> Result<(), Error> {
     let Some(name): Option<String> = names.into_iter().next() else { return Ok(()) };
     let mut past = forgotten(db, &name)?;
     past.count_runs(db, "run.id = ?1", params![run])?;
-    past.count_tasks(db, "run.id = ?1", params![run])?;
+    past.count_tasks(db, "run.id = ?1 AND NOT run.demo", params![run])?;
     past.tasks.retain(|task, _| !task.contains(['[', '/']));
     let text = "INSERT INTO meta (key, value) VALUES (?1, ?2)
                 ON CONFLICT (key) DO UPDATE SET value = excluded.value";

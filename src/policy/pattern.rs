@@ -78,8 +78,8 @@ fn weight(syntax: &Hir) -> usize {
     match syntax.kind() {
         HirKind::Empty | HirKind::Look(_) => 1,
         HirKind::Literal(literal) => literal.0.len(),
-        HirKind::Class(Class::Unicode(class)) => class.ranges().len(),
-        HirKind::Class(Class::Bytes(class)) => class.ranges().len(),
+        HirKind::Class(Class::Unicode(class)) => class.ranges().len().max(1),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().len().max(1),
         HirKind::Capture(capture) => weight(&capture.sub),
         HirKind::Concat(parts) | HirKind::Alternation(parts) => all(parts),
         HirKind::Repetition(again) => {
@@ -104,4 +104,29 @@ fn place(value: &Value<'_>, text: &str, told: &str) -> Span {
     let width = line.trim().chars().take_while(|c| *c == '^').count();
     let byte = |chars: usize| text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at);
     Span { start: inner.start + byte(skip), end: inner.start + byte(skip + width) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is not built when it is read can be built when it is needed. The ranges here are those
+    /// that need the most states.
+    #[test]
+    fn what_counts_as_light_is_light() {
+        let wide = r"[\x{80}-\x{10FFFF}]";
+        for text in [
+            format!("{wide}{{9990}}"),
+            format!("(?:{wide}|x){{4900}}"),
+            format!("{wide}{{0,9990}}"),
+            r"(?:[a&&b]{90}){100}".to_owned(),
+            r"(?:(?:){99}){99}".to_owned(),
+            r"\w{12}".to_owned(),
+            "(?i)k{3000}".to_owned(),
+        ] {
+            let syntax = regex_syntax::parse(&text).unwrap();
+            assert!(weight(&syntax) <= WEIGHT_SAFE, "{text} weighs {}", weight(&syntax));
+            assert!(Regex::new(&text).is_ok(), "{text} weighs {}", weight(&syntax));
+        }
+    }
 }
