@@ -202,17 +202,10 @@ impl Engine {
         }
     }
 
-    /// Stops the instances of agents that are gone. One that is being stopped is left to it: asked
-    /// twice, a stop kills.
+    /// Stops the instances of agents that are gone.
     fn retire(&mut self, changes: &Changes) {
         for name in changes.removed_agents() {
-            let lives = |row: &&AttemptRow| {
-                row.order.owner == Owner::Instance { name: name.to_owned() }
-                    && row.stopping != Some(StopCause::Cancelled)
-            };
-            if self.core.supervisor.attempts().any(|row| lives(&row)) {
-                self.ask_instance(name, InstanceRequest::Stop);
-            }
+            self.decide(Input::Supervisor(Event::Removed { name: name.to_owned() }));
         }
     }
 

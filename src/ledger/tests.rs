@@ -194,6 +194,7 @@ fn instance(name: &str, state: InstanceState) -> InstanceRow {
         serving: None,
         switches: vec![],
         handover: None,
+        removal: None,
         outcome: Some(Outcome::Signal),
         why: "waits".into(),
     }

@@ -38,6 +38,16 @@ words! {
 }
 
 words! {
+    /// What became of an agent that left the configuration while its instance lived.
+    Removal {
+        /// It is not configured.
+        Gone = "gone",
+        /// One of its name is configured again, a new one, which waits for the end of the old one.
+        Back = "back",
+    }
+}
+
+words! {
     /// What a living agent is doing, as far as anybody knows. Never kills by itself.
     Activity {
         /// Busy.
@@ -85,6 +95,9 @@ pub struct InstanceRow {
     /// What its last life left for another agent that takes over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handover: Option<Box<Handed>>,
+    /// Whether its agent left the configuration while it lived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal: Option<Removal>,
     /// How its last life ended.
     #[serde(default)]
     pub outcome: Option<Outcome>,

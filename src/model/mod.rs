@@ -41,7 +41,7 @@ pub use env_filter::EnvFilter;
 pub use fact::{AttemptFact, ClockMark, Entry, Fact, RunFact};
 pub use finding::{Finding, Severity};
 pub use id::{AttemptId, IdError, Mint, RunId, TaskId, Token, window_label};
-pub use instance::{Activity, Desired, Handed, InstanceRow, InstanceState};
+pub use instance::{Activity, Desired, Handed, InstanceRow, InstanceState, Removal};
 pub use key::{KEYS, is_key};
 pub use moment::{Moment, minutes, ms};
 pub(crate) use outcome::words;

@@ -1,7 +1,7 @@
 //! A daemon that ends and wants every agent stopped first: members of a group in reverse, each
 //! group on its own, everybody else at once.
 
-use crate::model::{AttemptId, Moment, Owner, StopCause};
+use crate::model::{AttemptId, InstanceState, Moment, Owner, StartReason, StopCause};
 
 use super::{Action, Attempt, Supervisor};
 
@@ -20,6 +20,23 @@ impl Supervisor {
                 (false, false) => self.stop(now, &id, StopCause::Cancelled, out),
             }
         }
+    }
+
+    /// Nothing is started any more; the next daemon does it.
+    pub(super) fn comes_back(&mut self, now: Moment, name: &str, out: &mut Vec<Action>) {
+        let group = self.group_of(name).map(|group| group.name.clone());
+        let ordered = group.is_some();
+        if let Some(group) = group {
+            if self.stays_down(&group, name, out) {
+                return;
+            }
+            self.put_in_turn(&group, name, StartReason::First);
+            self.tell_group(&group, "down with the daemon; comes back with it");
+        }
+        self.update(name, "down with the daemon; comes back with it", out, |row| {
+            row.state = if ordered { InstanceState::Starting } else { InstanceState::Backoff };
+            row.not_before = (!ordered).then_some(now);
+        });
     }
 
     fn has_group(&self, attempt: &Attempt) -> bool {

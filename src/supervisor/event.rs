@@ -112,6 +112,12 @@ pub enum Event {
         /// All groups of them.
         groups: Vec<Group>,
     },
+    /// An agent is taken out of the configuration; what [`Event::Configured`] says follows. Its
+    /// instance is stopped; said again, nothing changes.
+    Removed {
+        /// Which.
+        name: String,
+    },
     /// A person wants something of an instance.
     Asked {
         /// Which.

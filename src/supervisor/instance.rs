@@ -43,18 +43,24 @@ impl Supervisor {
             .agents
             .values()
             .filter(|agent| agent.kind == AgentType::Service)
-            .filter(|agent| !self.instances.contains_key(&agent.name))
+            .filter(|agent| self.is_new(&agent.name))
             .map(|agent| (agent.name.clone(), agent.autostart))
             .collect();
         for (name, autostart) in fresh {
-            self.instances.insert(name.clone(), blank(&name));
-            if autostart && !self.want_in_turn(&name, StartReason::First, out) {
-                self.want_up(now, &name, StartReason::First, out);
-            }
+            self.begin(now, &name, autostart, out);
         }
         self.regroup(now, out);
+        self.remark_removals(out);
         self.forget_unconfigured(out);
         self.revise_monitors(now, out);
+    }
+
+    /// An instance that nobody knew before.
+    pub(super) fn begin(&mut self, now: Moment, name: &str, up: bool, out: &mut Vec<Action>) {
+        self.instances.insert(name.to_owned(), blank(name));
+        if up && !self.want_in_turn(name, StartReason::First, out) {
+            self.want_up(now, name, StartReason::First, out);
+        }
     }
 
     /// What is no longer configured and does not live is forgotten; what lives is, when it ends.
@@ -62,13 +68,10 @@ impl Supervisor {
         let lives = |row: &InstanceRow| {
             row.attempt.as_ref().is_some_and(|attempt| self.attempts.contains_key(attempt))
         };
-        let service = |name: &str| {
-            self.agents.get(name).is_some_and(|agent| agent.kind == AgentType::Service)
-        };
         let gone: Vec<String> = self
             .instances
             .values()
-            .filter(|row| !service(&row.name) && !lives(row))
+            .filter(|row| !self.is_service(&row.name) && !lives(row))
             .map(|row| row.name.clone())
             .collect();
         for name in gone {
@@ -186,8 +189,8 @@ impl Supervisor {
             (_, Some(_)) => (InstanceState::Stopping, "stopping on request".to_owned()),
             (_, None) => (InstanceState::Stopped, "stopped on request".to_owned()),
         };
+        self.hold_down(name);
         self.update(name, &why, out, |row| {
-            row.desired = Desired::Down;
             row.not_before = None;
             row.state = state;
         });
@@ -280,6 +283,9 @@ impl Supervisor {
         if row.attempt.as_ref() != Some(&attempt.order.attempt) {
             return;
         }
+        if row.removal.is_some() {
+            return self.removed_ended(now, name, out);
+        }
         let desired = row.desired;
         if let Some(row) = self.instances.get_mut(name) {
             row.outcome = Some(end.outcome);
@@ -332,23 +338,6 @@ impl Supervisor {
         }
     }
 
-    /// Nothing is started any more; the next daemon does it.
-    fn comes_back(&mut self, now: Moment, name: &str, out: &mut Vec<Action>) {
-        let group = self.group_of(name).map(|group| group.name.clone());
-        let ordered = group.is_some();
-        if let Some(group) = group {
-            if self.stays_down(&group, name, out) {
-                return;
-            }
-            self.put_in_turn(&group, name, StartReason::First);
-            self.tell_group(&group, "down with the daemon; comes back with it");
-        }
-        self.update(name, "down with the daemon; comes back with it", out, |row| {
-            row.state = if ordered { InstanceState::Starting } else { InstanceState::Backoff };
-            row.not_before = (!ordered).then_some(now);
-        });
-    }
-
     /// The policy leaves it alone, until a person acts.
     pub(super) fn rest(&mut self, name: &str, failed: bool, why: &str, out: &mut Vec<Action>) {
         self.update(name, why, out, |row| {
@@ -371,7 +360,7 @@ impl Supervisor {
     }
 }
 
-fn blank(name: &str) -> InstanceRow {
+pub(super) fn blank(name: &str) -> InstanceRow {
     InstanceRow {
         name: name.to_owned(),
         desired: Desired::Down,
@@ -386,6 +375,7 @@ fn blank(name: &str) -> InstanceRow {
         serving: None,
         switches: Vec::new(),
         handover: None,
+        removal: None,
         outcome: None,
         why: "never started".to_owned(),
     }

@@ -18,6 +18,7 @@ mod live;
 mod parking;
 mod ready;
 mod recover;
+mod removal;
 mod reset_time;
 mod restarting;
 mod rules;
@@ -167,6 +168,7 @@ impl Supervisor {
             Event::Configured { agents, groups } => {
                 self.configured(now, agents, groups, &mut out);
             }
+            Event::Removed { name } => self.removed(now, &name, &mut out),
             Event::Asked { name, request } => {
                 let answer = self.asked(now, &name, request, &mut out);
                 out.push(Action::Reply(answer));

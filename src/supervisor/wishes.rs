@@ -135,8 +135,8 @@ impl Supervisor {
             | InstanceState::Failed => "stopping on request".to_owned(),
         };
         self.leave_turn(group, name);
+        self.hold_down(name);
         self.update(name, &why, out, |row| {
-            row.desired = Desired::Down;
             row.not_before = None;
             row.state = state;
         });

@@ -306,6 +306,48 @@ fn only_what_changed_is_touched() {
     assert!(exits[0].contains("SIGINT"), "{exits:?}");
 }
 
+/// A table that comes back before the removed agent has ended is that of a new one, which is
+/// started after it, by whatever daemon.
+#[test]
+fn an_agent_that_comes_back_at_once_is_started_again() {
+    for by_hand in [true, false] {
+        let stage = Stage::new();
+        let open = stage.at("open");
+        let slow = format!(
+            "command = ['sh', '-c', '''trap \"until test -e {}; do sleep 0.05; done; exit\" TERM HUP; \
+             while :; do sleep 0.05; done''']\nstop_timeout = '30s'",
+            open.display()
+        );
+        let whole = two(&stage, "").replacen("command = ['sleep', '1000']", &slow, 1);
+        stage.configure(&whole);
+        stage.start_daemon();
+        let before = pids(&stage, &["one", "two"]);
+        let (_, second) = whole.split_once("[agent.two]").unwrap();
+        stage.configure(&format!("[agent.two]{second}"));
+        assert_eq!(stage.ask(&["reload"]).code, 0);
+        assert_eq!(instance(&stage, "one")["state"], "stopping");
+        stage.configure(&whole);
+        if by_hand {
+            assert_eq!(stage.ask(&["reload"]).code, 0);
+        }
+        wait_for("one to be known as new", || {
+            instance(&stage, "one")["why"].as_str().unwrap_or_default().contains("new in the")
+        });
+        assert!(lives(before[0]));
+        if by_hand {
+            stage.kill_daemon();
+            stage.start_daemon();
+        }
+        fs::write(&open, "").unwrap();
+        wait_for("one to be started again", || {
+            let one = instance(&stage, "one");
+            one["state"] == "running" && one["pid"] != before[0]
+        });
+        assert!(!lives(before[0]));
+        assert_eq!(pids(&stage, &["two"]), before[1..]);
+    }
+}
+
 /// Fault 56: what is gone from the file is stopped by a person's word, not by a save.
 #[test]
 fn a_removal_waits_for_a_person() {

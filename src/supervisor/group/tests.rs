@@ -2,6 +2,7 @@
 
 mod random;
 mod reload;
+mod removal;
 
 use std::collections::BTreeMap;
 

@@ -2,9 +2,9 @@
 //! suspended, the configuration changes under way.
 
 use muxvisor::daemon::Input;
-use muxvisor::model::{AttemptId, Desired, InstanceRow, InstanceState, Moment, Owner, StopCause};
+use muxvisor::model::{AttemptId, Desired, InstanceRow, InstanceState, Moment, Owner};
 use muxvisor::policy::AgentType;
-use muxvisor::supervisor::{Event, InstanceRequest};
+use muxvisor::supervisor::Event;
 use muxvisor::workflow;
 
 use super::plans;
@@ -202,24 +202,13 @@ impl World {
         let gone: Vec<String> =
             before.into_keys().filter(|name| !self.agents.contains_key(name)).collect();
         self.laws.reconfigured(self.now);
-        gone.into_iter().for_each(|name| self.retire(name));
+        for name in gone {
+            self.decide(Input::Supervisor(Event::Removed { name }));
+        }
         let agents = self.agents.values().cloned().collect();
         let groups = self.groups.clone();
         self.decide(Input::Supervisor(Event::Configured { agents, groups }));
         self.settle();
-    }
-
-    fn retire(&mut self, name: String) {
-        let owner = Owner::Instance { name: name.clone() };
-        let lives = self
-            .core()
-            .supervisor
-            .attempts()
-            .any(|row| row.order.owner == owner && row.stopping != Some(StopCause::Cancelled));
-        if lives {
-            let request = InstanceRequest::Stop;
-            self.decide(Input::Supervisor(Event::Asked { name, request }));
-        }
     }
 
     /// The faults have been over for a while: nobody waits for something that never comes.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use muxvisor::model::{
     AttemptFact, AttemptId, AttemptRow, Desired, Entry, Extract, Fact, InstanceRow, InstanceState,
-    Moment, Order, Outcome, Owner, ResultRule, RunFact, StartReason, StopCause,
+    Moment, Order, Outcome, Owner, Removal, ResultRule, RunFact, StartReason, StopCause,
 };
 use muxvisor::plan::OutputAs;
 use muxvisor::policy::{Agent, Group};
@@ -124,6 +124,10 @@ impl Laws {
                         || waits && self.reset.contains(&row.name)
                     {
                         self.forgiven.insert(row.name.clone());
+                    }
+                    // One that is configured anew is not the one that a person stopped.
+                    if row.removal == Some(Removal::Back) && row.desired == Desired::Up {
+                        self.stopped.remove(&row.name);
                     }
                     the_budget_holds(entry.at, row, agents);
                 }
