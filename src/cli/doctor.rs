@@ -20,7 +20,7 @@ use super::examined::{Check, Verdict};
 use super::failure::COMPLETED;
 use super::ps::remarks;
 use super::voice::{Colour, Voice};
-use super::{ps, soundness};
+use super::{ps, pulse, soundness};
 use crate::control::view::{DaemonView, PsReply, TmuxView};
 use crate::control::{self, Client, Failure, FailureKind, Request};
 use crate::daemon::{Home, LastGood};
@@ -43,6 +43,9 @@ pub(crate) struct Args {
 
 /// How long a daemon may take to answer a doctor.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a tmux server may take to answer a doctor; a healthy one needs milliseconds.
+const TMUX_WITHIN: Duration = Duration::from_secs(2);
 
 /// Looks, and tells. Exit code 1 when anything is broken.
 pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
@@ -290,6 +293,9 @@ fn windows(home: &Home) -> Check {
         return Check::new("windows", Verdict::Error, format!("tmux: {told}"))
             .hint(format!("agents go on; {} says why none can be had", home.log().display()));
     };
+    if matches!(pulse::beats(&home.tmux_socket(), TMUX_WITHIN), Ok(false)) {
+        return mute(server);
+    }
     match ps::outage(&view.tmux) {
         None => Check::ok("windows", format!("in tmux server {server}")),
         Some(told) if windows_given_back < windows_lost => {
@@ -298,6 +304,17 @@ fn windows(home: &Home) -> Check {
         }
         Some(told) => Check::ok("windows", format!("tmux: {told}")),
     }
+}
+
+/// A server that takes questions and gives no answers: nothing gets a window, so nothing starts.
+fn mute(server: i32) -> Check {
+    let seconds = TMUX_WITHIN.as_secs();
+    let message = format!("tmux server {server} does not answer within {seconds} s");
+    Check::new("windows", Verdict::Warning, message).hint(format!(
+        "agents go on, and none is started before it answers; `kill -CONT {server}` wakes one that \
+         was stopped; `kill -KILL {server}` ends one that hangs, and every agent gets a window in \
+         the next"
+    ))
 }
 
 fn ledger(home: &Home) -> Check {

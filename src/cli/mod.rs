@@ -36,6 +36,7 @@ mod plan;
 mod progress;
 mod prompt;
 mod ps;
+mod pulse;
 mod questions;
 mod reading;
 mod reload;

@@ -143,7 +143,11 @@ fn a_server_that_does_not_answer_kills_nobody() {
     let signal = |pid: i32, signal| {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
     };
+    assert!(stage.ask(&["doctor"]).out.contains(&format!("in tmux server {server}")));
     signal(server, Signal::SIGSTOP);
+    let doctor = stage.ask(&["doctor"]);
+    let told = format!("! windows: tmux server {server} does not answer");
+    assert!(doctor.out.contains(&told) && doctor.out.contains("kill -CONT"), "{doctor:?}");
     signal(stage.daemon_that_answers(), Signal::SIGUSR1);
     let length = log(&stage, "c0").len();
     wait_for("it to go on", || log(&stage, "c0").len() > length + 20);
