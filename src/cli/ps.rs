@@ -125,10 +125,13 @@ fn standing(one: &InstanceView) -> String {
     if more.is_empty() { one.why.clone() } else { format!("{} ({})", one.why, more.join(", ")) }
 }
 
+const ENDING: &str =
+    "the daemon is ending: it stops every agent first, and starts nobody; a second INT kills them";
+
 fn headline(daemon: &DaemonView, seen: &PsReply) -> String {
-    let DaemonView { pid, version, home, tmux, alarm, protocol: _, started_at_ms: _, limits: _ } =
-        daemon;
+    let DaemonView { pid, version, home, tmux, alarm, ending, .. } = daemon;
     let mut lines = vec![format!("daemon {pid}, version {version}, home {}", home.display())];
+    lines.extend(ending.then(|| ENDING.to_owned()));
     lines.extend(outage(tmux).map(|text| format!("tmux: {text}")));
     lines.extend(alarm.as_ref().map(|alarm| format!("ALARM: {alarm}")));
     lines.extend(seen.configuration.iter().flat_map(remarks));

@@ -28,6 +28,9 @@ pub struct DaemonView {
     /// How it enforces limits of agents.
     #[serde(default)]
     pub limits: Option<LimitsView>,
+    /// Whether it is about to end: it stops every agent first, and starts nobody.
+    #[serde(default)]
+    pub ending: bool,
 }
 
 /// The tmux server, and the last time that one died under the daemon.

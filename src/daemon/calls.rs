@@ -180,6 +180,9 @@ impl Engine {
     }
 
     fn units(&mut self, names: Vec<String>, request: InstanceRequest, responder: Responder) {
+        if let Some(failure) = self.starts_nobody(request) {
+            return responder.reply(failure);
+        }
         let names = if names.is_empty() { self.all_instances(request) } else { names };
         // A name that means nothing stops all of it, so that a typing mistake does nothing.
         if let Some(failure) = names
@@ -198,6 +201,16 @@ impl Engine {
         let units =
             answers.into_iter().map(|(name, answer)| self.unit(name, answer)).collect::<Vec<_>>();
         self.reply(responder, Reply::ok(&UnitsReply { units }));
+    }
+
+    /// What is said to whoever wants something started by a daemon that is about to end.
+    fn starts_nobody(&self, request: InstanceRequest) -> Option<Failure> {
+        let starts = matches!(request, InstanceRequest::Start | InstanceRequest::Restart);
+        if !starts || self.leaving == Leaving::No {
+            return None;
+        }
+        let hint = "nothing was changed; ask again when `muxvisor ps` shows no daemon any more";
+        Some(Failure::new(FailureKind::Unreachable, "the daemon is about to end").hint(hint))
     }
 
     fn no_instance(&self, name: &str) -> Option<Failure> {
@@ -265,8 +278,9 @@ impl Engine {
             Answer::AlreadySo => (view::Answer::Already, None),
             Answer::Denied(why) => (view::Answer::Denied, Some(why)),
         };
-        let why = denied.or_else(|| row.map(|row| row.why.clone())).unwrap_or_default();
-        let state = row.map_or(InstanceState::Stopped, |row| row.state);
+        let shown = row.map(|row| self.core.supervisor.shown(row));
+        let (state, why) = shown.unwrap_or((InstanceState::Stopped, String::new()));
+        let why = denied.unwrap_or(why);
         UnitReply { name, answer, state, why }
     }
 

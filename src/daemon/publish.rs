@@ -194,7 +194,7 @@ impl Engine {
             return Some(reply(state, run.outcome, reached));
         }
         if let Some(row) = self.core.supervisor.instances().find(|row| row.name == target) {
-            let state = row.state.word();
+            let state = self.core.supervisor.shown(row).0.word();
             return Some(reply(state, None, wanted.unwrap_or("running") == state));
         }
         archive::ended_run(&self.reader, &RunId::new(target)).map(|(state, outcome)| {

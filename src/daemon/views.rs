@@ -17,7 +17,7 @@ use crate::workflow::{Run, Task, finals, is_completed};
 
 use super::asks;
 use super::cached::cached_view;
-use super::engine::Engine;
+use super::engine::{Engine, Leaving};
 use super::item_view::shorten;
 
 impl Engine {
@@ -31,6 +31,7 @@ impl Engine {
             tmux: self.tmux_view(),
             limits: Some(LimitsView { way: self.ground.describe(), whole: self.ground.is_whole() }),
             alarm: self.alarm(),
+            ending: self.leaving != Leaving::No,
         }
     }
 
@@ -77,10 +78,11 @@ impl Engine {
 
     fn instance_view(&self, row: &InstanceRow) -> InstanceView {
         let live = row.attempt.as_ref().and_then(|id| self.core.supervisor.attempt(id));
+        let (state, why) = self.core.supervisor.shown(row);
         InstanceView {
             name: row.name.clone(),
             group: self.core.supervisor.group_of(&row.name).map(|group| group.name.clone()),
-            state: row.state,
+            state,
             desired: row.desired,
             activity: self.activity_view(row.attempt.as_ref()),
             status: self.status_of(row.attempt.as_ref()),
@@ -95,7 +97,7 @@ impl Engine {
             token: live.map(|attempt| attempt.order.token.as_str().to_owned()),
             health: row.attempt.as_ref().and_then(|id| self.health_mark(id)),
             outcome: row.outcome,
-            why: row.why.clone(),
+            why,
             stale: live.is_some_and(|attempt| self.core.supervisor.is_stale(attempt)),
             failover: self.failover_view(row),
         }

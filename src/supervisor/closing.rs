@@ -1,11 +1,53 @@
 //! A daemon that ends and wants every agent stopped first: members of a group in reverse, each
 //! group on its own, everybody else at once.
 
-use crate::model::{AttemptId, InstanceState, Moment, Owner, StartReason, StopCause};
+use crate::model::{
+    AttemptId, AttemptState, Desired, InstanceRow, InstanceState, Moment, Owner, StartReason,
+    StopCause,
+};
 
 use super::{Action, Attempt, Supervisor};
 
+/// Why an instance is down that has ended with its daemon.
+pub(super) const COMES_BACK: &str = "down with the daemon; comes back with it";
+const STOPPING: &str = "stopping: the daemon is ending; comes back with the next one";
+const STOPPED_LATER: &str = "to be stopped in its turn: the daemon is ending; comes back with the \
+                             next one";
+const NOT_STARTED: &str = "not started: the daemon is ending; comes back with the next one";
+
 impl Supervisor {
+    /// Where an instance stands, and why, as people are to see it. While the daemon is ending that
+    /// is not what its row says: the row is what the next daemon goes on from.
+    pub fn shown(&self, row: &InstanceRow) -> (InstanceState, String) {
+        let as_written = (row.state, row.why.clone());
+        let failed = self.group_of(&row.name).and_then(|it| self.group_rows.get(&it.name));
+        if !self.closing || row.desired == Desired::Down || row.state == InstanceState::Blocked {
+            return as_written;
+        }
+        let live = row.attempt.as_ref().and_then(|id| self.attempt(id));
+        let state = live.map_or(row.state, |_| InstanceState::Stopping);
+        if failed.is_some_and(|group| group.failed) {
+            return (state, row.why.clone());
+        }
+        match (live.map(|attempt| attempt.state), row.state) {
+            (Some(AttemptState::Stopping), _) => (state, STOPPING.to_owned()),
+            (Some(_), _) => (state, STOPPED_LATER.to_owned()),
+            (None, InstanceState::Starting | InstanceState::Backoff) if row.why != COMES_BACK => {
+                (state, NOT_STARTED.to_owned())
+            }
+            (
+                None,
+                InstanceState::Starting
+                | InstanceState::Backoff
+                | InstanceState::Stopped
+                | InstanceState::Running
+                | InstanceState::Stopping
+                | InstanceState::Failed
+                | InstanceState::Blocked,
+            ) => as_written,
+        }
+    }
+
     /// Stops every attempt, members of groups in their order; asked again, ends what is left at
     /// once.
     pub(super) fn close(&mut self, now: Moment, out: &mut Vec<Action>) {
@@ -31,9 +73,9 @@ impl Supervisor {
                 return;
             }
             self.put_in_turn(&group, name, StartReason::First);
-            self.tell_group(&group, "down with the daemon; comes back with it");
+            self.tell_group(&group, COMES_BACK);
         }
-        self.update(name, "down with the daemon; comes back with it", out, |row| {
+        self.update(name, COMES_BACK, out, |row| {
             row.state = if ordered { InstanceState::Starting } else { InstanceState::Backoff };
             row.not_before = (!ordered).then_some(now);
         });

@@ -1,7 +1,7 @@
 //! Why something stands where it stands: a query on state, for `why`.
 
 use crate::health::Monitor;
-use crate::model::{AttemptRow, InstanceRow, InstanceState, Moment, Parking, StopCause};
+use crate::model::{AttemptRow, GroupRow, InstanceRow, InstanceState, Moment, Parking, StopCause};
 use crate::policy::Group;
 
 use super::{Explanation, Supervisor};
@@ -28,28 +28,37 @@ impl Supervisor {
             let name = "switches_in_interval";
             counters.push((name, u64::from(used), Some(u64::from(most))));
         }
-        let mut why = row.why.clone();
+        let (state, mut why) = self.shown(row);
         if let Some(group) = self.group_of(name) {
             counters.push(self.group_counter(group));
-            let under_way = self.group_rows.get(&group.name).filter(|it| !it.to_start.is_empty());
+            let waits = |it: &&GroupRow| !it.to_start.is_empty() && !self.closing;
+            let under_way = self.group_rows.get(&group.name).filter(waits);
             let how = under_way.map_or(String::new(), |row| format!(": {}", row.why));
             why = format!("{why} (group `{}`, {}{how})", group.name, group.strategy);
         }
         let live = row.attempt.as_ref().and_then(|id| self.attempt(id));
+        // A daemon that is ending starts nobody, whatever is due.
+        let starts = |_: &Moment| !self.closing;
+        let back = self.gives_way(row).filter(starts);
         let next = row
             .not_before
+            .filter(starts)
             .map(|at| (at, self.told_wait(row)))
             .or_else(|| live.and_then(|attempt| self.attempt_next(attempt)))
-            .or_else(|| Some((self.gives_way(row)?, format!("`{name}` itself takes over again"))));
-        Some(Explanation { state: row.state.to_string(), why, counters, next })
+            .or_else(|| Some((back?, format!("`{name}` itself takes over again"))));
+        Some(Explanation { state: state.to_string(), why, counters, next })
     }
 
     fn explain_group(&self, name: &str) -> Option<Explanation> {
         let group = self.groups.get(name)?;
         let row = self.group_rows.get(name);
-        let members: Vec<_> =
-            group.members.iter().filter_map(|member| self.instances.get(member)).collect();
-        let any = |state| members.iter().any(|row| row.state == state);
+        let members: Vec<(&InstanceRow, InstanceState)> = group
+            .members
+            .iter()
+            .filter_map(|member| self.instances.get(member))
+            .map(|row| (row, self.shown(row).0))
+            .collect();
+        let any = |state| members.iter().any(|(_, it)| *it == state);
         // The first of these that is true of a member says most about the group.
         let worst = [
             InstanceState::Blocked,
@@ -65,14 +74,21 @@ impl Supervisor {
                 worst.into_iter().find(|state| any(*state)).unwrap_or(InstanceState::Stopped)
             }
         };
-        let stands = |row: &&InstanceRow| format!("{} {}", row.name, row.state);
-        let stands: Vec<String> = members.iter().map(stands).collect();
+        let stands: Vec<String> =
+            members.iter().map(|(row, state)| format!("{} {state}", row.name)).collect();
         let why = row.map_or("never started", |row| &row.why);
+        // Forgiven for one of them, it is still what the others failed of.
+        let failed = members.iter().find(|(_, it)| *it == InstanceState::Failed);
+        let why = match failed.filter(|_| state == InstanceState::Failed) {
+            Some((member, _)) if !row.is_some_and(|row| row.failed) => &member.why,
+            Some(_) | None => why,
+        };
+        let why = if self.closing { "the daemon is ending" } else { why };
         Some(Explanation {
             state: state.to_string(),
             why: format!("{why} ({}: {})", group.strategy, stands.join(", ")),
             counters: vec![self.group_counter(group)],
-            next: self.next_in_group(group),
+            next: self.next_in_group(group).filter(|_| !self.closing),
         })
     }
 

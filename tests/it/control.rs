@@ -113,6 +113,7 @@ pub(crate) fn view() -> DaemonView {
         home: "/home".into(),
         tmux: Default::default(),
         limits: None,
+        ending: false,
         alarm: None,
     }
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, gone_within, send};
@@ -250,6 +251,50 @@ fn a_person_at_the_window_is_heard() {
     assert_eq!((file("heard").as_str(), &failed["outcome"]), ("heard\n", &json!("exit-code")));
     wait_until(&scene, "echoes", "stopped");
     assert_eq!(file("typed"), "it's $(me)\n");
-    send(pid(&keyed), nix::sys::signal::Signal::SIGCONT);
+    send(pid(&keyed), Signal::SIGCONT);
     assert_eq!(instance(&scene, "closed")["state"], "stopped", "it stays so");
+}
+
+/// While the daemon ends, `ps` and `why` say so of it and of every instance, nobody is started,
+/// and whoever wants that is told; the next daemon starts what was wanted up.
+#[test]
+fn a_daemon_that_ends_says_so() {
+    let scene = Scene::new();
+    let script = scene.file("stubborn.sh", STUBBORN);
+    let noted = scene.desk().join("mule.pids");
+    let config = format!(
+        "[agent.mule]\ntype='service'\nautostart=true\nstop_timeout = '30s'\n\
+         command = ['sh', '{}', '{}']\n\
+         [agent.weak]\ntype='service'\nautostart=true\nrestart='always'\n\
+         restart_delay='50s'\ncommand=['false']\n\
+         [agent.idle]\ntype='service'\ncommand=['sleep','1000']\n",
+        script.display(),
+        noted.display()
+    );
+    configured(&scene, &config);
+    scene.start_daemon();
+    wait_until(&scene, "mule", "running");
+    wait_until(&scene, "weak", "backoff");
+    pids(&noted);
+    assert_eq!(scene.ps()["daemon"]["ending"], false);
+    let daemon = scene.daemon_that_answers();
+    send(daemon, Signal::SIGINT);
+    let mule = wait_until(&scene, "mule", "stopping");
+    assert!(mule["why"].as_str().unwrap().contains("the daemon is ending"), "{mule}");
+    let weak = instance(&scene, "weak");
+    assert!(weak["why"].as_str().unwrap().contains("not started: the daemon is ending"), "{weak}");
+    let why = scene.read(&["why", "weak", "--json"]);
+    assert_eq!(why["next"], Value::Null, "{why}");
+    assert_eq!(scene.ps()["daemon"]["ending"], true);
+    assert!(scene.call(&["ps"]).stdout.contains("the daemon is ending"));
+    for word in ["start", "restart", "up"] {
+        let said = scene.call(&[word, "idle"]);
+        assert_ne!(said.code, 0, "{said:?}");
+        assert!(said.stderr.contains("the daemon is about to end"), "{said:?}");
+    }
+    send(daemon, Signal::SIGINT);
+    assert!(gone_within(daemon, 10), "it was told twice");
+    scene.start_daemon();
+    wait_until(&scene, "mule", "running");
+    assert_eq!(instance(&scene, "idle")["state"], "stopped");
 }

@@ -1,5 +1,6 @@
 //! OTP's own grid, who is left out of it, readiness, the limit, and daemons that die in the middle.
 
+mod closing;
 mod random;
 mod reload;
 mod removal;
