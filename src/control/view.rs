@@ -12,7 +12,7 @@ pub use super::health::{HealthMark, HealthView, ProbeView};
 
 use crate::model::{
     AttemptId, AttemptState, Desired, InstanceState, Outcome, RunId, RunOutcome, RunState,
-    SkipReason, TaskError, TaskId, TaskState,
+    SkipReason, TaskError, TaskId, TaskState, Token,
 };
 
 pub use super::daemon_view::{ConfigurationView, DaemonView, LimitsView, ReloadReply, TmuxView};
@@ -359,6 +359,10 @@ pub struct AttachReply {
     pub session: String,
     /// Window id, `@7`; the session's current one when absent.
     pub window: Option<String>,
+    /// What a pane of the window is marked with, by which it is told from a window of another
+    /// server, or of another attempt, that has the same id.
+    #[serde(default)]
+    pub token: Option<Token>,
 }
 
 /// Answer to `logs`.
