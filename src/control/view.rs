@@ -234,7 +234,11 @@ pub struct TaskView {
     pub attempt: Option<AttemptId>,
     /// How many attempts it has had.
     pub attempts: u32,
-    /// How many it may have.
+    /// How many of them count against what it may have; a usage limit uses none. Unknown to an
+    /// older daemon.
+    #[serde(default)]
+    pub attempts_counted: Option<u32>,
+    /// How many that count it may have.
     pub attempts_max: u32,
     /// The label of the newest attempt.
     pub label: Option<String>,

@@ -64,6 +64,7 @@ fn snapshot(state: RunState, task: TaskState) -> RunView {
         agent: Some("reader".into()),
         attempt: None,
         attempts: 1,
+        attempts_counted: Some(1),
         attempts_max: 3,
         label: None,
         window: None,
