@@ -153,7 +153,11 @@ fn show(name: &str, desk: &Desk) -> Result<u8, Failure> {
 }
 
 fn text(one: &AgentView, seen: &AgentsReply) -> String {
-    let mut out = format!("{}: {}\n", one.name, one.description);
+    let mut out = one.name.clone();
+    if !one.description.is_empty() {
+        out += &format!(": {}", one.description);
+    }
+    out.push('\n');
     let mut line = |name: &str, text: String| {
         if !text.is_empty() {
             writeln!(out, "{:<14}{text}", format!("{name}:")).expect("a String takes all text");

@@ -12,6 +12,7 @@ use super::desk::Desk;
 use super::failure::{COMPLETED, usage};
 use crate::control::view::AttachReply;
 use crate::control::{Failure, FailureKind, Request};
+use crate::tmux;
 
 /// Where to go.
 #[derive(Debug, clap::Args)]
@@ -33,6 +34,15 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
     let place: AttachReply = desk.ask(&request)?;
     let inside = is_inside(&place.socket, desk.shell.text("TMUX"));
     let words = command(&place, inside);
+    let prints = args.json || args.print;
+    if !prints && !inside && !desk.shell.stdin_is_terminal {
+        return Err(usage("attach needs a terminal").hint("`muxvisor attach --print` says how"));
+    }
+    if (place.token.is_some() || !prints) && is_gone(&place, &words) {
+        let what = args.target.as_deref().unwrap_or("it");
+        return Err(usage(format!("the window of {what} is gone"))
+            .hint(format!("`muxvisor logs {what}` shows what it wrote")));
+    }
     if args.json {
         desk.voice.document(&json!({ "command": words, "place": place }))?;
         return Ok(COMPLETED);
@@ -41,14 +51,6 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
         let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
         desk.voice.say(&quoted.join(" "));
         return Ok(COMPLETED);
-    }
-    if !inside && !desk.shell.stdin_is_terminal {
-        return Err(usage("attach needs a terminal").hint("`muxvisor attach --print` says how"));
-    }
-    if is_gone(&words) {
-        let what = args.target.as_deref().unwrap_or("it");
-        return Err(usage(format!("the window of {what} is gone"))
-            .hint(format!("`muxvisor logs {what}` shows what it wrote")));
     }
     let mut tmux = Command::new(&words[0]);
     if !inside {
@@ -60,12 +62,18 @@ pub(crate) fn run(args: &Args, desk: &Desk) -> Result<u8, Failure> {
         .hint("is tmux installed? `muxvisor doctor` looks"))
 }
 
-/// Whether tmux knows no such window any more; windows of what went well are closed.
-fn is_gone(words: &[String]) -> bool {
+/// Whether tmux knows no such window any more; windows of what went well are closed. After its server
+/// died another window may have the same id: no key that is meant for one agent may reach another.
+fn is_gone(place: &AttachReply, words: &[String]) -> bool {
     let target = words.last().map_or("", String::as_str);
+    let mark = format!("#{{{}}}", tmux::MARK);
     let mut tmux = Command::new(&words[0]);
-    let seen = tmux.args(&words[1..3]).args(["list-panes", "-t", target]).output();
-    seen.is_ok_and(|seen| !seen.status.success())
+    let seen = tmux.args(&words[1..3]).args(["list-panes", "-t", target, "-F", &mark]).output();
+    let is_other = |marks: &[u8]| {
+        let marks = String::from_utf8_lossy(marks);
+        place.token.as_ref().is_some_and(|token| marks.lines().all(|mark| mark != token.as_str()))
+    };
+    seen.is_ok_and(|seen| !seen.status.success() || is_other(&seen.stdout))
 }
 
 /// Whether we are in a pane of that very server.
@@ -103,6 +111,7 @@ mod tests {
             socket: "/h/it's/tmux.sock".into(),
             session: "PLAN-2026-11-21-001".into(),
             window: Some("@7".into()),
+            token: None,
         };
         let outside = command(&place, false);
         assert_eq!(outside[3..], ["attach-session", "-t", "=PLAN-2026-11-21-001:@7"]);

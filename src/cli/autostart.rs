@@ -40,9 +40,12 @@ const OF_ATTEMPTS: [&str; 7] = [
     "MUXVISOR_EXAMPLE",
 ];
 
-/// A client of the home's daemon, which answers; it was started if it had to be.
-pub(crate) fn ensure(place: &Place, config: &ConfigFile) -> Result<Client, Failure> {
-    let client = Client::at(place.home.daemon_socket());
+/// The client of the home's daemon, which answers; it was started if it had to be.
+pub(crate) fn ensure(
+    place: &Place,
+    config: &ConfigFile,
+    client: Client,
+) -> Result<Client, Failure> {
     if answers(&client)? {
         return Ok(client);
     }

@@ -1,18 +1,26 @@
 //! What every command has at hand.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use super::autostart;
+use super::failure::usage;
 use super::home::{ConfigFile, Place};
 use super::shell::Shell;
-use super::voice::Voice;
+use super::voice::{self, Voice};
+use crate::control::view::{ConfigurationView, PsReply};
 use crate::control::{Client, ClientError, Failure, Request};
 use crate::model::RunId;
 
 /// How many daemons in a row are asked the same; beyond that something is wrong with all of them.
 const DAEMONS_ASKED_MAX: u32 = 5;
+
+/// From when on a person is told that the daemon has not answered yet.
+const SILENT: Duration = Duration::from_secs(2);
 
 /// Flags that stand before or after any verb.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -59,12 +67,36 @@ impl Desk {
 
     /// The daemon, whether it runs or not.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::at(self.place()?.home.daemon_socket()))
+        let home = self.place()?.home;
+        is_folder(home.state())?;
+        Ok(Client::at(home.daemon_socket()).telling(SILENT, voice::tell_silence))
     }
 
     /// The daemon, which runs from here on.
     pub(crate) fn daemon(&self) -> Result<Client, Failure> {
-        autostart::ensure(&self.place()?, &self.config()?)
+        let client = autostart::ensure(&self.place()?, &self.config()?, self.client()?)?;
+        if self.places.config.is_some() {
+            // Whether it is lost is for whoever asks it next to find out.
+            let seen = client.ask_for::<PsReply>(&Request::Ps).ok();
+            self.agree(seen.and_then(|seen| seen.configuration).as_ref())?;
+        }
+        Ok(client)
+    }
+
+    /// Refuses to go on with a daemon that runs with another file than `--config` names: what it
+    /// says would be silently ignored.
+    pub(crate) fn agree(&self, running: Option<&ConfigurationView>) -> Result<(), Failure> {
+        let (Some(_), Some(running)) = (&self.places.config, running) else { return Ok(()) };
+        let wanted = self.config()?.path;
+        if is_same(&wanted, &running.path) {
+            return Ok(());
+        }
+        let (theirs, wanted) = (running.path.display(), wanted.display());
+        let message = format!("the daemon of this home runs with {theirs}, not with {wanted}");
+        Err(usage(message).hint(
+            "leave `--config` out, or name another home with `--home DIR`: a file of its own needs \
+             a daemon of its own",
+        ))
     }
 
     /// Asks the daemon something that changes nothing. When it dies meanwhile, its successor is
@@ -78,6 +110,23 @@ impl Desk {
         }
         Ok(self.daemon()?.ask_for(request)?)
     }
+}
+
+/// Refuses a home that is something else. Nothing at all is well: it is made when it is needed.
+fn is_folder(home: &Path) -> Result<(), Failure> {
+    let what = match fs::metadata(home) {
+        Ok(found) if !found.is_dir() => String::new(),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => format!(": {error}"),
+        Ok(_) | Err(_) => return Ok(()),
+    };
+    Err(usage(format!("the home {} is no folder{what}", home.display()))
+        .hint("`--home DIR` or MUXVISOR_HOME names another home"))
+}
+
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path| fs::canonicalize(path).ok();
+    one == other || real(one).is_some_and(|one| real(other) == Some(one))
 }
 
 /// Reads a run's id.

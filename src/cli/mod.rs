@@ -59,9 +59,11 @@ mod wait;
 mod why;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::control::Failure;
 use desk::{Desk, Places};
@@ -192,18 +194,30 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Arguments { places, verb }) => {
             let voice = Voice::new(verb.json(), &shell);
             let desk = Desk::new(places, shell, voice);
-            verb.run(&desk).unwrap_or_else(|failure| voice.fail(&failure)).into()
+            let code = verb.run(&desk).unwrap_or_else(|failure| voice.fail(&failure));
+            voice.end(code).into()
         }
-        Err(error) => misused(&error, &arguments, &shell).into(),
+        Err(error) => misused(shown(error), &arguments, &shell).into(),
     }
 }
 
+/// The same error without what is hidden: clap lists every subcommand where one is missing.
+fn shown(mut error: clap::Error) -> clap::Error {
+    let known = error.get(ContextKind::ValidSubcommand).cloned();
+    if let Some(ContextValue::Strings(mut names)) = known {
+        let command = Arguments::command();
+        names.retain(|name| !command.find_subcommand(name).is_some_and(clap::Command::is_hide_set));
+        error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(names));
+    }
+    error
+}
+
 /// Help and version are answers; anything else is a failure, as a document if one was wanted.
-fn misused(error: &clap::Error, arguments: &[OsString], shell: &Shell) -> u8 {
+fn misused(error: clap::Error, arguments: &[OsString], shell: &Shell) -> u8 {
     let wants_document = arguments.iter().any(|argument| argument == "--json");
     if !error.use_stderr() || !wants_document {
-        let _ = error.print();
-        return u8::try_from(error.exit_code()).unwrap_or(2);
+        voice::keep_failure(error.print().and_then(|()| std::io::stdout().flush()));
+        return Voice::new(false, shell).end(u8::try_from(error.exit_code()).unwrap_or(2));
     }
     let text = error.render().to_string();
     let mut lines = text.lines().map(str::trim);
@@ -303,13 +317,24 @@ impl Verb {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    /// What is missing is named without what is hidden.
+    #[test]
+    fn a_missing_verb_is_told_without_hidden_ones() {
+        let told = |line: &str| {
+            let error = Arguments::try_parse_from(line.split(' ')).unwrap_err();
+            shown(error).render().to_string()
+        };
+        let missing = told("muxvisor --home h");
+        assert!(missing.contains("subcommands: run, plan") && missing.contains("items, spawn"));
+        assert!(!missing.contains("hook"), "{missing}");
+        assert!(told("muxvisor plan --home h").contains("check, show"));
     }
 
     /// Flags for the home stand before or after the verb.

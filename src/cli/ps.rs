@@ -51,6 +51,7 @@ pub(crate) fn run(_args: &Args, desk: &Desk) -> Result<u8, Failure> {
         }
         Err(error) => return Err(error.into()),
     };
+    desk.agree(seen.configuration.as_ref())?;
     if desk.voice.json {
         desk.voice.document(&seen)?;
     } else if seen.daemon.is_none() {

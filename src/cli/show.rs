@@ -120,7 +120,7 @@ fn row(task: &TaskView) -> Vec<String> {
         task.phase.clone(),
         state(task),
         or_dash(task.agent.clone()),
-        format!("{}/{}", task.attempts, task.attempts_max),
+        format!("{}/{}", task.attempts_counted.unwrap_or(task.attempts), task.attempts_max),
         or_dash(task.elapsed_ms.map(span)),
         or_dash(task.label.clone().filter(|_| task.window.is_some())),
     ]

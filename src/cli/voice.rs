@@ -1,10 +1,12 @@
 //! How a command speaks: documents on standard output, words for people beside them.
 
 use std::io::{self, Write};
+use std::sync::{Once, OnceLock};
 
 use serde::Serialize;
 use serde_json::json;
 
+use super::failure::COMPLETED;
 use super::shell::Shell;
 use crate::control::{Failure, FailureKind};
 use crate::document;
@@ -25,6 +27,10 @@ pub(crate) enum Colour {
     Bold,
 }
 
+/// Why words that were the answer could not be written, the first time. Words are said in many
+/// places that go on all the same; it is told once, when the command is over.
+static UNSAID: OnceLock<io::Error> = OnceLock::new();
+
 /// Where words and documents go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Voice {
@@ -41,13 +47,21 @@ impl Voice {
         Self { json, colour: seen && shell.wants_colour(), pretty: shell.stdout_is_terminal }
     }
 
-    /// Says something to a person. Nobody listening is no error.
+    /// Says something to a person. Nobody listening is no error; a full disk is one, which
+    /// [`Voice::end`] tells.
     pub(crate) fn say(&self, text: &str) {
-        let _ = if self.json {
-            writeln!(io::stderr().lock(), "{text}")
-        } else {
-            writeln!(io::stdout().lock(), "{text}")
-        };
+        if self.json {
+            return self.note(text);
+        }
+        let mut out = io::stdout().lock();
+        keep_failure(writeln!(out, "{text}").and_then(|()| out.flush()));
+    }
+
+    /// The exit code of a command that is over: a failure where its answer could not be written.
+    pub(crate) fn end(&self, code: u8) -> u8 {
+        let Some(error) = UNSAID.get() else { return code };
+        let told = self.fail(&unwritten(error));
+        if code == COMPLETED { told } else { code }
     }
 
     /// Says something that is no part of the answer, always to standard error.
@@ -72,10 +86,7 @@ impl Voice {
     pub(crate) fn data(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
-                FailureKind::Failed,
-                format!("failed to write to standard output: {error}"),
-            )),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&error)),
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -105,7 +116,9 @@ impl Voice {
     /// Tells a failure, and gives the exit code for it.
     pub(crate) fn fail(&self, failure: &Failure) -> u8 {
         if self.json {
-            let _ = self.document(&json!({ "error": failure }));
+            if self.document(&json!({ "error": failure })).is_err() {
+                self.note(&format!("muxvisor: {}", failure.message));
+            }
             return failure.kind.exit_code();
         }
         self.findings(&failure.findings);
@@ -115,4 +128,24 @@ impl Voice {
         }
         failure.kind.exit_code()
     }
+}
+
+fn unwritten(error: &io::Error) -> Failure {
+    Failure::new(FailureKind::Failed, format!("failed to write to standard output: {error}"))
+}
+
+/// Remembers that an answer was not written. A reader that has seen enough (`| head`) is no error.
+pub(crate) fn keep_failure(written: io::Result<()>) {
+    if let Some(error) = written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+        let _ = UNSAID.set(error);
+    }
+}
+
+/// Says once that the daemon lets us wait.
+pub(crate) fn tell_silence(pid: i32) {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        let text = format!("the daemon (pid {pid}) has not answered yet; waiting for it");
+        let _ = writeln!(io::stderr().lock(), "muxvisor: {text}");
+    });
 }

@@ -72,18 +72,27 @@ pub struct Client {
     path: PathBuf,
     /// The longest wait for the answer to a short request.
     within: Duration,
+    /// After what silence who is told that the daemon of this pid has not answered yet.
+    silence: Option<(Duration, fn(i32))>,
 }
 
 impl Client {
     /// The daemon at `path`; nothing is opened yet.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), within: ANSWER_WITHIN }
+        Self { path: path.into(), within: ANSWER_WITHIN, silence: None }
     }
 
     /// The same for somebody who only looks, and wants to be told soon that nobody answers.
     #[must_use]
     pub fn within(self, within: Duration) -> Self {
         Self { within, ..self }
+    }
+
+    /// The same, which tells the pid of a daemon that has not answered a short request `after` so
+    /// long, and goes on waiting.
+    #[must_use]
+    pub fn telling(self, after: Duration, tell: fn(i32)) -> Self {
+        Self { silence: Some((after, tell)), ..self }
     }
 
     /// The socket.
@@ -119,14 +128,17 @@ impl Client {
     /// # Errors
     /// When nobody listens.
     pub fn watch(&self, request: &Request) -> Result<Line, ClientError> {
-        let mut stream = self.connect()?;
+        let (mut stream, pid) = self.connect()?;
         let bytes = frame::encode(request, REQUEST_BYTES_MAX)?;
         let patience = patience(request).map(|longest| longest.min(self.within));
-        stream.set_read_timeout(patience).map_err(ClientError::Lost)?;
+        let silence = self.silence.filter(|(after, _)| patience.is_some_and(|it| it > *after));
+        let silence = silence.map(|(after, tell)| Silence { after, tell, pid });
+        let first = silence.as_ref().map(|silence| silence.after).or(patience);
+        stream.set_read_timeout(first).map_err(ClientError::Lost)?;
         stream.set_write_timeout(Some(ANSWER_WITHIN)).map_err(ClientError::Lost)?;
         // A daemon that is full answers and closes before it reads; its answer is still there.
         let sent = stream.write_all(&bytes);
-        let line = Line { stream, decoder: Decoder::new(REPLY_BYTES_MAX) };
+        let line = Line { stream, decoder: Decoder::new(REPLY_BYTES_MAX), patience, silence };
         match sent {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(ClientError::Lost(error))
@@ -135,7 +147,8 @@ impl Client {
         }
     }
 
-    fn connect(&self) -> Result<UnixStream, ClientError> {
+    /// A connection, and the pid of who listens there.
+    fn connect(&self) -> Result<(UnixStream, i32), ClientError> {
         socket::check_length(&self.path)?;
         let unreachable = |source| ClientError::Unreachable { path: self.path.clone(), source };
         let stream = UnixStream::connect(&self.path).map_err(unreachable)?;
@@ -145,7 +158,7 @@ impl Client {
         if peer.uid() != us.as_raw() && !us.is_root() {
             return Err(ClientError::Foreign { path: self.path.clone(), uid: peer.uid() });
         }
-        Ok(stream)
+        Ok((stream, peer.pid()))
     }
 }
 
@@ -193,6 +206,18 @@ const fn patience(request: &Request) -> Option<Duration> {
 pub struct Line {
     stream: UnixStream,
     decoder: Decoder,
+    /// How long the answer may take in all.
+    patience: Option<Duration>,
+    /// What is to be told when nothing has come for a while.
+    silence: Option<Silence>,
+}
+
+/// Whom to tell what of a daemon that does not answer.
+#[derive(Debug)]
+struct Silence {
+    after: Duration,
+    tell: fn(i32),
+    pid: i32,
 }
 
 impl Line {
@@ -233,18 +258,28 @@ impl Line {
         ready[..interrupts.len()].iter().any(|fd| fd.any().unwrap_or(false))
     }
 
+    fn wait_up_to(&self, longest: Option<Duration>) -> Result<(), ClientError> {
+        self.stream.set_read_timeout(longest).map_err(ClientError::Lost)
+    }
+
     fn read_more(&mut self) -> Result<(), ClientError> {
         let mut bytes = [0; 16 << 10];
         match self.stream.read(&mut bytes) {
             Ok(0) => Err(ClientError::Lost(io::ErrorKind::UnexpectedEof.into())),
             Ok(count) => {
                 self.decoder.feed(&bytes[..count]);
-                Ok(())
+                match self.silence.take() {
+                    Some(_) => self.wait_up_to(self.patience),
+                    None => Ok(()),
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let limit = self.stream.read_timeout().ok().flatten().unwrap_or(ANSWER_WITHIN);
-                let seconds = limit.as_secs();
+                if let Some(Silence { after, tell, pid }) = self.silence.take() {
+                    tell(pid);
+                    return self.wait_up_to(self.patience.map(|it| it.saturating_sub(after)));
+                }
+                let seconds = self.patience.unwrap_or(ANSWER_WITHIN).as_secs();
                 let late = format!("no answer within {seconds} s");
                 Err(ClientError::Lost(io::Error::new(io::ErrorKind::TimedOut, late)))
             }

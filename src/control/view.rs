@@ -12,7 +12,7 @@ pub use super::health::{HealthMark, HealthView, ProbeView};
 
 use crate::model::{
     AttemptId, AttemptState, Desired, InstanceState, Outcome, RunId, RunOutcome, RunState,
-    SkipReason, TaskError, TaskId, TaskState,
+    SkipReason, TaskError, TaskId, TaskState, Token,
 };
 
 pub use super::daemon_view::{ConfigurationView, DaemonView, LimitsView, ReloadReply, TmuxView};
@@ -234,7 +234,11 @@ pub struct TaskView {
     pub attempt: Option<AttemptId>,
     /// How many attempts it has had.
     pub attempts: u32,
-    /// How many it may have.
+    /// How many of them count against what it may have; a usage limit uses none. Unknown to an
+    /// older daemon.
+    #[serde(default)]
+    pub attempts_counted: Option<u32>,
+    /// How many that count it may have.
     pub attempts_max: u32,
     /// The label of the newest attempt.
     pub label: Option<String>,
@@ -355,6 +359,10 @@ pub struct AttachReply {
     pub session: String,
     /// Window id, `@7`; the session's current one when absent.
     pub window: Option<String>,
+    /// What a pane of the window is marked with, by which it is told from a window of another
+    /// server, or of another attempt, that has the same id.
+    #[serde(default)]
+    pub token: Option<Token>,
 }
 
 /// Answer to `logs`.

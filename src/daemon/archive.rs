@@ -144,14 +144,15 @@ pub(super) fn watch(reader: &Reader, run: &RunId, now: Now, mut responder: Respo
 }
 
 /// The attempts of an instance, an attempt id, `RUN`, `RUN/TASK`, or a task of the newest run that
-/// has it; live runs are looked at first.
+/// has it, the oldest first; live runs are looked at first.
 pub(super) fn attempts(
     reader: &Reader,
     live: &[RunId],
     target: &str,
 ) -> Result<Vec<AttemptRecord>, ledger::Error> {
-    let of_instance = reader.attempts_of_instance(target, ATTEMPTS_MAX)?;
+    let mut of_instance = reader.attempts_of_instance(target, ATTEMPTS_MAX)?;
     if !of_instance.is_empty() {
+        of_instance.reverse();
         return Ok(of_instance);
     }
     if let Some(record) = reader.attempt(&AttemptId::new(target))? {
@@ -257,19 +258,21 @@ fn unstarted(reader: &Reader, live: &[RunId], target: &str) -> Failure {
 /// Where to look at something that does not run: its last window, if it is still there, is in the
 /// session of its run.
 pub(super) fn attach(reader: &Reader, socket: &Path, target: &str, is_run: bool) -> Reply {
-    let place = |session: String, window| {
-        Reply::ok(&AttachReply { socket: socket.to_owned(), session, window })
+    let place = |session: String, window, token| {
+        Reply::ok(&AttachReply { socket: socket.to_owned(), session, window, token })
     };
     if is_run {
         return match ended_run(reader, &RunId::new(target)) {
-            Some(_) => place(target.to_owned(), None),
+            Some(_) => place(target.to_owned(), None, None),
             None => refusal::unknown_target(target).into(),
         };
     }
     match attempts(reader, &[], target) {
         Err(error) => internal(error).into(),
         Ok(records) => match records.into_iter().next_back() {
-            Some(record) => place(record.row.order.session, record.row.window),
+            Some(AttemptRecord { row, .. }) => {
+                place(row.order.session, row.window, Some(row.order.token))
+            }
             None => unstarted(reader, &[], target).into(),
         },
     }

@@ -286,16 +286,19 @@ impl Engine {
 
     fn attach(&self, target: Option<String>, responder: Responder) {
         let socket = self.settings.home.tmux_socket();
-        let place = |session: String, window: Option<String>| {
-            Reply::ok(&AttachReply { socket: socket.clone(), session, window })
+        let of = |row: &crate::model::AttemptRow| {
+            let (session, window) = (row.order.session.clone(), row.window.clone());
+            let token = Some(row.order.token.clone());
+            Reply::ok(&AttachReply { socket: socket.clone(), session, window, token })
+        };
+        let keeper = || {
+            let session = crate::tmux::KEEPER_SESSION.to_owned();
+            Reply::ok(&AttachReply { socket: socket.clone(), session, window: None, token: None })
         };
         let Some(target) = target else {
             let newest = self.core.supervisor.attempts().filter(|row| row.window.is_some());
             let newest = newest.max_by_key(|row| row.launched);
-            return responder.reply(match newest {
-                Some(row) => place(row.order.session.clone(), row.window.clone()),
-                None => place(crate::tmux::KEEPER_SESSION.to_owned(), None),
-            });
+            return responder.reply(newest.map_or_else(keeper, of));
         };
         let named = |row: &&crate::model::AttemptRow| match &row.order.owner {
             Owner::Task { run, task } => {
@@ -310,7 +313,7 @@ impl Engine {
             return responder.reply(Failure::new(FailureKind::Unreachable, message).hint(hint));
         }
         if let Some(row) = live {
-            return responder.reply(place(row.order.session.clone(), row.window.clone()));
+            return responder.reply(of(row));
         }
         let is_run = RunId::parse(&target).is_ok();
         self.ask_ledger(responder, move |reader, _| {

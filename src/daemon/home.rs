@@ -213,6 +213,26 @@ mod tests {
         }
     }
 
+    /// Others may see the names in a home that was there before, never what is in it, and never
+    /// write to it. One that is made is seen by nobody else.
+    #[test]
+    fn a_home_that_was_there_keeps_its_mode_and_its_secrets() {
+        let root = tempfile::Builder::new().prefix("mv").tempdir_in("/tmp").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        let set = |mode| fs::set_permissions(root.path(), fs::Permissions::from_mode(mode));
+        set(0o755).unwrap();
+        Home::under(root.path()).prepare().unwrap();
+        assert_eq!(mode(root.path()), 0o755);
+        for part in ["run", "run/s", "attempts"] {
+            assert_eq!(mode(&root.path().join(part)), 0o700, "{part}");
+        }
+        Home::under(&root.path().join("made")).prepare().unwrap();
+        assert_eq!(mode(&root.path().join("made")), 0o700);
+        set(0o775).unwrap();
+        let said = Home::under(root.path()).prepare().unwrap_err().to_string();
+        assert!(said.contains("mode 0775"), "{said}");
+    }
+
     #[test]
     fn the_home_itself_may_be_a_link_of_ours() {
         let root = tempfile::Builder::new().prefix("mv").tempdir_in("/tmp").unwrap();

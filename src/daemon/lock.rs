@@ -1,6 +1,7 @@
-//! One daemon per home: a lock that the kernel gives back when its holder dies, so that nothing
-//! stale is ever in the way. The file is never unlinked, because a lock on an unlinked file locks
-//! nobody out.
+//! One daemon per home: locks that the kernel gives back when their holder dies, so that nothing
+//! stale is ever in the way. The file is never unlinked by us, because a lock on an unlinked file
+//! locks nobody out; people do unlink it, so the folder of the state is locked too, which nobody
+//! removes who wants to keep anything.
 #![expect(
     clippy::disallowed_methods,
     reason = "a dying holder is waited for before there is a loop"
@@ -21,9 +22,17 @@ use super::{Error, Home, process};
 const TRIES: u32 = 1000;
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Takes the lock, for as long as the returned value lives. Rust opens files with `O_CLOEXEC`, so
-/// that neither tmux nor an agent inherits it.
-pub(super) fn take(home: &Home) -> Result<Flock<File>, Error> {
+/// The locks of a home.
+#[derive(Debug)]
+pub(super) struct Held {
+    _file: Flock<File>,
+    /// Absent where folders cannot be locked, as on some network file systems.
+    _folder: Option<Flock<File>>,
+}
+
+/// Takes the locks, for as long as the returned value lives. Rust opens files with `O_CLOEXEC`, so
+/// that neither tmux nor an agent inherits them.
+pub(super) fn take(home: &Home) -> Result<Held, Error> {
     let system = |doing| move |source| Error::System { doing, source };
     let mut options = OpenOptions::new();
     let file = options
@@ -34,11 +43,17 @@ pub(super) fn take(home: &Home) -> Result<Flock<File>, Error> {
         .mode(0o600)
         .open(home.daemon_lock())
         .map_err(system("open the lock file"))?;
-    let lock = lock_when_free(file, home)?;
+    let file = lock_when_free(file, home)?;
+    let folder = File::open(home.state()).map_err(system("open the home"))?;
+    let folder = match lock_when_free(folder, home) {
+        Ok(folder) => Some(folder),
+        Err(Error::System { .. }) => None,
+        Err(other) => return Err(other),
+    };
     // Over what is there, because a full disk has no room for a file that was emptied. The lock
     // holds without it: the pid is for people.
-    let _ = lock.write_all_at(format!("{:<10}\n", std::process::id()).as_bytes(), 0);
-    Ok(lock)
+    let _ = file.write_all_at(format!("{:<10}\n", std::process::id()).as_bytes(), 0);
+    Ok(Held { _file: file, _folder: folder })
 }
 
 /// The lock; an error only when its holder lives. One that was killed is still seen to hold it for

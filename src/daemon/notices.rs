@@ -43,9 +43,15 @@ impl Notices {
         self.watch_for(dir, AddWatchFlags::IN_MOVED_TO)
     }
 
-    /// Watches for files that are deleted from `dir` or moved out of it.
-    pub(super) fn watch_removals(&self, dir: &Path) -> io::Result<Notice> {
-        self.watch_for(dir, AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM)
+    /// Watches for files that are deleted from `dir` or moved out of it, and for its own end; `None`
+    /// when this very directory is watched already.
+    pub(super) fn watch_removals(&self, dir: &Path) -> io::Result<Option<Notice>> {
+        let what = AddWatchFlags::IN_DELETE | AddWatchFlags::IN_MOVED_FROM;
+        let descriptor = self.inotify.add_watch(dir, what)?;
+        if self.lock().contains_key(&descriptor) {
+            return Ok(None);
+        }
+        self.watch_for(dir, what).map(Some)
     }
 
     fn watch_for(&self, dir: &Path, what: AddWatchFlags) -> io::Result<Notice> {

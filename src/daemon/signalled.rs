@@ -38,10 +38,17 @@ impl Engine {
         self.leaving = Leaving::WhenEmpty;
     }
 
-    /// Something vanished from the runtime directory; only the sockets matter.
+    /// Something vanished from the runtime directory, or all of it did: the sockets matter, and the
+    /// folder in which shims have theirs.
     pub(super) fn file_removed(&mut self) {
+        if let Err(error) = self.settings.home.prepare() {
+            tracing::error!("{error}");
+        }
         if !self.door.stands() || !self.settings.home.tmux_socket().exists() {
             self.mend();
+        }
+        if let Err(error) = self.watch_runtime() {
+            tracing::error!("{error}");
         }
     }
 

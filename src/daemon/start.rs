@@ -285,15 +285,19 @@ impl Engine {
     }
 
     /// A socket that somebody deletes is made anew at once; waiting for a signal would leave every
-    /// new client outside until then.
-    fn watch_runtime(&self) -> Result<(), Error> {
-        let notice = self.notices.watch_removals(self.settings.home.runtime());
+    /// new client outside until then. Asked again it watches the directory that is there now.
+    pub(super) fn watch_runtime(&self) -> Result<(), Error> {
+        let dir = self.settings.home.runtime().to_owned();
+        let notice = self.notices.watch_removals(&dir);
         let notice = notice
             .map_err(|source| Error::System { doing: "watch the runtime directory", source })?;
+        let Some(notice) = notice else { return Ok(()) };
         let inbox = self.inbox.clone();
         tokio::spawn(async move {
-            loop {
+            let mut is_there = true;
+            while is_there {
                 notice.arrived().await;
+                is_there = dir.exists();
                 inbox.put(Incoming::Removal);
             }
         });

@@ -229,7 +229,8 @@ fn task_view(
         agent: Some(agent),
         attempt: task.attempt.clone(),
         attempts: task.n,
-        attempts_max: attempts_max(plan),
+        attempts_counted: Some(task.counted()),
+        attempts_max: attempts_max(plan, task),
         label: None,
         window: None,
         pid: None,
@@ -257,12 +258,17 @@ pub(super) fn agent_of(run: &Run, task: &TaskId, index: usize) -> String {
     agent.or_else(|| Some(plan?.work.word())).unwrap_or("command").to_owned()
 }
 
-/// How many attempts a task may have in all.
-pub(super) fn attempts_max(plan: &plan::Task) -> u32 {
-    match plan.work.agents() {
+/// How many attempts that count a task may have in all. Agents that took over and that the task
+/// does not name itself have its retries too.
+pub(super) fn attempts_max(plan: &plan::Task, task: &Task) -> u32 {
+    let agents = plan.work.agents();
+    let beyond = (task.agent_index + 1).saturating_sub(agents.len().max(1));
+    let beyond = u32::try_from(beyond).unwrap_or(u32::MAX);
+    let own = match agents {
         [] => plan.retries + 1,
         agents => agents.iter().map(|agent| agent.retries + 1).sum(),
-    }
+    };
+    beyond.saturating_mul(plan.retries + 1).saturating_add(own)
 }
 
 /// From a task's first attempt to its end.

@@ -236,8 +236,8 @@ fn standing(
         (None, None) if state.taken().is_some() => cached::taken(state).unwrap_or_default(),
         (None, None) => format!("by {}", views::agent_of(run, &id, state.agent_index)),
     };
-    let attempts =
-        Counter { value: u64::from(state.n), limit: Some(u64::from(views::attempts_max(plan))) };
+    let most = u64::from(views::attempts_max(plan, state));
+    let attempts = Counter { value: u64::from(state.counted()), limit: Some(most) };
     let next = state.not_before.map(|at| NextAction {
         text: format!("{} attempt", state.reason),
         due_in_ms: Some(ms(at.since(now.moment))),

@@ -75,7 +75,7 @@ fn every_kind_of_problem_is_told_with_its_place() {
         (
             "wait = 15",
             "1:8+2 `wait`: expected a span of time such as \"90s\", found an integer \
-             (did you mean `\"15s\"`?)",
+             (did you mean `\"15ms\"` or `\"15s\"`?)",
         ),
         (
             "wait = \"15\"",

@@ -162,7 +162,8 @@ impl<'a> Value<'a> {
     pub fn duration(&self) -> Option<Spanned<Option<u64>>> {
         const EXPECTED: &str = "a span of time such as \"90s\"";
         if let DeValue::Integer(number) = self.raw {
-            self.wrong_kind(EXPECTED).help(format!("did you mean `\"{number}s\"`?"));
+            self.wrong_kind(EXPECTED)
+                .help(format!("did you mean `\"{number}ms\"` or `\"{number}s\"`?"));
             return None;
         }
         let Some(text) = self.raw.as_str() else { return self.refuse(EXPECTED) };

@@ -10,6 +10,7 @@ use crate::model::{Desired, Fact, InstanceState, Moment, Order, Outcome, Parking
 
 use crate::policy::about;
 
+use super::reset_time::left_ms;
 use super::rules::Ruling;
 use super::{Action, InstanceRequest, News, Supervisor, Verdict};
 
@@ -65,16 +66,19 @@ impl Supervisor {
         if let Some(Then::Delay(ms)) = ruling.and_then(|ruling| ruling.then) {
             return (ms, format!("parked for {} by its rule", about(ms)));
         }
-        let ahead = |reset_ms: i64| u64::try_from(reset_ms.saturating_sub(read_at.ms)).ok();
-        let said = ruling.and_then(|ruling| ruling.reset_ms).and_then(ahead);
-        if let Some(ms) = said.filter(|ms| *ms > 0) {
-            self.unsaid_limits.remove(agent);
-            return (ms, "which says when it is over".to_owned());
-        }
+        let said = ruling.and_then(|ruling| ruling.reset_ms);
+        let doubt = match said.map(|reset_ms| left_ms(reset_ms, read_at)) {
+            Some(Ok(ms)) => {
+                self.unsaid_limits.remove(agent);
+                return (ms, "which says when it is over".to_owned());
+            }
+            Some(Err(doubt)) => doubt,
+            None => "which does not say when it is over".to_owned(),
+        };
         let times = self.unsaid_limits.entry(agent.to_owned()).or_default();
         let ms = UNSAID_MS.saturating_mul(1 << (*times).min(8)).min(UNSAID_MS_MAX);
         *times += 1;
-        (ms, "which does not say when it is over".to_owned())
+        (ms, doubt)
     }
 
     /// When an agent may be started again, if it may not now.
@@ -153,6 +157,34 @@ mod tests {
     use super::super::{Remembered, Settings};
     use super::*;
     use crate::model::Mint;
+
+    /// What a limit says of its end and is not believed is told, and waited for like one that says
+    /// nothing.
+    #[test]
+    fn an_end_that_is_not_believed_is_told() {
+        let settings = Settings { keep_success: None, keep_failure: None };
+        let fresh = Remembered::default();
+        let all = Supervisor::recover(Moment(0), settings, fresh, Mint::new([1; 32]));
+        let mut all = all.unwrap();
+        let now = WallTime { ms: 1_795_246_200_000, offset_s: 0 };
+        let ruling = |reset_ms| Ruling {
+            name: "limit".to_owned(),
+            text: String::new(),
+            outcome: None,
+            then: None,
+            reset_ms,
+        };
+        let year_ms = 365 * 86_400_000;
+        let mut said = |reset_ms| all.limit_ms("a", Some(&ruling(reset_ms)), now);
+        let (ms, text) = said(Some(now.ms - year_ms));
+        assert!(ms == UNSAID_MS && text.contains("2025-11-21"), "{ms} {text}");
+        assert!(text.ends_with("not believed, as that has passed"), "{text}");
+        let (ms, text) = said(Some(now.ms + year_ms));
+        assert!(ms == 2 * UNSAID_MS && text.contains("2027-11-21"), "{ms} {text}");
+        assert!(text.ends_with("not believed, as that is more than 60 days away"), "{text}");
+        assert!(said(None).1.contains("does not say"));
+        assert_eq!(said(Some(now.ms + 1_000)), (1_000, "which says when it is over".to_owned()));
+    }
 
     /// Limits that do not say when they are over are waited for ever longer, whichever daemon sees
     /// the next one.

@@ -2,7 +2,7 @@
 //!
 //! Agents say it in seconds to wait, in seconds since 1970, as a date, or as the time of day of a
 //! clock on somebody's wall. What is not understood is `None`, never a guess: the caller then
-//! waits a while and asks again.
+//! waits a while and asks again. Nor is a time believed that no usage limit can end at.
 
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::fmt::rfc2822;
@@ -25,14 +25,32 @@ const YEAR_BACK_MS: i64 = 180 * 86_400_000;
 
 /// The moment in milliseconds since 1970 that `text` speaks of, said at `said`.
 ///
-/// Times of day without a zone are in the zone of `said`. The answer may lie in the past.
+/// Times of day without a zone are in the zone of `said`. The answer may lie in the past, or
+/// absurdly far ahead: [`left_ms`] judges that.
 pub(super) fn reset_time(text: &str, said: WallTime) -> Option<i64> {
     let text = text.trim().trim_matches(['"', '\'', '`', '.']).trim();
-    let found = number(text, said)
+    number(text, said)
         .or_else(|| date(text, said))
         .or_else(|| span(text, said))
-        .or_else(|| clock(text, said))?;
-    (found <= said.ms.saturating_add(AHEAD_MS_MAX)).then_some(found)
+        .or_else(|| clock(text, said))
+}
+
+/// How many milliseconds are left until a moment that [`reset_time`] found, or why it is not
+/// believed to be the end of a usage limit.
+pub(super) fn left_ms(reset_ms: i64, now: WallTime) -> Result<u64, String> {
+    let left = reset_ms.saturating_sub(now.ms);
+    let doubt = match left {
+        ..=0 => "has passed".to_owned(),
+        left if left > AHEAD_MS_MAX => {
+            format!("is more than {} days away", AHEAD_MS_MAX / 86_400_000)
+        }
+        left => return Ok(left.unsigned_abs()),
+    };
+    let at = Timestamp::from_millisecond(reset_ms).map_or_else(
+        |_| "a time beyond all calendars".to_owned(),
+        |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+    );
+    Err(format!("which says that it is over at {at}, which is not believed, as that {doubt}"))
 }
 
 fn number(text: &str, said: WallTime) -> Option<i64> {
@@ -338,22 +356,38 @@ mod tests {
             "-5",
             "1e9",
             "99999999999999999999",
-            "1999999999",
-            "2031-01-01",
-            "100 days",
         ];
         for text in table {
             assert_eq!(reset_time(text, said()), None, "{text}");
         }
     }
 
+    /// What is said and cannot be meant is told with what is wrong about it.
+    #[test]
+    fn a_time_that_no_limit_ends_at_is_not_believed() {
+        let table = [
+            ("2020-01-01T00:00:00Z", "over at 2020-01-01 00:00 UTC", "that has passed"),
+            ("0", "over at 2026-11-21 07:30 UTC", "that has passed"),
+            ("1999999999", "over at 2033-05-18 03:33 UTC", "is more than 60 days away"),
+            ("2031-01-01", "over at 2030-12-31 22:00 UTC", "is more than 60 days away"),
+            ("100 days", "over at 2027-03-01 07:30 UTC", "is more than 60 days away"),
+            ("8000000000000000", "over at a time beyond all calendars", "60 days away"),
+        ];
+        for (text, at, doubt) in table {
+            let told = left_ms(reset_time(text, said()).unwrap(), said()).unwrap_err();
+            assert!(told.contains(at) && told.ends_with(doubt), "{text}: {told}");
+        }
+        assert_eq!(left_ms(reset_time("59 days", said()).unwrap(), said()), Ok(59 * 86_400_000));
+    }
+
     proptest! {
-        /// Whatever an agent prints, nothing panics and nothing lies absurdly far ahead.
+        /// Whatever an agent prints, nothing panics and nothing absurdly far ahead is believed.
         #[test]
         fn any_text_is_survived(text in ".{0,60}", ms in 0_i64..4_000_000_000_000, offset_s in -86_399..86_400) {
             let said = WallTime { ms, offset_s };
             if let Some(found) = reset_time(&text, said) {
-                prop_assert!(found <= ms + AHEAD_MS_MAX);
+                let left = left_ms(found, said);
+                prop_assert!(left.is_err() || found > ms && found <= ms + AHEAD_MS_MAX);
             }
         }
 

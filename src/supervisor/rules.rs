@@ -28,7 +28,8 @@ pub struct Ruling {
     pub outcome: Option<Outcome>,
     /// What it asks for.
     pub then: Option<Then>,
-    /// When the usage limit is over, in milliseconds since 1970, as far as the screen says it.
+    /// When the usage limit is over, in milliseconds since 1970, as far as the screen says it;
+    /// whether that is to be believed is another question.
     pub reset_ms: Option<i64>,
 }
 

@@ -169,7 +169,7 @@ impl Host {
     pub(super) async fn restore_socket(&self, server: &ServerMark) -> Result<(), Error> {
         for pause in PAUSES_MS {
             match self.find_server().await? {
-                Some(found) if found == *server => return Ok(()),
+                Some(found) if found == *server => return self.put_on_record(server),
                 Some(_) => break,
                 None if process::signal(server, Signal::SIGUSR1) => {}
                 None => return Err(Error::ServerGone { pid: server.pid }),
@@ -178,6 +178,14 @@ impl Host {
         }
         let said = format!("process {} lives, and its socket is lost", server.pid);
         Err(Error::Unreachable { socket: self.config.socket.clone(), said })
+    }
+
+    /// Whoever deleted the socket may have deleted the note of whose it is.
+    fn put_on_record(&self, server: &ServerMark) -> Result<(), Error> {
+        if self.config.recorded_server().as_ref() == Some(server) {
+            return Ok(());
+        }
+        self.config.record_server(server)
     }
 
     /// A new control connection after one was lost.

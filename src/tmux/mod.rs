@@ -39,7 +39,7 @@ pub use attach::{Looker, attach_argv};
 pub use config::{Config, KEEPER_SESSION, Scope};
 pub use screen::Looked;
 pub use version::Version;
-pub use windows::{Death, OpenWindow, Opened, PaneSeen};
+pub use windows::{Death, MARK, OpenWindow, Opened, PaneSeen};
 
 use self::host::{Answer, Host};
 use self::link::{Ask, Message, Outcome};

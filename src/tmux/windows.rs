@@ -16,7 +16,7 @@ use super::{Error, Tmux, process};
 use crate::model::{Token, signal_number};
 
 /// The pane option that carries an attempt's token.
-const MARK: &str = "@mv_attempt";
+pub const MARK: &str = "@mv_attempt";
 
 /// Field and record separators of the lists: tmux prints them as they are, and no name holds them.
 const FIELD: char = '\x1f';

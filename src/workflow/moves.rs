@@ -60,6 +60,7 @@ impl Task {
                 if self.waits_for(attempt) =>
             {
                 self.state = S::Blocked;
+                self.uncounted += 1;
             }
             (
                 S::Success | S::Failed | S::Timeout | S::Skipped | S::Cancelled | S::Queued,
@@ -148,7 +149,8 @@ impl Task {
     pub(super) fn start_over(&mut self) {
         let (attempt, n) = (self.attempt.take(), self.n);
         let anew = self.anew || n > 0 || self.looked.is_some();
-        *self = Self { attempt, n, anew, reason: StartReason::Manual, ..Self::blocked() };
+        *self =
+            Self { attempt, n, uncounted: n, anew, reason: StartReason::Manual, ..Self::blocked() };
     }
 
     /// An attempt must be the one that is waited for; work without attempts ends while it is not
@@ -171,7 +173,11 @@ impl Task {
         let lost = outcome == Outcome::Lost;
         self.lost_in_row = if lost { self.lost_in_row + 1 } else { 0 };
         self.ignored_in_row = if ignored { self.ignored_in_row + 1 } else { 0 };
-        if lost || ignored || outcome == Outcome::RateLimited {
+        let free = lost || ignored || outcome == Outcome::RateLimited;
+        if free || next == StartReason::Failover {
+            self.uncounted += 1;
+        }
+        if free {
             return;
         }
         self.used += 1;

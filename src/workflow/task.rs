@@ -17,6 +17,9 @@ pub struct Task {
     pub attempt: Option<AttemptId>,
     /// How many attempts it has had.
     pub n: u32,
+    /// How many of them count against nothing: they hit a usage limit, were lost or stopped for a
+    /// pause, another agent took over, or it was to be done again since.
+    pub(super) uncounted: u32,
     /// Who works on it: 0 is the primary agent, 1 the first fallback, …
     pub agent_index: usize,
     /// Name of the agent of the last attempt, or `command`.
@@ -69,6 +72,7 @@ impl Task {
             state: TaskState::Blocked,
             attempt: None,
             n: 0,
+            uncounted: 0,
             agent_index: 0,
             agent: None,
             reason: StartReason::First,
@@ -113,6 +117,11 @@ impl Task {
     /// was then, in milliseconds.
     pub fn taken(&self) -> Option<(&CacheSource, u64)> {
         self.looked.as_ref().filter(|_| self.state == TaskState::Success)?.good()
+    }
+
+    /// How many attempts it has used of those that it may have.
+    pub fn counted(&self) -> u32 {
+        self.n.saturating_sub(self.uncounted)
     }
 
     /// Whether it holds a slot.

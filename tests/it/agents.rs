@@ -34,7 +34,10 @@ fn agents_are_listed_shown_and_found() {
         (&json!("available"), &json!(0), &Value::Null)
     );
     assert_eq!(stage.json(&["agents", "show", "mine"])["risk"], "high");
+    let said = stage.ask(&["agents", "show", "mine"]);
+    assert!(said.out.starts_with("mine\n"), "nothing is announced that is not there: {said:?}");
     let said = stage.ask(&["agents", "show", "test-writer"]);
+    assert!(said.out.starts_with("test-writer: "), "{said:?}");
     assert!(said.out.contains("routed:       testing (choice 2)"), "{said:?}");
     for wrong in [["show", "shiper", ""], ["find", "--capability", "shipit"]] {
         let words: Vec<&str> =

@@ -109,3 +109,17 @@ fn a_second_daemon_gives_way() {
     assert!(err(&seen).contains("already serves"), "{}", err(&seen));
     assert_eq!(home.daemon(), first);
 }
+
+/// Fault 64. Who comes from pid files removes locks that look stale; that makes no room for a second
+/// daemon.
+#[test]
+fn a_second_daemon_gives_way_without_the_lock_file() {
+    let home = Home::new();
+    assert_eq!(code(&say(home.path(), "runs")), 0);
+    let first = home.daemon();
+    fs::remove_file(home.path().join("run/daemon.lock")).unwrap();
+    let seen = say(home.path(), "daemon");
+    assert_eq!(code(&seen), 1);
+    assert!(err(&seen).contains("already serves"), "{}", err(&seen));
+    assert_eq!(home.daemon(), first);
+}

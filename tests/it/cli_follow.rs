@@ -64,6 +64,7 @@ fn snapshot(state: RunState, task: TaskState) -> RunView {
         agent: Some("reader".into()),
         attempt: None,
         attempts: 1,
+        attempts_counted: Some(1),
         attempts_max: 3,
         label: None,
         window: None,
@@ -379,7 +380,8 @@ fn attach_prints_a_command_for_a_shell() {
     let daemon = daemon(|call| {
         assert_eq!(call.request, Request::Attach { target: Some("one".into()) });
         let (session, window) = ("PLAN-2026-11-21-001".into(), Some("@7".into()));
-        let place = AttachReply { socket: "/h/run/tmux.sock".into(), session, window };
+        let socket = "/h/run/tmux.sock".into();
+        let place = AttachReply { socket, session, window, token: None };
         call.responder.reply(Reply::ok(&place));
     });
     let seen = say(daemon.directory(), "attach one --print");

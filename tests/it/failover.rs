@@ -159,6 +159,12 @@ fn a_parked_task_goes_on_when_the_limit_is_over() {
     assert!(sentence.contains("parked") || why["state"] != "retry-wait", "{why}");
     assert_eq!(scene.call(&["wait", &run, "--timeout", "30s"]).code, 0);
     assert_eq!(scene.attempts_of("a").len(), 2);
+    // The limit used no attempt, whoever tells it.
+    let why = scene.json(&["why", &format!("{run}/a")]);
+    assert_eq!(why["counters"]["attempts"]["value"], 1, "{why}");
+    let shown = scene.json(&["show", &run])["tasks"][0].take();
+    assert_eq!((&shown["attempts"], &shown["attempts_counted"]), (&2.into(), &1.into()), "{shown}");
+    assert!(scene.call(&["show", &run]).stdout.contains(" 1/"));
     assert_eq!(scene.ps()["parked"], Value::Array(Vec::new()));
 }
 

@@ -220,6 +220,25 @@ fn a_crash_loop_ends_at_its_limit() {
     assert_eq!(scene.call(&["logs", "crashes"]).code, 0);
 }
 
+/// Of an instance that was started again, the life that people ask about is the newest.
+#[test]
+fn the_newest_life_is_shown() {
+    let scene = Scene::new();
+    let says = "command=['sh', '-c', 'echo \"life $MUXVISOR_ATTEMPT\"; exec sleep 1000']";
+    configured(&scene, &format!("[agent.bot]\n{says}\ntype='service'\n"));
+    assert_eq!(scene.call(&["start", "bot"]).code, 0);
+    for life in 1..=3 {
+        let newest = || scene.call(&["logs", "bot", "--plain"]).stdout;
+        wait_for(&format!("life {life}"), || newest() == format!("life {life}\n"));
+        if life < 3 {
+            assert_eq!(scene.call(&["restart", "bot"]).code, 0);
+        }
+    }
+    assert_eq!(scene.call(&["logs", "bot", "--plain", "--attempt", "2"]).stdout, "life 2\n");
+    let fourth = scene.call(&["logs", "bot", "--attempt", "4"]);
+    assert!(fourth.stderr.contains("its newest is attempt 3"), "{fourth:?}");
+}
+
 /// A window that a person closes is a person's stop; a key typed into it reaches the agent.
 #[test]
 fn a_person_at_the_window_is_heard() {

@@ -1,11 +1,15 @@
 //! What happens when a person, or the machine, gets something wrong: everything that is wrong is
 //! said at once, with its place and what to do, and nothing is started (design §9, §11).
 
+use std::fs;
 use std::os::unix::fs::symlink;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::scene::Scene;
+use crate::scene::{Scene, send};
+use crate::stage::Stage;
+use crate::wait::wait_for;
 
 const WRONG: &str = r#"plan = "wrong"
 goal = "Be wrong in every way"
@@ -161,4 +165,82 @@ fn nonsense_is_answered_in_good_order() {
         assert!(error["hint"].is_string() || error["hint"].is_null(), "{error}");
         assert!(error["findings"].as_array().unwrap().is_empty(), "{error}");
     }
+}
+
+/// A home that is something else is told by those who only look too: no daemon could be started.
+#[test]
+fn a_home_that_is_no_folder_is_told() {
+    let stage = Stage::new();
+    fs::remove_dir(stage.home()).unwrap();
+    fs::write(stage.home(), "x").unwrap();
+    for verb in ["ps", "up", "runs"] {
+        let said = stage.ask(&[verb]);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{verb}: {said:?}");
+        assert!(said.err.contains("is no folder") && said.err.contains("--home DIR"), "{said:?}");
+    }
+    assert_eq!(stage.ask(&["doctor"]).code, 1);
+}
+
+/// Another file than the one that the daemon runs with is not ignored in silence; the same by
+/// another name is the same, and who asks no daemon does not care.
+#[test]
+fn a_configuration_that_the_daemon_does_not_run_with_is_refused() {
+    let stage = Stage::new();
+    let text = "[agent.one]\ncommand = ['sleep', '1000']\ntype = 'service'\n";
+    stage.configure(text);
+    let (own, other) = (stage.at("muxvisor.toml"), stage.file("other.toml", text));
+    symlink(&own, stage.desk().join("link.toml")).unwrap();
+    let with = |file: &str, verb: &str| stage.ask(&["--config", file, verb]);
+    // Before there is a daemon, whoever names a file has it taken.
+    assert_eq!(with("../h/muxvisor.toml", "runs").code, 0);
+    assert_eq!(with("link.toml", "up").code, 0);
+    for (file, verb) in
+        [("other.toml", "up"), ("other.toml", "reload"), ("other.toml", "ps"), ("none.toml", "up")]
+    {
+        let said = with(file, verb);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{file} {verb}: {said:?}");
+        for words in ["muxvisor.toml, not with", file, "leave `--config` out", "--home DIR"] {
+            assert!(said.err.contains(words), "{words}: {said:?}");
+        }
+    }
+    assert_eq!(with(other.to_str().unwrap(), "check").code, 0);
+}
+
+/// An answer that cannot be written is no answer; one that nobody wants to read to its end is.
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let stage = Stage::new();
+    stage.configure("[agent.one]\ncommand = ['sleep', '1000']\ntype = 'service'\n");
+    assert_eq!(stage.ask(&["up"]).code, 0);
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for line in ["ps", "why one", "ps --json", "runs", "--help", "--version"] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let said = stage.command(&words).stdout(full()).output().unwrap();
+        let err = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert_eq!(said.status.code(), Some(1), "{line}: {err}");
+        assert!(err.contains("failed to write to standard output: No space"), "{line}: {err}");
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        drop(reader);
+        let said = stage.command(&words).stdout(writer).output().unwrap();
+        let err = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert_eq!((said.status.code(), err.as_str()), (Some(0), ""), "{line}");
+    }
+}
+
+/// Whoever waits for a daemon that does not answer is told so, and by which process; once it
+/// answers, all is well.
+#[test]
+fn a_daemon_that_does_not_answer_is_told() {
+    let stage = Stage::new();
+    let daemon = stage.start_daemon();
+    send(daemon, Signal::SIGSTOP);
+    let mut asked = stage.start(&["ps"]);
+    wait_for("a word about the silence", || !asked.err().is_empty());
+    let early = asked.is_over();
+    send(daemon, Signal::SIGCONT);
+    let said = asked.end();
+    assert!(!early && said.code == 0 && said.out.contains("nothing lives"), "{said:?}");
+    let told =
+        format!("muxvisor: the daemon (pid {daemon}) has not answered yet; waiting for it\n");
+    assert_eq!(said.err, told);
 }

@@ -431,6 +431,7 @@ fn a_pause_that_stops_uses_no_retry() {
     assert_eq!(bench.live(), "a", "nothing new is started before the old one is gone");
     bench.fail("a", Outcome::Cancelled);
     assert_eq!((bench.live().as_str(), bench.task("a").n, bench.task("a").used), ("a", 2, 0));
+    assert_eq!(bench.task("a").counted(), 1, "the one that was stopped is not counted");
     bench.pause(false);
     bench.pause(true);
     assert_eq!(bench.stops, 2, "a pause can be made stricter");

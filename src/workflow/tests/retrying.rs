@@ -80,7 +80,25 @@ fn lost_attempts_use_no_retry_and_do_not_go_on_for_ever() {
     }
     bench.fail("a", Outcome::ExitCode);
     assert_eq!(bench.task("a").state, TaskState::Failed, "one retry was used, by the exit code");
-    assert_eq!(bench.task("a").n, 6);
+    assert_eq!((bench.task("a").n, bench.task("a").counted()), (6, 2));
+}
+
+/// A usage limit uses no attempt: what is counted never exceeds what a task may have.
+#[test]
+fn a_limit_is_not_counted() {
+    let mut bench = Bench::of(&one_task("retries = 1\nretry_wait = \"1ms\""));
+    for n in 1..=4 {
+        assert_eq!((bench.task("a").n, bench.task("a").counted()), (n, 1), "the one that runs");
+        bench.fail("a", Outcome::RateLimited);
+        bench.pass(1_000);
+    }
+    bench.fail("a", Outcome::ExitCode);
+    bench.pass(1_000);
+    bench.fail("a", Outcome::ExitCode);
+    assert_eq!((bench.task("a").n, bench.task("a").counted()), (6, 2));
+    assert_eq!(bench.task("a").state, TaskState::Failed);
+    bench.again(None, false);
+    assert_eq!((bench.task("a").n, bench.task("a").counted()), (7, 1), "done again from the first");
 }
 
 #[test]

@@ -206,6 +206,15 @@ fn deleted_sockets_come_back() {
     wait_for("the tmux socket", || stage.panes().len() == 5);
     assert_eq!(stage.tmux_server(), server);
     assert_eq!(agents(&stage.ps()), before);
+    // All of it, again and again: those that start then have a socket too.
+    for _ in 0..2 {
+        let _ = fs::remove_dir_all(stage.at("run"));
+        wait_for("the folder of sockets", || stage.at("run/s").is_dir());
+        wait_for("the control socket", || stage.at("run/daemon.sock").exists());
+        wait_for("the tmux socket", || stage.panes().len() == 5);
+    }
+    wait_for("the note of the server", || stage.tmux_server() == server);
+    assert_eq!(stage.daemon(), daemon);
     // A daemon that starts while the tmux socket is away finds the server all the same.
     stage.kill_daemon();
     let _ = fs::remove_file(stage.at("run/tmux.sock"));

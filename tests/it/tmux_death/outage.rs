@@ -64,6 +64,30 @@ fn twenty_agents_outlive_their_server() {
     }
 }
 
+/// The next server gives ids of old windows to others: nobody who asks for one agent is led to
+/// another, where what is typed would reach it.
+#[test]
+fn nobody_is_led_into_the_window_of_another_agent() {
+    let stage = Stage::new();
+    stage.configure(&[service("first", COUNTS), service("second", COUNTS)].concat());
+    assert_eq!(stage.ask(&["start", "first"]).code, 0);
+    wait_for("the first", || windows(&stage).contains_key("first"));
+    let window = windows(&stage)["first"].clone();
+    let led = stage.ask(&["attach", "first", "--print"]);
+    assert!(led.code == 0 && led.out.contains(&window), "{led:?}");
+    assert_eq!(stage.ask(&["start", "second"]).code, 0);
+    wait_for("the second", || windows(&stage).contains_key("second"));
+    assert_eq!(stage.ask(&["stop", "first"]).code, 0);
+    let states = || stage.ps()["instances"].to_string();
+    wait_for("the end of the first", || states().contains("\"state\":\"stopped\""));
+    let old = kill_server(&stage);
+    wait_for_windows(&stage, old, 1);
+    assert_eq!(windows(&stage)["second"], window, "the id is that of the first's");
+    let led = stage.ask(&["attach", "first", "--print"]);
+    assert!(led.code == 2 && led.err.contains("the window of first is gone"), "{led:?}");
+    assert_eq!(stage.ask(&["attach", "second", "--print"]).code, 0);
+}
+
 /// The server is killed again while windows are being given back.
 #[test]
 fn a_server_that_dies_again_is_replaced_again() {
