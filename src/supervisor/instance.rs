@@ -55,9 +55,11 @@ impl Supervisor {
         self.revise_monitors(now, out);
     }
 
-    /// An instance that nobody knew before.
+    /// An instance that is new; lives of one of its name that was removed just before are counted
+    /// on, so that every life of a name has a number of its own.
     pub(super) fn begin(&mut self, now: Moment, name: &str, up: bool, out: &mut Vec<Action>) {
-        self.instances.insert(name.to_owned(), blank(name));
+        let attempts = self.instances.get(name).map_or(0, |row| row.attempts);
+        self.instances.insert(name.to_owned(), InstanceRow { attempts, ..blank(name) });
         if up && !self.want_in_turn(name, StartReason::First, out) {
             self.want_up(now, name, StartReason::First, out);
         }

@@ -68,6 +68,8 @@ fn an_agent_that_comes_back_too_early_is_started_when_the_old_one_has_ended() {
         stage.settle();
         assert_eq!(stage.state("s"), InstanceState::Running);
         assert_eq!(stage.took(), "");
+        let row = stage.supervisor.instances().find(|row| row.name == "s").unwrap();
+        assert_eq!(row.attempts, 2, "no two lives have one number");
     }
 }
 
