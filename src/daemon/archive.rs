@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::control::view::{AttachReply, AttemptPlace, LogsReply, RunSummary, RunsReply};
 use crate::control::{Failure, FailureKind, Reply, Responder, WatchEvent};
 use crate::ledger::{self, AttemptRecord, Reader};
-use crate::model::{AttemptId, Owner, RunId, RunOutcome, RunState, TaskId, TaskState};
+use crate::model::{AttemptId, AttemptRow, Owner, RunId, RunOutcome, RunState, TaskId, TaskState};
 use crate::workflow::{Run, Workflow, document};
 
 use super::now::Now;
@@ -255,24 +255,35 @@ fn unstarted(reader: &Reader, live: &[RunId], target: &str) -> Failure {
     }
 }
 
+/// The window of an attempt, with the mark by which it is known.
+pub(super) fn place(socket: &Path, row: &AttemptRow) -> Reply {
+    Reply::ok(&AttachReply {
+        socket: socket.to_owned(),
+        session: row.order.session.clone(),
+        window: row.window.clone(),
+        token: Some(row.order.token.clone()),
+    })
+}
+
+/// A session, wherever one is in it.
+pub(super) fn session(socket: &Path, session: &str) -> Reply {
+    let (socket, session) = (socket.to_owned(), session.to_owned());
+    Reply::ok(&AttachReply { socket, session, window: None, token: None })
+}
+
 /// Where to look at something that does not run: its last window, if it is still there, is in the
 /// session of its run.
 pub(super) fn attach(reader: &Reader, socket: &Path, target: &str, is_run: bool) -> Reply {
-    let place = |session: String, window, token| {
-        Reply::ok(&AttachReply { socket: socket.to_owned(), session, window, token })
-    };
     if is_run {
         return match ended_run(reader, &RunId::new(target)) {
-            Some(_) => place(target.to_owned(), None, None),
+            Some(_) => session(socket, target),
             None => refusal::unknown_target(target).into(),
         };
     }
     match attempts(reader, &[], target) {
         Err(error) => internal(error).into(),
-        Ok(records) => match records.into_iter().next_back() {
-            Some(AttemptRecord { row, .. }) => {
-                place(row.order.session, row.window, Some(row.order.token))
-            }
+        Ok(records) => match records.last() {
+            Some(record) => place(socket, &record.row),
             None => unstarted(reader, &[], target).into(),
         },
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::control::view::{self, AttachReply, RunReply, UnitReply, UnitsReply};
+use crate::control::view::{self, RunReply, UnitReply, UnitsReply};
 use crate::control::{Call, Failure, FailureKind, Reply, Request, Responder, WatchEvent};
 use crate::failpoint;
 use crate::ledger::Reader;
@@ -210,7 +210,7 @@ impl Engine {
             return None;
         }
         let hint = "nothing was changed; ask again when `muxvisor ps` shows no daemon any more";
-        Some(Failure::new(FailureKind::Unreachable, "the daemon is about to end").hint(hint))
+        Some(super::refusal::ending().hint(hint))
     }
 
     fn no_instance(&self, name: &str) -> Option<Failure> {
@@ -286,19 +286,13 @@ impl Engine {
 
     fn attach(&self, target: Option<String>, responder: Responder) {
         let socket = self.settings.home.tmux_socket();
-        let of = |row: &crate::model::AttemptRow| {
-            let (session, window) = (row.order.session.clone(), row.window.clone());
-            let token = Some(row.order.token.clone());
-            Reply::ok(&AttachReply { socket: socket.clone(), session, window, token })
-        };
-        let keeper = || {
-            let session = crate::tmux::KEEPER_SESSION.to_owned();
-            Reply::ok(&AttachReply { socket: socket.clone(), session, window: None, token: None })
-        };
         let Some(target) = target else {
             let newest = self.core.supervisor.attempts().filter(|row| row.window.is_some());
             let newest = newest.max_by_key(|row| row.launched);
-            return responder.reply(newest.map_or_else(keeper, of));
+            return responder.reply(newest.map_or_else(
+                || archive::session(&socket, crate::tmux::KEEPER_SESSION),
+                |row| archive::place(&socket, row),
+            ));
         };
         let named = |row: &&crate::model::AttemptRow| match &row.order.owner {
             Owner::Task { run, task } => {
@@ -313,7 +307,7 @@ impl Engine {
             return responder.reply(Failure::new(FailureKind::Unreachable, message).hint(hint));
         }
         if let Some(row) = live {
-            return responder.reply(of(row));
+            return responder.reply(archive::place(&socket, row));
         }
         let is_run = RunId::parse(&target).is_ok();
         self.ask_ledger(responder, move |reader, _| {

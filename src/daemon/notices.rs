@@ -51,14 +51,17 @@ impl Notices {
         if self.lock().contains_key(&descriptor) {
             return Ok(None);
         }
-        self.watch_for(dir, what).map(Some)
+        Ok(Some(self.notice(descriptor)))
     }
 
     fn watch_for(&self, dir: &Path, what: AddWatchFlags) -> io::Result<Notice> {
-        let descriptor = self.inotify.add_watch(dir, what)?;
+        Ok(self.notice(self.inotify.add_watch(dir, what)?))
+    }
+
+    fn notice(&self, descriptor: WatchDescriptor) -> Notice {
         let arrived = Arc::new(Notify::new());
         self.lock().insert(descriptor, arrived.clone());
-        Ok(Notice { notices: self.clone(), descriptor, arrived })
+        Notice { notices: self.clone(), descriptor, arrived }
     }
 
     /// Has everybody who waits look again, as if something had arrived.

@@ -8,6 +8,11 @@ pub(super) fn unknown_target(target: &str) -> Failure {
         .hint("`muxvisor ps` lists what lives, `muxvisor runs` lists all runs")
 }
 
+/// What is said to whoever wants something begun while the daemon ends.
+pub(super) fn ending() -> Failure {
+    Failure::new(FailureKind::Unreachable, "the daemon is about to end")
+}
+
 /// A fault of ours, as a client is told of it.
 pub(super) fn internal(error: impl std::fmt::Display) -> Failure {
     Failure::new(FailureKind::Internal, error.to_string())

@@ -13,7 +13,7 @@ use crate::workflow;
 
 use super::cost::whole;
 use super::engine::{Engine, Leaving};
-use super::refusal::internal;
+use super::refusal::{ending, internal};
 use super::{Input, Templates, archive};
 
 /// The longest file that a plan may name; a submission of several must fit into a transaction.
@@ -37,7 +37,7 @@ impl Engine {
     /// Checks a plan against what this daemon knows, and gives the run its id.
     fn submission(&mut self, submit: Submit) -> Result<Submission, Failure> {
         if self.leaving != Leaving::No {
-            return Err(Failure::new(FailureKind::Unreachable, "the daemon is about to end"));
+            return Err(ending());
         }
         let read_file = |path: &str| read_from(&submit.cwd, path);
         let checked = self.checked(&submit, &submit.inputs, &submit.env.0, &read_file);

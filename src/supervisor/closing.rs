@@ -29,22 +29,12 @@ impl Supervisor {
         if failed.is_some_and(|group| group.failed) {
             return (state, row.why.clone());
         }
-        match (live.map(|attempt| attempt.state), row.state) {
-            (Some(AttemptState::Stopping), _) => (state, STOPPING.to_owned()),
-            (Some(_), _) => (state, STOPPED_LATER.to_owned()),
-            (None, InstanceState::Starting | InstanceState::Backoff) if row.why != COMES_BACK => {
-                (state, NOT_STARTED.to_owned())
-            }
-            (
-                None,
-                InstanceState::Starting
-                | InstanceState::Backoff
-                | InstanceState::Stopped
-                | InstanceState::Running
-                | InstanceState::Stopping
-                | InstanceState::Failed
-                | InstanceState::Blocked,
-            ) => as_written,
+        let due = matches!(row.state, InstanceState::Starting | InstanceState::Backoff);
+        match live.map(|attempt| attempt.state) {
+            Some(AttemptState::Stopping) => (state, STOPPING.to_owned()),
+            Some(_) => (state, STOPPED_LATER.to_owned()),
+            None if due && row.why != COMES_BACK => (state, NOT_STARTED.to_owned()),
+            None => as_written,
         }
     }
 
